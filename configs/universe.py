@@ -1,0 +1,38 @@
+"""Universes of programs.
+
+  python -m synth.universe --config=configs/universe.py:arithmetic --workdir=DIR
+
+`arithmetic`: one variable, constants 1 2 3, + - * /, to size 9: 24,573
+semantic classes in well under a second on one core.
+"""
+
+import ml_collections
+
+from synth import cli
+
+VARIANTS = {
+  'arithmetic': {'grammar': 'configs/grammars/arithmetic.bnf', 'max_size': 9},
+}
+
+
+def get_universe(variant: str, max_size: int | None = None):
+  """The `universe` part of a config.
+
+  Args:
+    variant: A key of `VARIANTS`.
+    max_size: Largest program size in nodes, or None for the variant's own.
+  """
+  universe = ml_collections.ConfigDict(
+    cli.choose(variant, VARIANTS, 'universe variant')
+  )
+  universe.seed = 0
+  if max_size is not None:
+    universe.max_size = max_size
+  return universe
+
+
+def get_config(variant: str = 'arithmetic') -> ml_collections.ConfigDict:
+  """A config with nothing but a universe."""
+  config = ml_collections.ConfigDict()
+  config.universe = get_universe(variant)
+  return config

@@ -1,0 +1,112 @@
+"""What all command-line tools share: the config flag, exit codes, the result.
+
+A tool's `main` returns a JSON-serializable dict, printed as the last line of
+stdout. Bad input, bad flags and bad configs print one sentence on stderr and
+exit with code 2.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import difflib
+import json
+import pathlib
+import sys
+from typing import Any
+from typing import NoReturn
+
+from absl import app
+from absl import flags
+import ml_collections
+from ml_collections import config_flags
+
+from synth import errors
+
+_EXIT_BAD_INPUT = 2
+
+
+def define_config(example: str) -> flags.FlagHolder:
+  """Defines `--config`; `example` is shown in the help."""
+  return config_flags.DEFINE_config_file(
+    'config',
+    None,
+    f'Recipe FILE.py:VARIANT, for instance {example}; --config.KEY=VALUE '
+    'overrides one value of it.',
+  )
+
+
+def run(main: Callable[[], Mapping[str, Any]]) -> None:
+  """Parses the flags, runs `main`, prints its result, exits."""
+  app.run(lambda _: _guarded(main), flags_parser=_parse_flags)
+
+
+def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:
+  try:
+    result = main()
+  except errors.InputError as error:
+    fail(str(error))
+  print(json.dumps(result), flush=True)
+
+
+def fail(message: str) -> NoReturn:
+  """Prints one sentence and exits with code 2."""
+  print(f'error: {message}', file=sys.stderr, flush=True)
+  sys.exit(_EXIT_BAD_INPUT)
+
+
+def _parse_flags(argv: Sequence[str]) -> list[str]:
+  """absl's parser, with every refusal as one sentence and exit code 2."""
+  try:
+    _check_config_file(argv)
+    rest = flags.FLAGS(list(argv))
+  except flags.Error as error:
+    fail(_last_sentence(error))
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
+    # An override that the config refuses: `--config.key=value`.
+    fail(f'config: {_last_sentence(error)}')
+  if len(rest) > 1:
+    fail(f'unexpected argument {rest[1]!r}: all options are flags, see --help')
+  return rest
+
+
+def _check_config_file(argv: Sequence[str]) -> None:
+  """The library would report a missing config file only when it is used."""
+  for arg in argv:
+    if arg.lstrip('-').startswith('config='):
+      path = arg.split('=', 1)[1].split(':')[0]
+      if not pathlib.Path(path).is_file():
+        fail(f'no config file {path!r}')
+
+
+def _last_sentence(error: Exception) -> str:
+  """The end of a message, where the library quotes a traceback before it.
+
+  An error inside a config file comes as the text of its traceback, whose last
+  line is `module.Class: message`.
+  """
+  while error.args and isinstance(error.args[0], Exception):
+    error = error.args[0]
+  text = str(error.args[0] if error.args else error).strip()
+  if 'Traceback' in text:
+    text = text.splitlines()[-1].split(': ', 1)[-1]
+  return ' '.join(text.replace('\\n', ' ').split())
+
+
+def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
+  """table[name], or an error that names the nearest valid name.
+
+  Raises:
+    InputError: if the table has no such name.
+  """
+  if name in table:
+    return table[name]
+  near = difflib.get_close_matches(str(name), table, 1)
+  hint = f'did you mean {near[0]!r}? ' if near else ''
+  raise errors.InputError(
+    f'unknown {what} {name!r}: {hint}choose from {", ".join(table)}'
+  )
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """A config as nested dicts that JSON can hold."""
+  return json.loads(config.to_json())

@@ -1,0 +1,147 @@
+"""Three number systems behind one set of operator names.
+
+`Rational` is exact and slow (the reference), `Modular` works on residues mod a
+prime (exact identity of rational functions by random evaluation) and `Real` on
+floats (what a model sees). A value is a pair `(number, ok)`: `ok` is False
+where the value is undefined, and the number is then unspecified. Undefined
+arguments give undefined results. Division by zero is undefined, never a
+protected default.
+"""
+
+from collections.abc import Callable
+import fractions
+from typing import Any
+
+Value = tuple[Any, Any]
+
+
+class NumberSystem:
+  """Ring operations; subclasses supply numbers and their inverse."""
+
+  def constant(self, value: fractions.Fraction) -> Any:
+    """The number that represents `value`."""
+    raise NotImplementedError
+
+  def reduce(self, number: Any) -> Any:
+    """Brings the result of one ring operation back to canonical form."""
+    return number
+
+  def negative(self, number: Any) -> Any:
+    """The additive inverse, not yet reduced."""
+    return -number
+
+  def reciprocal(self, number: Any) -> Value:
+    """The multiplicative inverse and whether it exists."""
+    raise NotImplementedError
+
+  def quotient(self, a: Any, b: Any) -> Value:
+    """`a / b` and whether it exists."""
+    inverse, ok = self.reciprocal(b)
+    return self.reduce(a * inverse), ok
+
+  def add(self, a: Value, b: Value) -> Value:
+    return self.reduce(a[0] + b[0]), a[1] & b[1]
+
+  def sub(self, a: Value, b: Value) -> Value:
+    return self.reduce(a[0] + self.negative(b[0])), a[1] & b[1]
+
+  def mul(self, a: Value, b: Value) -> Value:
+    return self.reduce(a[0] * b[0]), a[1] & b[1]
+
+  def div(self, a: Value, b: Value) -> Value:
+    number, ok = self.quotient(a[0], b[0])
+    return number, ok & a[1] & b[1]
+
+  def neg(self, a: Value) -> Value:
+    return self.reduce(self.negative(a[0])), a[1]
+
+  def inv(self, a: Value) -> Value:
+    number, ok = self.reciprocal(a[0])
+    return number, ok & a[1]
+
+  def apply(self, name: str, *args: Value) -> Value:
+    """Applies the operator called `name`."""
+    method: Callable[..., Value] = getattr(self, name)
+    return method(*args)
+
+
+class Rational(NumberSystem):
+  """Exact rationals, one number at a time (`fractions.Fraction`)."""
+
+  def constant(self, value: fractions.Fraction) -> fractions.Fraction:
+    return value
+
+  def reciprocal(self, number: fractions.Fraction) -> Value:
+    if number == 0:
+      return number, False
+    return 1 / number, True
+
+
+class Modular(NumberSystem):
+  """Residues modulo a prime, on numpy or jax arrays.
+
+  Args:
+    xp: `numpy` or `jax.numpy`.
+    prime: The modulus p.
+    dtype: Unsigned type that holds (p - 1)**2, so products never wrap: uint64
+      for p = 2**31 - 1 on the host, uint32 for p < 2**16 on any device.
+  """
+
+  def __init__(self, xp: Any, prime: int, dtype: Any):
+    if (prime - 1) ** 2 > int(xp.iinfo(dtype).max):
+      raise ValueError(f'{dtype} cannot hold products of residues mod {prime}')
+    self.xp = xp
+    self.prime = prime
+    self.dtype = dtype
+    self._p = xp.asarray(prime, dtype)
+
+  def constant(self, value: fractions.Fraction) -> Any:
+    if value.denominator % self.prime == 0:
+      raise ValueError(f'{value} has no residue modulo {self.prime}')
+    residue = value.numerator * pow(value.denominator, -1, self.prime)
+    return self.xp.asarray(residue % self.prime, self.dtype)
+
+  def reduce(self, number: Any) -> Any:
+    return number % self._p
+
+  def negative(self, number: Any) -> Any:
+    return self._p - number
+
+  def reciprocal(self, number: Any) -> Value:
+    """Fermat's little theorem: number**(p - 2); 0 has no inverse."""
+    power = number
+    result = self.xp.ones_like(number)
+    exponent = self.prime - 2
+    while exponent:
+      if exponent & 1:
+        result = self.reduce(result * power)
+      power = self.reduce(power * power)
+      exponent >>= 1
+    return result, number != 0
+
+
+class Real(NumberSystem):
+  """Floats, on numpy or jax arrays; a non-finite result is undefined."""
+
+  def __init__(self, xp: Any, dtype: Any):
+    self.xp = xp
+    self.dtype = dtype
+
+  def constant(self, value: fractions.Fraction) -> Any:
+    return self.xp.asarray(value.numerator / value.denominator, self.dtype)
+
+  def reciprocal(self, number: Any) -> Value:
+    one = self.xp.ones_like(number)
+    return self.quotient(one, number)
+
+  def quotient(self, a: Any, b: Any) -> Value:
+    # Divide by 1 where b is 0, so that no gradient or warning meets x / 0.
+    ok = b != 0
+    return a / self.xp.where(ok, b, self.xp.ones_like(b)), ok
+
+  def apply(self, name: str, *args: Value) -> Value:
+    number, ok = super().apply(name, *args)
+    finite = self.xp.isfinite(number)
+    return self.xp.where(
+      finite, number, self.xp.zeros_like(number)
+    ), ok & finite

@@ -1,0 +1,86 @@
+"""The reference semantics: slow, plain, exact. Every interpreter must agree.
+
+A program denotes a rational function of its variables. Two things can be
+undefined, and they are different:
+  * the program divides by the *zero function* (`1 / (x - x)`): it has no
+    semantics at all and belongs to no semantic class;
+  * the program divides by zero *at a point* (`1 / x` at x = 0): a pole of this
+    program there; other programs of the same class may be defined there.
+"""
+
+from collections.abc import Mapping
+import enum
+import fractions
+
+import sympy
+from sympy.polys import fields
+
+from synth.language import arithmetic
+from synth.language import program as program_lib
+
+_RATIONAL = arithmetic.Rational()
+
+
+class Undefined(enum.Enum):
+  """The two error values."""
+
+  ZERO_FUNCTION = 'division by the zero function'
+  AT_POINT = 'undefined at this point'
+
+
+def evaluate(
+  program: program_lib.Node, point: Mapping[str, fractions.Fraction]
+) -> fractions.Fraction | Undefined:
+  """The exact value of `program` at `point`, or `Undefined.AT_POINT`.
+
+  Raises:
+    KeyError: if the program has a variable that `point` lacks.
+  """
+  value, ok = _evaluate(program, point)
+  return value if ok else Undefined.AT_POINT
+
+
+def _evaluate(
+  program: program_lib.Node, point: Mapping[str, fractions.Fraction]
+) -> arithmetic.Value:
+  if program.args:
+    args = [_evaluate(arg, point) for arg in program.args]
+    if not all(ok for _, ok in args):
+      return fractions.Fraction(0), False
+    return _RATIONAL.apply(program.symbol, *args)
+  constant = program_lib.constant_value(program.symbol)
+  return (point[program.symbol] if constant is None else constant), True
+
+
+class RationalFunctions:
+  """Exact semantics in the field Q(variables), by sympy's polynomials.
+
+  Equal elements are equal functions, so this decides equivalence and division
+  by the zero function without any random point.
+  """
+
+  def __init__(self, variables: tuple[str, ...]):
+    # A program without variables still needs a field to live in.
+    names = variables or ('_',)
+    self._field, *generators = fields.field(','.join(names), sympy.QQ)
+    self._leaf = dict(zip(names, generators, strict=True))
+    self._memo: dict[program_lib.Node, object] = {}
+
+  def __call__(self, program: program_lib.Node) -> object:
+    """The element of the field, or `Undefined.ZERO_FUNCTION`."""
+    if program not in self._memo:
+      self._memo[program] = self._evaluate(program)
+    return self._memo[program]
+
+  def _evaluate(self, program: program_lib.Node) -> object:
+    if not program.args:
+      constant = program_lib.constant_value(program.symbol)
+      if constant is None:
+        return self._leaf[program.symbol]
+      return self._field(sympy.QQ(constant.numerator, constant.denominator))
+    args = [self(arg) for arg in program.args]
+    if Undefined.ZERO_FUNCTION in args:
+      return Undefined.ZERO_FUNCTION
+    if program.symbol in ('div', 'inv') and args[-1] == 0:
+      return Undefined.ZERO_FUNCTION
+    return program_lib.SYMPY_OPERATORS[program.symbol](*args)

@@ -1,0 +1,94 @@
+"""Tokens: a program in prefix order as a row of small integers.
+
+A row is `BOS? symbols... EOS PAD...`. Ids: PAD 0, BOS 1, EOS 2, then the
+grammar's operators, variables and constants. Prefix order with fixed arities
+needs no parentheses, so a row of `max_size` symbols holds every program up to
+that size.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+
+import numpy as np
+
+from synth.language import grammar as grammar_lib
+from synth.language import operators
+from synth.language import program as program_lib
+
+PAD, BOS, EOS = 0, 1, 2
+SPECIALS = ('<pad>', '<bos>', '<eos>')
+DTYPE = np.int8
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+  """The token ids of a grammar's symbols."""
+
+  symbols: tuple[str, ...]
+
+  @classmethod
+  def of(cls, grammar: grammar_lib.Grammar) -> 'Vocabulary':
+    """The vocabulary of a grammar."""
+    return cls(SPECIALS + grammar.symbols)
+
+  def __len__(self) -> int:
+    return len(self.symbols)
+
+  @functools.cached_property
+  def index(self) -> dict[str, int]:
+    """Symbol -> id."""
+    return {symbol: i for i, symbol in enumerate(self.symbols)}
+
+  @functools.cached_property
+  def arity_V(self) -> np.ndarray:
+    """Arity of each id; -1 for the special tokens."""
+    return np.array(
+      [-1] * len(SPECIALS)
+      + [
+        operators.OPERATORS[s].arity if s in operators.OPERATORS else 0
+        for s in self.symbols[len(SPECIALS) :]
+      ],
+      np.int32,
+    )
+
+  def encode(self, program: program_lib.Node, length: int) -> np.ndarray:
+    """The symbols of `program` padded to `length`: tok_L (no BOS, no EOS).
+
+    Raises:
+      ProgramError: for a symbol outside the vocabulary or a program too long.
+    """
+    symbols = program_lib.preorder(program)
+    for symbol in symbols:
+      if symbol not in self.index:
+        known = ' '.join(self.symbols[len(SPECIALS) :])
+        raise program_lib.ProgramError(
+          f'program {program_lib.to_infix(program)!r}: symbol {symbol!r} is '
+          f'not in the grammar (has: {known})'
+        )
+    if len(symbols) > length:
+      raise program_lib.ProgramError(
+        f'program {program_lib.to_infix(program)!r} has size {len(symbols)}, '
+        f'more than {length}'
+      )
+    tok_L = np.full(length, PAD, DTYPE)
+    tok_L[: len(symbols)] = [self.index[s] for s in symbols]
+    return tok_L
+
+  def decode(self, tok_L: Sequence[int] | np.ndarray) -> program_lib.Node:
+    """The program in a row; BOS is skipped, EOS or PAD ends it.
+
+    Raises:
+      ProgramError: if the symbols are not exactly one complete program.
+    """
+    return program_lib.from_preorder(self.row_symbols(tok_L))
+
+  def row_symbols(self, tok_L: Sequence[int] | np.ndarray) -> list[str]:
+    """The symbols of a row up to EOS or PAD, well-formed or not."""
+    symbols = []
+    for token in np.asarray(tok_L).tolist():
+      if token in (PAD, EOS):
+        break
+      if token != BOS:
+        symbols.append(self.symbols[token])
+    return symbols

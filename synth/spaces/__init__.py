@@ -1,0 +1,1 @@
+"""The syntactic and the semantic metric space of a universe."""

@@ -1,0 +1,1 @@
+"""Density arms, support splits and their certificates."""

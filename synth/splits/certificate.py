@@ -1,0 +1,233 @@
+"""Certificates: what a split claims, checked from the universe alone.
+
+Checks are booleans that must all hold; measurements are numbers to report.
+The labels L1, L2, ... are those of the leakage certificate in methods 1.5.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from synth import seeding
+from synth.language import arithmetic
+from synth.language import structure
+from synth.spaces import neighbours
+from synth.spaces import space as space_lib
+from synth.spaces import syntactic
+from synth.splits import divergence
+from synth.splits import holdout as holdout_lib
+from synth.splits import split as split_lib
+from synth.splits import support
+from synth.universe import universe as universe_lib
+
+AUDIT_PRIME = 2**31 - 19
+_AUDIT_POINTS = 4
+_SAMPLE = 1000  # test programs whose nearest training program is searched
+_DRAWS = 4  # programs of each training class that are searched for the edge
+_QUANTILES = (0.05, 0.5, 0.95, 0.999)
+
+
+def usable(spaces: space_lib.Spaces) -> np.ndarray:
+  """Classes whose specification is theirs alone and fully defined: bool_C.
+
+  Two classes with equal float32 outputs on the grid would be one ambiguous
+  task (L2).
+  """
+  visible_CxE = _visible(spaces)
+  _, index_C, count = np.unique(
+    visible_CxE, axis=0, return_inverse=True, return_counts=True
+  )
+  return (count[index_C] == 1) & spaces.ok_CxE.all(axis=1)
+
+
+def _visible(spaces: space_lib.Spaces) -> np.ndarray:
+  """What a model can see of each class, as comparable bits."""
+  value_CxE = np.where(spaces.ok_CxE, spaces.value_CxE, np.nan)
+  value_CxE = value_CxE.astype(np.float32) + np.float32(0)  # -0 equals 0
+  return value_CxE.view(np.uint32)
+
+
+def certify(
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+  split: split_lib.Split,
+  holdout: holdout_lib.Holdout | None,
+  seed: int,
+) -> dict[str, dict[str, Any]]:
+  """Checks a split.
+
+  Args:
+    universe: Its universe.
+    spaces: The universe's spaces (for the specification).
+    split: The split.
+    holdout: The held-out structure of a support split, else None.
+    seed: The split's seed (for cells and draws).
+
+  Returns:
+    {'checks': name -> bool, 'measurements': name -> value}.
+  """
+  checks: dict[str, bool] = {}
+  measurements: dict[str, Any] = {}
+  sets = split.evaluation_sets()
+  checks['class_numbers_valid'] = all(
+    len(np.unique(classes)) == len(classes)
+    and (not len(classes) or classes.min() >= 0)
+    and (not len(classes) or classes.max() < len(universe.node_C))
+    for classes in (*split.arms.values(), *sets.values())
+  )
+  if not checks['class_numbers_valid']:
+    return {'checks': checks, 'measurements': measurements}
+  checks['L1_classes_disjoint'] = _disjoint(universe, split, seed)
+  checks['L2_specifications_distinct'] = bool(
+    usable(spaces)[np.concatenate([*split.arms.values(), *sets.values()])].all()
+  )
+  checks['class_hashes_match'] = {
+    name: split_lib.class_hash(universe, classes)
+    for name, classes in {**split.arms, **sets}.items()
+  } == split.facts.get('class_sha256')
+  if holdout is not None:
+    _certify_support(split, holdout, seed, checks, measurements)
+  return {'checks': checks, 'measurements': measurements}
+
+
+def _disjoint(
+  universe: universe_lib.Universe, split: split_lib.Split, seed: int
+) -> bool:
+  """L1 by other means than enumeration: a second prime and fresh points."""
+  rng = seeding.generator(seed, 'audit')
+  field = arithmetic.Modular(np, AUDIT_PRIME, np.uint64)
+  inputs = {
+    name: rng.integers(1, AUDIT_PRIME, _AUDIT_POINTS).astype(np.uint64)
+    for name in universe.grammar.variables
+  }
+  residue_CxK, _ = universe.evaluate(field, inputs)
+  _, identity_C = np.unique(residue_CxK, axis=0, return_inverse=True)
+  sets = list(split.evaluation_sets().values())
+  tested = np.concatenate([identity_C[classes] for classes in sets])
+  trained = [identity_C[classes] for classes in split.arms.values()]
+  return len(np.unique(tested)) == len(tested) and not any(
+    np.isin(tested, train).any() for train in trained
+  )
+
+
+def _certify_support(
+  split: split_lib.Split,
+  holdout: holdout_lib.Holdout,
+  seed: int,
+  checks: dict[str, bool],
+  measurements: dict[str, Any],
+) -> None:
+  """The claims of split S3."""
+  universe = holdout.universe
+  without, with_ = split.arms[support.WITHOUT], split.arms[support.WITH]
+  novel, control = split.tests[support.NOVEL], split.tests[support.CONTROL]
+  rng = seeding.generator(seed, 'certificate')
+
+  def draw(classes: np.ndarray) -> np.ndarray:
+    return holdout.sample_programs(classes, rng)
+
+  def edge(tok_PxL: np.ndarray) -> np.ndarray:
+    return structure.has_edge(
+      tok_PxL, universe.vocabulary, holdout.parent, holdout.child
+    )
+
+  checks['L5_no_training_program_has_the_edge'] = not edge(
+    draw(np.repeat(without, _DRAWS))
+  ).any()
+  checks['every_minimal_program_of_a_novel_class_has_the_edge'] = bool(
+    holdout.forced_C(0)[novel].all()
+    # The same, not by the restricted grammar but by the forest's programs.
+    and edge(draw(np.repeat(novel, _DRAWS))).all()
+  )
+  checks['control_and_dev_do_not_need_the_edge'] = not np.any(
+    holdout.novel_C[np.concatenate([control, split.dev])]
+  )
+  cell_C, tok_CxL = support.cells(holdout, seed)
+  checks['test_sets_have_equal_cells'] = _equal_counts(
+    cell_C[novel], cell_C[control]
+  )
+  checks['arms_have_equal_cells'] = _equal_counts(
+    cell_C[without], cell_C[with_]
+  )
+  reach = holdout.restricted.max_size - universe.max_size
+  measurements['forced_share_of_novel'] = {
+    f'+{extra}': float(holdout.forced_C(extra)[novel].mean())
+    for extra in range(0, reach + 1, 2)
+  }
+  measurements['with_edge_share_of_train_c'] = float(
+    holdout.novel_C[with_].mean()
+  )
+  profiles = syntactic.profile(tok_CxL, universe.vocabulary)
+  measurements.update(
+    _divergences(
+      tok_CxL,
+      profiles,
+      {support.WITHOUT: without, support.WITH: with_},
+      {support.CONTROL: control, support.NOVEL: novel},
+      rng,
+    )
+  )
+  measurements['distance_to_train_s'] = {
+    name: dict(
+      zip(
+        map(str, _QUANTILES),
+        np.quantile(
+          neighbours.nearest(
+            profiles.take(classes[:_SAMPLE]), profiles.take(without)
+          )[0],
+          _QUANTILES,
+        )
+        .round(4)
+        .tolist(),
+        strict=True,
+      )
+    )
+    for name, classes in (
+      (support.CONTROL, control),
+      (support.NOVEL, novel),
+    )
+  }
+
+
+def _divergences(
+  tok_CxL: np.ndarray,
+  profiles: syntactic.Profiles,
+  arms: Mapping[str, np.ndarray],
+  tests: Mapping[str, np.ndarray],
+  rng: np.random.Generator,
+) -> dict[str, dict[str, float]]:
+  """D_A and D_C of every arm and test set, with D_C's zero point.
+
+  The zero point is the D_C of a random part of the arm, as large as the test
+  set, against the rest: D_C is biased upwards in finite samples.
+  """
+  result: dict[str, dict[str, float]] = {
+    'atom_divergence': {},
+    'compound_divergence': {},
+  }
+  for arm, train in arms.items():
+    for name, test in tests.items():
+      pair = f'{arm} -> {name}'
+      result['atom_divergence'][pair] = divergence.atoms(
+        tok_CxL[train], tok_CxL[test]
+      )
+      result['compound_divergence'][pair] = divergence.compounds(
+        profiles.take(train), profiles.take(test)
+      )
+    shuffled = rng.permutation(train)
+    number = min(len(next(iter(tests.values()))), len(train) // 2)
+    result['compound_divergence'][f'{arm} -> random part of itself'] = (
+      divergence.compounds(
+        profiles.take(shuffled[number:]), profiles.take(shuffled[:number])
+      )
+    )
+  return {
+    kind: {pair: round(value, 5) for pair, value in table.items()}
+    for kind, table in result.items()
+  }
+
+
+def _equal_counts(a: np.ndarray, b: np.ndarray) -> bool:
+  """Whether two lists hold the same values equally often."""
+  return np.array_equal(np.sort(a), np.sort(b))

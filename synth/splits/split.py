@@ -1,0 +1,73 @@
+"""A split: which classes train in which arm, and which test.
+
+Every set is a set of semantic classes, never of programs: a random split of
+programs leaks four of five test functions into training (methods: 0.1).
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import hashlib
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from synth import store
+from synth.universe import universe as universe_lib
+
+KIND = 'split'
+DEV = 'dev'
+_ARM, _TEST = 'arm_', 'test_'
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Sets of classes (indices into the universe's C classes), sorted.
+
+  Attributes:
+    arms: Training arm -> class_N.
+    tests: Test set -> class_N; the same for all arms.
+    dev: In-support classes for choosing settings; in no arm and no test.
+    facts: How it was made and what its certificate found.
+  """
+
+  arms: Mapping[str, np.ndarray]
+  tests: Mapping[str, np.ndarray]
+  dev: np.ndarray
+  facts: Mapping[str, Any]
+
+  def evaluation_sets(self) -> dict[str, np.ndarray]:
+    """All sets that are evaluated: the tests and `dev`."""
+    return {**self.tests, DEV: self.dev}
+
+
+def class_hash(universe: universe_lib.Universe, classes: np.ndarray) -> str:
+  """sha256 of the sorted identities of classes, whatever their numbering."""
+  keys = np.sort(universe.key_C[classes], order=('key', 'rest'))
+  return hashlib.sha256(keys.tobytes()).hexdigest()
+
+
+def save(directory: pathlib.Path, split: Split) -> None:
+  """Stores a split; `directory/manifest.json` says how to verify it."""
+  arrays = {_ARM + name: value for name, value in split.arms.items()}
+  arrays |= {_TEST + name: value for name, value in split.tests.items()}
+  arrays[DEV] = split.dev
+  store.write(directory, KIND, arrays, split.facts)
+
+
+def load(directory: pathlib.Path) -> Split:
+  """Opens a stored split.
+
+  Raises:
+    StoreError: if it is missing, truncated, edited or something else.
+  """
+  manifest, arrays = store.read(directory, KIND)
+
+  def named(prefix: str) -> dict[str, np.ndarray]:
+    return {
+      name.removeprefix(prefix): np.asarray(array)
+      for name, array in arrays.items()
+      if name.startswith(prefix)
+    }
+
+  return Split(named(_ARM), named(_TEST), np.asarray(arrays[DEV]), manifest)

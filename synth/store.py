@@ -1,0 +1,144 @@
+"""Directories of memory-mapped `.npy` arrays with a manifest of their hashes.
+
+A stored directory holds `manifest.json` and one `<name>.npy` an array. It is
+written beside its final place and moved there whole, so a reader sees all of
+it or nothing. Opening checks every file against the manifest.
+"""
+
+from collections.abc import Mapping
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from synth import errors
+
+FORMAT = 1
+MANIFEST = 'manifest.json'
+
+
+class StoreError(errors.InputError):
+  """A directory that is missing, truncated, edited or of another kind."""
+
+
+def sha256_of_file(path: pathlib.Path) -> str:
+  """The hash of a file's bytes."""
+  with path.open('rb') as file:
+    return hashlib.file_digest(file, 'sha256').hexdigest()
+
+
+def write(
+  directory: pathlib.Path,
+  kind: str,
+  arrays: Mapping[str, np.ndarray],
+  facts: Mapping[str, Any],
+) -> None:
+  """Writes arrays and facts; `directory` appears only when complete.
+
+  Args:
+    directory: Must not exist yet.
+    kind: What the directory is, checked by `read`.
+    arrays: Name -> array.
+    facts: JSON-serializable facts for the manifest.
+  """
+  directory.parent.mkdir(parents=True, exist_ok=True)
+  scratch = pathlib.Path(
+    tempfile.mkdtemp(prefix=f'.{directory.name}-', dir=directory.parent)
+  )
+  try:
+    described = {}
+    for name, array in arrays.items():
+      path = scratch / f'{name}.npy'
+      np.save(path, array, allow_pickle=False)
+      described[name] = {
+        'dtype': str(array.dtype),
+        'shape': list(array.shape),
+        'bytes': path.stat().st_size,
+        'sha256': sha256_of_file(path),
+      }
+    manifest = {'format': FORMAT, 'kind': kind, **facts, 'arrays': described}
+    text = json.dumps(manifest, indent=1) + '\n'
+    (scratch / MANIFEST).write_text(text, encoding='utf-8')
+    scratch.chmod(0o755)  # mkdtemp makes it private to its owner
+    os.replace(scratch, directory)
+  except OSError as error:
+    reason = error.strerror or str(error)
+    raise StoreError(f'cannot write {directory}: {reason}') from None
+  finally:
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def exists(directory: pathlib.Path) -> bool:
+  """Whether something was stored there (complete, by construction)."""
+  return (directory / MANIFEST).exists()
+
+
+def read_manifest(directory: pathlib.Path, kind: str) -> dict[str, Any]:
+  """The manifest alone, its kind and format checked."""
+  path = directory / MANIFEST
+  try:
+    manifest = json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise StoreError(f'{directory} is no {kind}: no {MANIFEST} in it') from None
+  except (OSError, ValueError) as error:
+    raise StoreError(f'{path} cannot be read: {error}') from None
+  if not isinstance(manifest, dict) or manifest.get('kind') != kind:
+    found = manifest.get('kind') if isinstance(manifest, dict) else manifest
+    raise StoreError(f'{directory} is no {kind}: its kind is {found!r}')
+  if manifest.get('format') != FORMAT:
+    raise StoreError(
+      f'{directory} has format {manifest.get("format")!r}; this version reads '
+      f'{FORMAT}: build it again'
+    )
+  return manifest
+
+
+def read(
+  directory: pathlib.Path, kind: str
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+  """Opens a stored directory: its manifest and its memory-mapped arrays.
+
+  Raises:
+    StoreError: names the file that is missing, truncated or edited.
+  """
+  manifest = read_manifest(directory, kind)
+  arrays = {}
+  for name, described in manifest['arrays'].items():
+    path = directory / f'{name}.npy'
+    if not path.exists():
+      raise StoreError(f'{directory} is incomplete: {path.name} is missing')
+    size = path.stat().st_size
+    if size != described['bytes']:
+      raise StoreError(
+        f'{path} has {size} bytes where its manifest says {described["bytes"]}'
+      )
+    if sha256_of_file(path) != described['sha256']:
+      raise StoreError(f"{path} was changed: its sha256 is not the manifest's")
+    if 0 in described['shape']:  # nothing to map
+      arrays[name] = np.load(path, allow_pickle=False)
+    else:
+      arrays[name] = np.load(path, mmap_mode='r', allow_pickle=False)
+  return manifest, arrays
+
+
+def check_facts(
+  directory: pathlib.Path,
+  manifest: Mapping[str, Any],
+  wanted: Mapping[str, Any],
+) -> None:
+  """Refuses a directory that was built with other settings.
+
+  Raises:
+    StoreError: names the first setting that differs and both values.
+  """
+  for name, value in wanted.items():
+    if manifest.get(name) != value:
+      raise StoreError(
+        f'{directory} was built with {name}={manifest.get(name)!r}, not '
+        f'{value!r}: choose another directory or remove this one'
+      )

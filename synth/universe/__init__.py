@@ -1,0 +1,1 @@
+"""Enumeration of a grammar into semantic classes."""

@@ -1,0 +1,53 @@
+"""Enumerates a universe.
+
+  python -m synth.universe --config=configs/universe.py:arithmetic --workdir=DIR
+
+writes DIR/universe and prints classes and programs by size.
+"""
+
+import pathlib
+import resource
+import time
+from typing import Any
+
+from absl import flags
+
+from synth import cli
+from synth.language import grammar as grammar_lib
+from synth.universe import universe as universe_lib
+
+_CONFIG = cli.define_config('configs/universe.py:arithmetic')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Where to write; holds universe/ afterwards.', required=True
+)
+_GRAMMAR = flags.DEFINE_string(
+  'grammar', None, 'Grammar file, in place of config.universe.grammar.'
+)
+_MAX_SIZE = flags.DEFINE_integer(
+  'max_size', None, 'Largest size, in place of config.universe.max_size.',
+  lower_bound=1,
+)  # fmt: skip
+
+
+def main() -> dict[str, Any]:
+  """Builds (or finds) the universe and summarizes it."""
+  settings = _CONFIG.value.universe
+  start = time.monotonic()
+  universe = universe_lib.load_or_build(
+    pathlib.Path(_WORKDIR.value) / universe_lib.KIND,
+    grammar_lib.load(grammar_lib.find(_GRAMMAR.value or settings.grammar)),
+    _MAX_SIZE.value or settings.max_size,
+    settings.seed,
+  )
+  return {
+    'new_classes_by_size': universe.classes_by_size(),
+    'programs_by_size': universe.manifest['programs_by_size'],
+    'seconds': round(time.monotonic() - start, 3),
+    'peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+  }
+
+
+flags.mark_flag_as_required('config')
+
+if __name__ == '__main__':
+  cli.run(main)

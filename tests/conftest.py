@@ -1,0 +1,37 @@
+"""Test set-up: CPU, a compilation cache, parsed flags."""
+
+import os
+import pathlib
+
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+_CACHE = pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')
+
+from absl import flags  # noqa: E402
+import pytest  # noqa: E402
+
+from synth.language import grammar as grammar_lib  # noqa: E402
+from synth.universe import universe as universe_lib  # noqa: E402
+
+GRAMMARS = pathlib.Path(__file__).parents[1] / 'configs' / 'grammars'
+
+
+def pytest_configure() -> None:
+  # Grain reads absl flags; without a main() nobody has parsed them.
+  flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture(scope='session')
+def arithmetic() -> grammar_lib.Grammar:
+  """The one-variable arithmetic grammar."""
+  return grammar_lib.load(GRAMMARS / 'arithmetic.bnf')
+
+
+@pytest.fixture(scope='session')
+def universe7(
+  arithmetic: grammar_lib.Grammar, tmp_path_factory: pytest.TempPathFactory
+) -> universe_lib.Universe:
+  """The universe of `arithmetic` to size 7: 2,516 classes."""
+  directory = tmp_path_factory.mktemp('universe7') / 'universe'
+  return universe_lib.build(directory, arithmetic, max_size=7, seed=0)

@@ -1,0 +1,58 @@
+"""Ways to make programs for tests: all up to a size, or random ones."""
+
+from collections.abc import Iterator
+import itertools
+
+import numpy as np
+
+from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
+
+
+def all_programs(
+  grammar: grammar_lib.Grammar, max_size: int
+) -> list[program_lib.Node]:
+  """Every program of at most `max_size` nodes, by brute force."""
+  table: dict[tuple[str, int], list[program_lib.Node]] = {}
+  for size in range(1, max_size + 1):
+    for name in grammar.nonterminals:
+      table[name, size] = list(_of_size(grammar, table, name, size))
+  return [
+    program
+    for size in range(1, max_size + 1)
+    for program in table[grammar.start, size]
+  ]
+
+
+def _of_size(
+  grammar: grammar_lib.Grammar,
+  table: dict[tuple[str, int], list[program_lib.Node]],
+  name: str,
+  size: int,
+) -> Iterator[program_lib.Node]:
+  for rule in grammar.by_nonterminal[name]:
+    for sizes in grammar_lib.argument_sizes(size, len(rule.args)):
+      choices = [table[pair] for pair in zip(rule.args, sizes, strict=True)]
+      for args in itertools.product(*choices):
+        yield program_lib.Node(rule.symbol, args)
+
+
+def random_program(
+  grammar: grammar_lib.Grammar, size: int, rng: np.random.Generator
+) -> program_lib.Node:
+  """A random program of exactly `size` nodes of a one-nonterminal grammar."""
+  rules = [
+    rule
+    for rule in grammar.productions
+    if grammar_lib.argument_sizes(size, len(rule.args))
+    and (size % 2 == 1 or len(rule.args) == 1)
+  ]
+  rule = rules[rng.integers(len(rules))]
+  splits = [
+    sizes
+    for sizes in grammar_lib.argument_sizes(size, len(rule.args))
+    if all(s % 2 == 1 for s in sizes)
+  ]
+  sizes = splits[rng.integers(len(splits))]
+  args = tuple(random_program(grammar, s, rng) for s in sizes)
+  return program_lib.Node(rule.symbol, args)

@@ -1,0 +1,340 @@
+"""Grammar files mean what they say, count right, and fail with a place."""
+
+import itertools
+import json
+import math
+import re
+
+import pytest
+
+from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
+from tests import conftest
+from tests import programs as programs_lib
+
+_TYPED = """
+  sum ::= x | 1 | sum + prod | prod   # `prod` alone: a unit alternative
+  prod ::= 2 | prod * leaf
+  leaf ::= y | neg(sum)
+"""
+_UNARY = 'e ::= x | 2 | neg(e) | inv(e) | e - e'
+_NESTED = """
+  e ::= x | x * (e + 1)
+  # The inner part of a nested argument is a nonterminal of its own.
+      | e / (e - neg(2))
+"""
+_FIELD = 'e ::= x | 1 | e + e | e - e | e * e | e / e'
+
+
+def _texts(grammar, max_size):
+  return {
+    program_lib.to_infix(p)
+    for p in programs_lib.all_programs(grammar, max_size)
+  }
+
+
+def _has_edge(program, parent, child):
+  return any(
+    (program.symbol == parent and arg.symbol == child)
+    or _has_edge(arg, parent, child)
+    for arg in program.args
+  )
+
+
+def test_the_arithmetic_file_has_the_expected_symbols(arithmetic):
+  assert arithmetic.start == 'expr'
+  assert arithmetic.nonterminals == ('expr',)
+  assert arithmetic.operators == ('add', 'sub', 'mul', 'div')
+  assert arithmetic.variables == ('x',)
+  assert arithmetic.constants == ('1', '2', '3')
+  assert arithmetic.symbols == (
+    *('add', 'sub', 'mul', 'div'),
+    *('x', '1', '2', '3'),
+  )
+
+
+def test_symbols_are_sorted_whatever_the_order_in_the_file():
+  grammar = grammar_lib.parse('e ::= 10 | y | 9 | e / e | 0.5 | e + e | a')
+  # Constants by value: '10' comes after '9', unlike in the alphabet.
+  assert grammar.symbols == ('add', 'div', 'a', 'y', '0.5', '9', '10')
+
+
+def test_typed_rules_derive_exactly_what_they_say():
+  assert _texts(grammar_lib.parse(_TYPED), 4) == {
+    *('x', '1', '2'),
+    *('x + 2', '1 + 2', '2 + 2', '2 * y'),
+    *('2 * neg(x)', '2 * neg(1)', '2 * neg(2)'),
+  }
+
+
+def test_nested_arguments_derive_exactly_what_they_say():
+  assert _texts(grammar_lib.parse(_NESTED), 6) == {
+    *('x', 'x * (x + 1)'),
+    'x / (x - neg(2))',
+  }
+
+
+def test_a_unit_alternative_stands_for_all_alternatives_of_its_rule():
+  units = grammar_lib.parse('a ::= b | a + a\nb ::= c | y\nc ::= x | c * c')
+  # `b` is used by nobody but `a`, yet it was written: it must be used.
+  direct = {'x', 'y', 'x * x', 'x + x', 'x + y', 'y + x', 'y + y'}
+  assert _texts(units, 3) == direct
+
+
+def test_comments_and_blank_lines_mean_nothing():
+  plain = grammar_lib.parse('e ::= x | e + e')
+  text = '# first\n\ne ::= x # | y\n\n# e ::= z\n  | e + e # last'
+  assert grammar_lib.parse(text) == grammar_lib.parse(text)
+  assert grammar_lib.parse(text).productions == plain.productions
+
+
+def test_one_constant_has_one_spelling():
+  grammar = grammar_lib.parse('e ::= 0.5 | 0.50 + e')
+  assert grammar.constants == ('0.5',)
+  assert _texts(grammar, 3) == {'0.5', '0.5 + 0.5'}
+
+
+@pytest.mark.parametrize('operators', ['+', '+-', '+-*/'])
+@pytest.mark.parametrize('leaves', ['x', 'x 1', 'x y 1 2 3'])
+def test_binary_grammars_are_counted_by_catalan_numbers(operators, leaves):
+  alternatives = [*leaves.split(), *(f'e {o} e' for o in operators)]
+  grammar = grammar_lib.parse('e ::= ' + ' | '.join(alternatives))
+  counts = grammar.count_programs(15)['e']
+  for n in range(1, 9):
+    catalan = math.comb(2 * n - 2, n - 1) // n
+    shapes = catalan * len(operators) ** (n - 1) * len(leaves.split()) ** n
+    assert counts[2 * n - 1] == shapes
+  assert not any(counts[::2])  # a binary tree has an odd number of nodes
+
+
+def test_the_arithmetic_grammar_has_the_published_numbers(arithmetic):
+  assert arithmetic.count_programs(7) == {
+    'expr': [0, 4, 0, 64, 0, 2048, 0, 81920]
+  }
+
+
+def test_counts_are_exact_beyond_64_bits(arithmetic):
+  n = 30
+  wanted = math.comb(2 * n - 2, n - 1) // n * 4 ** (n - 1) * 4**n
+  assert wanted > 2**64
+  assert arithmetic.count_programs(59)['expr'][59] == wanted
+
+
+@pytest.mark.parametrize(
+  'text, max_size',
+  [(_TYPED, 9), (_UNARY, 6), (_NESTED, 16), (_FIELD, 5), ('e ::= x', 3)],
+)
+def test_counts_equal_the_number_of_distinct_programs(text, max_size):
+  grammar = grammar_lib.parse(text)
+  programs = programs_lib.all_programs(grammar, max_size)
+  assert len(set(programs)) == len(programs)  # no program is derived twice
+  sizes = [p.size for p in programs]
+  assert grammar.count_programs(max_size)[grammar.start] == [
+    sizes.count(size) for size in range(max_size + 1)
+  ]
+
+
+@pytest.mark.parametrize('text', [_TYPED, _NESTED])
+def test_derives_agrees_with_brute_force(text):
+  grammar = grammar_lib.parse(text)
+  # All trees over the symbols, so that most are not of the language.
+  leaves = [*grammar.variables, *grammar.constants]
+  calls = [
+    f'{name}({", ".join(["e"] * (1 if name == "neg" else 2))})'
+    for name in grammar.operators
+  ]
+  anything = grammar_lib.parse('e ::= ' + ' | '.join(leaves + calls))
+  language = set(programs_lib.all_programs(grammar, 6))
+  trees = programs_lib.all_programs(anything, 6)
+  assert 0 < len(language) < len(trees) / 10
+  assert language <= set(trees)
+  assert [grammar.derives(t) for t in trees] == [t in language for t in trees]
+
+
+def test_derives_refuses_foreign_symbols_and_arities(arithmetic):
+  for text in ('y', '4', 'neg(x)', 'x + (1 - y)'):
+    assert not arithmetic.derives(program_lib.parse(text))
+  assert not arithmetic.derives(program_lib.Node('add'))
+  assert arithmetic.derives(program_lib.parse('x + (1 - 3) / x'))
+
+
+@pytest.mark.parametrize(
+  'text, line, symbol',
+  [
+    ('e ::= x\n | foo(e)', 2, 'foo'),
+    ('e ::= x\n | e + x(1)', 2, 'x'),
+    ('e ::= x\n\n | add(e)', 3, 'add'),
+    ('e ::= x\n | neg(e, e)', 2, 'neg'),
+    ('e ::= x\n | add', 2, 'add'),
+    ('add ::= x', 1, 'add'),
+    ('e ::= x\nlost ::= 1', 2, 'lost'),
+    ('e ::= x\na ::= b\nb ::= 1 | a + b', 2, 'a'),
+    ('e ::= x\n | e + f\nf ::= f + f', 3, 'f'),
+    ('e ::= e + e', 1, 'e'),
+    ('e ::= x | e + 1\n | x', 2, 'x'),
+    ('e ::= x | e + 1\n | e + 1', 2, 'e + 1'),
+    ('e ::= 0.5\n | 0.50', 2, '0.50'),
+    ('e ::= a\n | b\na ::= 1\nb ::= 1', 4, '1'),
+    ('e ::= x\n# comment\ne ::= 1', 3, 'e'),
+    ('a ::= x\n | b\nb ::= a', 3, 'b'),
+    ('e ::= x\n | e', 2, 'e'),
+    ('e ::= x\n | e + e\n | x + e', 3, 'x + x'),
+    ('e ::= x | e + f\n | f + e\nf ::= x | 2', 2, 'x + x'),
+    ('e ::= x\n | e ? e', 2, '?'),
+    ('e ::= x\n | e + * e', 2, '*'),
+    ('e ::= x\n | (e', 2, 'end of text'),
+    ('', 1, 'end of text'),
+  ],
+)
+def test_a_bad_file_is_refused_by_file_line_and_symbol(
+  tmp_path, text, line, symbol
+):
+  path = tmp_path / 'bad.bnf'
+  path.write_text(text, encoding='utf-8')
+  with pytest.raises(grammar_lib.GrammarError) as caught:
+    grammar_lib.load(path)
+  message = str(caught.value)
+  assert message.startswith(f'{path}:{line}: '), message
+  assert symbol in message.removeprefix(f'{path}:{line}: ')
+  assert '\n' not in message
+
+
+def test_an_ambiguity_is_shown_by_a_program_with_two_derivations():
+  with pytest.raises(grammar_lib.GrammarError) as caught:
+    grammar_lib.parse('e ::= a + a | b + b\na ::= x | 1\nb ::= 1 | neg(b)')
+  assert "'1 + 1'" in str(caught.value)
+  assert 'add(a, a)' in str(caught.value)
+  assert 'add(b, b)' in str(caught.value)
+  # Sharing a symbol is fine as long as no program has both derivations.
+  grammar_lib.parse('e ::= a + a | b + b\na ::= x\nb ::= 1 | neg(b)')
+
+
+def test_an_unreadable_file_is_refused_by_name(tmp_path):
+  binary = tmp_path / 'binary.bnf'
+  binary.write_bytes(b'e ::= \xff\xfe')
+  for path in (tmp_path / 'missing.bnf', tmp_path, binary):
+    with pytest.raises(grammar_lib.GrammarError, match=re.escape(str(path))):
+      grammar_lib.load(path)
+
+
+@pytest.mark.parametrize(
+  'body', ['(' * 10_000 + 'x', '+'.join(['x'] * 5000), '-' * 5000 + 'x']
+)
+def test_a_deeply_nested_alternative_is_a_grammar_error(body):
+  with pytest.raises(grammar_lib.GrammarError, match=r'deep\.bnf:2'):
+    grammar_lib.parse('e ::= 1\n | ' + body, name='deep.bnf')
+
+
+@pytest.mark.parametrize(
+  'text, max_size',
+  [
+    (_FIELD, 5),
+    (_UNARY, 5),
+    (_TYPED, 9),
+    # Every argument of `-` is a quotient: that alternative goes altogether.
+    ('e ::= x | e - d\nd ::= e / e', 7),
+    ('e ::= x | 1 - (e / 2) | x - e', 7),
+    # Without the edge, `d!div` derives no finite program.
+    ('e ::= x | neg(d)\nd ::= e / e | d - d', 8),
+  ],
+)
+def test_forbidding_an_edge_keeps_exactly_the_programs_without_it(
+  text, max_size
+):
+  grammar = grammar_lib.parse(text)
+  programs = programs_lib.all_programs(grammar, max_size)
+  removed = 0
+  for parent, child in itertools.product(grammar.operators, repeat=2):
+    restricted = grammar_lib.forbid_edge(grammar, parent, child)
+    kept = programs_lib.all_programs(restricted, max_size)
+    wanted = [p for p in programs if not _has_edge(p, parent, child)]
+    assert len(kept) == len(wanted)
+    assert set(kept) == set(wanted)
+    assert sum(restricted.count_programs(max_size)[restricted.start]) == len(
+      wanted
+    )
+    removed += len(programs) - len(wanted)
+  assert removed  # some edge did occur
+
+
+@pytest.mark.parametrize(
+  'edges',
+  [
+    [('sub', 'div'), ('div', 'add')],
+    [('sub', 'div'), ('mul', 'div')],
+    [('div', 'sub'), ('div', 'add'), ('add', 'sub')],
+    [('sub', 'div'), ('sub', 'div')],
+  ],
+)
+def test_several_edges_can_be_forbidden(edges):
+  grammar = grammar_lib.parse(_FIELD)
+  restricted = grammar
+  for parent, child in edges:
+    restricted = grammar_lib.forbid_edge(restricted, parent, child)
+  assert set(programs_lib.all_programs(restricted, 5)) == {
+    p
+    for p in programs_lib.all_programs(grammar, 5)
+    if not any(_has_edge(p, *edge) for edge in edges)
+  }
+
+
+def test_an_edge_of_an_operator_the_grammar_lacks_is_refused():
+  grammar = grammar_lib.parse('e ::= x | e + e', name='plus.bnf')
+  with pytest.raises(grammar_lib.GrammarError) as caught:
+    grammar_lib.forbid_edge(grammar, 'add', 'div')
+  assert 'plus.bnf' in str(caught.value)
+  assert "'div'" in str(caught.value)
+
+
+def test_an_edge_that_every_program_has_is_refused():
+  grammar = grammar_lib.parse('e ::= d - d\nd ::= x / x', name='all.bnf')
+  with pytest.raises(grammar_lib.GrammarError, match=r'all\.bnf'):
+    grammar_lib.forbid_edge(grammar, 'sub', 'div')
+
+
+@pytest.mark.parametrize('text', [_TYPED, _UNARY, _NESTED, _FIELD])
+def test_json_gives_the_same_grammar_back(text):
+  grammar = grammar_lib.parse(text, name='some.bnf')
+  for original in (
+    grammar,
+    grammar_lib.forbid_edge(grammar, grammar.operators[0], 'neg')
+    if 'neg' in grammar.operators
+    else grammar_lib.forbid_edge(grammar, 'sub', 'div'),
+  ):
+    data = json.loads(json.dumps(original.to_json()))
+    copy = grammar_lib.Grammar.from_json(data)
+    assert copy == original
+    assert copy.sha256 == original.sha256
+    assert copy.symbols == original.symbols
+    assert copy.count_programs(9) == original.count_programs(9)
+
+
+def test_the_hash_ignores_layout_and_sees_meaning(tmp_path):
+  original = (conftest.GRAMMARS / 'arithmetic.bnf').read_text()
+  wanted = grammar_lib.parse(original).sha256
+  same = [
+    '# other comment\n' + original,
+    original.replace('\n', '\r\n'),
+    'expr::=3|expr/expr|x|expr*expr|2|expr-expr|1|expr+expr',
+    'expr ::= x | 1 | 2 | (3) | add(expr, expr) | sub(expr, expr)\n'
+    '| mul(expr, expr) | div(expr, expr)',
+  ]
+  for i, text in enumerate(same):
+    path = tmp_path / f'{i}.bnf'
+    path.write_bytes(text.encode())
+    assert grammar_lib.load(path).sha256 == wanted  # nor does the path matter
+  other = [
+    original.replace('| 3', '| 4'),
+    original.replace('| 3', ''),
+    original.replace('expr / expr', 'x / expr'),
+    original.replace('expr - expr', 'neg(expr)'),
+  ]
+  hashes = {grammar_lib.parse(text).sha256 for text in other}
+  assert len(hashes) == len(other)
+  assert wanted not in hashes
+  # The start matters even where the rules are the same set.
+  a, b = 'a ::= x | neg(b)', 'b ::= 1 | neg(a)'
+  assert (
+    grammar_lib.parse(f'{a}\n{b}').sha256
+    != grammar_lib.parse(f'{b}\n{a}').sha256
+  )
