@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from absl import app
 from absl import flags
+from absl import logging
 import ml_collections
 from ml_collections import config_flags
 
@@ -37,6 +38,9 @@ def define_config(example: str) -> flags.FlagHolder:
 
 def run(main: Callable[[], Mapping[str, Any]]) -> None:
   """Parses the flags, runs `main`, prints its result, exits."""
+  # The libraries' INFO lines would bury our own progress; --verbosity=0 shows
+  # them.
+  logging.set_verbosity(logging.WARNING)
   app.run(lambda _: _guarded(main), flags_parser=_parse_flags)
 
 

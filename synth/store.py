@@ -126,6 +126,12 @@ def read(
   return manifest, arrays
 
 
+def content_hash(manifest: Mapping[str, Any]) -> str:
+  """sha256 of a manifest, hence of all it describes."""
+  text = json.dumps(manifest, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
 def check_facts(
   directory: pathlib.Path,
   manifest: Mapping[str, Any],

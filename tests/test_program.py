@@ -235,8 +235,7 @@ def test_sympy_has_the_exact_values(arithmetic):
 
 def test_sympy_lambdify_has_the_same_values():
   point = {'x': F(5, 97), 'y': F(-61, 97)}
-  programs = programs_lib.all_programs(_UNARY, 4)
-  programs += _random_programs(_UNARY, [5, 7], 40, 2)
+  programs = programs_lib.all_programs(_UNARY, 5)
   rng = np.random.default_rng(3)
   compared = 0
   for i in rng.choice(len(programs), 150, replace=False):

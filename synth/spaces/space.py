@@ -2,6 +2,7 @@
 
 Arrays (C classes, E points of the specification grid):
   value_CxE, ok_CxE    outputs on the specification grid, float64
+  spec_CxF             what a model sees of them (`specification`)
   semantic_CxD         PCA of the standardized outputs, 95 % of the variance
   syntactic_CxD        PCA of the pq-gram profiles of the representatives
 The manifest holds the share of variance of each axis and the rank correlation
@@ -20,6 +21,7 @@ import scipy.stats
 from synth import seeding
 from synth import store
 from synth.spaces import semantic
+from synth.spaces import specification
 from synth.spaces import syntactic
 from synth.universe import universe as universe_lib
 
@@ -33,6 +35,7 @@ class Spaces:
 
   value_CxE: np.ndarray
   ok_CxE: np.ndarray
+  spec_CxF: np.ndarray
   semantic_CxD: np.ndarray
   syntactic_CxD: np.ndarray
   manifest: dict[str, Any]
@@ -61,9 +64,7 @@ def load_or_build(
     InputError: for a bad grid or spaces of other settings.
   """
   wanted = {
-    'universe': universe.manifest['grammar_sha256'],
-    'max_size': universe.max_size,
-    'seed': universe.manifest['seed'],
+    'universe_sha256': store.content_hash(universe.manifest),
     'grid': list(grid),
     'p': p,
     'q': q,
@@ -104,6 +105,7 @@ def _build(
   arrays = {
     'value_CxE': value_CxE,
     'ok_CxE': ok_CxE,
+    'spec_CxF': specification.features(value_CxE, ok_CxE),
     'semantic_CxD': semantic_CxD.astype(np.float32),
     'syntactic_CxD': syntactic_CxD.astype(np.float32),
   }

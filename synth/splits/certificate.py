@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from synth import errors
 from synth import seeding
 from synth.language import arithmetic
 from synth.language import structure
 from synth.spaces import neighbours
-from synth.spaces import space as space_lib
 from synth.spaces import syntactic
 from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
@@ -28,29 +28,36 @@ _DRAWS = 4  # programs of each training class that are searched for the edge
 _QUANTILES = (0.05, 0.5, 0.95, 0.999)
 
 
-def usable(spaces: space_lib.Spaces) -> np.ndarray:
+class CertificateError(errors.InputError):
+  """A split that does not hold what it claims."""
+
+
+def require(place: object, checks: Mapping[str, bool]) -> None:
+  """Raises CertificateError naming the checks that failed, if any."""
+  failed = [name for name, holds in checks.items() if not holds]
+  if failed:
+    raise CertificateError(
+      f'{place}: the split fails its certificate: {", ".join(failed)}'
+    )
+
+
+def usable(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
   """Classes whose specification is theirs alone and fully defined: bool_C.
 
   Two classes with equal float32 outputs on the grid would be one ambiguous
   task (L2).
   """
-  visible_CxE = _visible(spaces)
+  visible_CxE = np.where(ok_CxE, value_CxE, 0.0).astype(np.float32)
+  visible_CxE += np.float32(0)  # -0 equals 0
   _, index_C, count = np.unique(
-    visible_CxE, axis=0, return_inverse=True, return_counts=True
+    visible_CxE.view(np.uint32), axis=0, return_inverse=True, return_counts=True
   )
-  return (count[index_C] == 1) & spaces.ok_CxE.all(axis=1)
-
-
-def _visible(spaces: space_lib.Spaces) -> np.ndarray:
-  """What a model can see of each class, as comparable bits."""
-  value_CxE = np.where(spaces.ok_CxE, spaces.value_CxE, np.nan)
-  value_CxE = value_CxE.astype(np.float32) + np.float32(0)  # -0 equals 0
-  return value_CxE.view(np.uint32)
+  return (count[index_C] == 1) & ok_CxE.all(axis=1)
 
 
 def certify(
   universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
+  usable_C: np.ndarray,
   split: split_lib.Split,
   holdout: holdout_lib.Holdout | None,
   seed: int,
@@ -59,7 +66,7 @@ def certify(
 
   Args:
     universe: Its universe.
-    spaces: The universe's spaces (for the specification).
+    usable_C: What `usable` says of the universe.
     split: The split.
     holdout: The held-out structure of a support split, else None.
     seed: The split's seed (for cells and draws).
@@ -80,11 +87,11 @@ def certify(
     return {'checks': checks, 'measurements': measurements}
   checks['L1_classes_disjoint'] = _disjoint(universe, split, seed)
   checks['L2_specifications_distinct'] = bool(
-    usable(spaces)[np.concatenate([*split.arms.values(), *sets.values()])].all()
+    usable_C[np.concatenate([*split.arms.values(), *sets.values()])].all()
   )
   checks['class_hashes_match'] = {
     name: split_lib.class_hash(universe, classes)
-    for name, classes in {**split.arms, **sets}.items()
+    for name, classes in split.all_sets().items()
   } == split.facts.get('class_sha256')
   if holdout is not None:
     _certify_support(split, holdout, seed, checks, measurements)

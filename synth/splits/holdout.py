@@ -15,6 +15,7 @@ import numpy as np
 
 from synth import errors
 from synth.language import grammar as grammar_lib
+from synth.language import tokens
 from synth.universe import universe as universe_lib
 
 
@@ -51,7 +52,7 @@ class Holdout:
     size = self.restricted.size_C[np.maximum(self._free_class_C, 0)]
     return np.where(self._free_class_C >= 0, size, 0)
 
-  @property
+  @functools.cached_property
   def novel_C(self) -> np.ndarray:
     """Whether every minimal program of the class has the edge."""
     return self.free_size_C != self.universe.size_C
@@ -73,19 +74,31 @@ class Holdout:
   def sample_programs(
     self, class_P: np.ndarray, rng: np.random.Generator
   ) -> np.ndarray:
+    """A random minimal program of each class; see `programs_at`."""
+    uniform_PxL = rng.random((len(class_P), self.universe.max_size))
+    return self.programs_at(class_P, uniform_PxL)
+
+  def programs_at(
+    self, class_P: np.ndarray, uniform_PxL: np.ndarray
+  ) -> np.ndarray:
     """A random minimal program of each class, without the edge if it can be.
 
     Novel classes give any of their minimal programs (all have the edge),
-    others one of their minimal programs without the edge, uniformly.
+    others one of their minimal programs without the edge, uniformly. The
+    randomness is that of `Universe.programs_at`.
 
     Returns:
       tok_PxL, L = the universe's max_size.
     """
-    free_P = ~self.novel_C[class_P]
-    tok_PxL = self.universe.sample_programs(self.universe.node_C[class_P], rng)
-    node_P = self.restricted.node_C[self._free_class_C[class_P[free_P]]]
-    free_PxL = self.restricted.sample_programs(node_P, rng)
-    tok_PxL[free_P] = free_PxL[:, : tok_PxL.shape[1]]
+    novel_P = self.novel_C[class_P]
+    tok_PxL = np.zeros(uniform_PxL.shape, tokens.DTYPE)
+    tok_PxL[novel_P] = self.universe.programs_at(
+      self.universe.node_C[class_P[novel_P]], uniform_PxL[novel_P]
+    )
+    node_P = self.restricted.node_C[self._free_class_C[class_P[~novel_P]]]
+    tok_PxL[~novel_P] = self.restricted.programs_at(
+      node_P, uniform_PxL[~novel_P]
+    )
     return tok_PxL
 
 

@@ -36,6 +36,14 @@ class Split:
   dev: np.ndarray
   facts: Mapping[str, Any]
 
+  def all_sets(self) -> dict[str, np.ndarray]:
+    """Every set under a name of its own: `arm_...`, `test_...` and `dev`."""
+    return {
+      **{_ARM + name: classes for name, classes in self.arms.items()},
+      **{_TEST + name: classes for name, classes in self.tests.items()},
+      DEV: self.dev,
+    }
+
   def evaluation_sets(self) -> dict[str, np.ndarray]:
     """All sets that are evaluated: the tests and `dev`."""
     return {**self.tests, DEV: self.dev}
@@ -49,10 +57,7 @@ def class_hash(universe: universe_lib.Universe, classes: np.ndarray) -> str:
 
 def save(directory: pathlib.Path, split: Split) -> None:
   """Stores a split; `directory/manifest.json` says how to verify it."""
-  arrays = {_ARM + name: value for name, value in split.arms.items()}
-  arrays |= {_TEST + name: value for name, value in split.tests.items()}
-  arrays[DEV] = split.dev
-  store.write(directory, KIND, arrays, split.facts)
+  store.write(directory, KIND, split.all_sets(), split.facts)
 
 
 def load(directory: pathlib.Path) -> Split:

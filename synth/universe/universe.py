@@ -99,17 +99,34 @@ class Universe:
     Returns:
       tok_PxL in prefix order, L = max_size, padded.
     """
+    return self.programs_at(node_P, rng.random((len(node_P), self.max_size)))
+
+  def programs_at(
+    self, node_P: np.ndarray, uniform_PxL: np.ndarray
+  ) -> np.ndarray:
+    """`sample_programs` with the randomness given, row by row.
+
+    Args:
+      node_P: Nodes.
+      uniform_PxL: Independent uniform numbers in [0, 1): the program of a row
+        is a function of its node and its numbers alone. L is at least the
+        size of every program asked for.
+
+    Returns:
+      tok_PxL in prefix order, padded.
+    """
     forest = self.forest
     rows = np.arange(len(node_P))
-    tok_PxL = np.full((len(node_P), self.max_size), tokens.PAD, tokens.DTYPE)
+    tok_PxL = np.full(uniform_PxL.shape, tokens.PAD, tokens.DTYPE)
     # A stack of nodes still to write for each program; the top is written.
     stack_PxL = np.zeros((len(node_P), self.max_size + 1), np.int64)
     stack_PxL[:, 0] = node_P
     height_P = np.ones(len(node_P), np.int64)
-    for position in range(self.max_size):
+    for position in range(uniform_PxL.shape[1]):
       height_P[rows] -= 1
       node = stack_PxL[rows, height_P[rows]]
-      pick = rng.integers(0, self.count_N[node])
+      # 53 random bits: no count of minimal programs comes near 2**53.
+      pick = (uniform_PxL[rows, position] * self.count_N[node]).astype(np.int64)
       alternative = _first_above(
         forest.upto_M, forest.first_N1[node], forest.first_N1[node + 1], pick
       )

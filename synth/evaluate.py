@@ -1,0 +1,273 @@
+"""Evaluation: every test set and dev, per seed, by executing what was written.
+
+  python -m synth.evaluate --workdir=DIR
+
+reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
+with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
+The headline is exact success: the same rational function as the target.
+"""
+
+from collections.abc import Mapping
+import pathlib
+from typing import Any
+
+from absl import flags
+import jax
+import ml_collections
+import numpy as np
+import scipy.spatial
+
+from synth import checkpoint
+from synth import cli
+from synth import decode
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import progress
+from synth import runs
+from synth import seeding
+from synth import statistics
+from synth import train
+from synth import verify
+from synth.language import structure
+from synth.language import tokens
+
+HEADLINE = (1, 16)
+
+
+def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
+  """Evaluates the newest checkpoint of a run.
+
+  Returns:
+    What is written to result.json.
+
+  Raises:
+    InputError: if the directory is no run, its inputs have changed or it has
+      no checkpoint.
+  """
+  record = runs.read_json(workdir / runs.RECORD)
+  config = ml_collections.ConfigDict(record['config'])
+  inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
+  runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
+  trainer = train.Trainer(config, inputs)
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    step = checkpoints.latest()
+    if step is None:
+      raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
+    state, _ = checkpoints.restore(step, trainer.abstract_state)
+  verifier = verify.Verifier(
+    inputs.universe.vocabulary,
+    inputs.universe.grammar.variables,
+    list(config.spaces.grid),
+    config.universe.seed,
+    config.eval.seed,
+  )
+  written = {}
+  sets = inputs.split.evaluation_sets()
+  for name, classes in sets.items():
+    tok, logprob = _write_programs(
+      config, trainer, state, inputs, name, classes
+    )
+    outcome = _judge(tok, classes, inputs, verifier)
+    written[name] = {'class': classes, 'tok': tok, 'logprob': logprob,
+                     'outcome': outcome}  # fmt: skip
+  result = {
+    'step': step,
+    'arm': config.data.arm,
+    'config': record['config'],
+    'inputs_sha256': inputs.sha256,
+    'versions': runs.versions(),
+    'params': record['params'],
+    'seeds': list(trainer.seeds),
+    **_summarize(config, written),
+    'novelty': _novelty(written, inputs),
+    'baselines': _baselines(config.data.arm, sets, inputs, verifier),
+  }
+  arrays = {
+    f'{name}_{field}': array
+    for name, fields in written.items()
+    for field, array in fields.items()
+  }
+  _write_samples(workdir / runs.SAMPLES, arrays)
+  runs.write_json(workdir / runs.RESULT, result)
+  return result
+
+
+def _write_programs(
+  config: ml_collections.ConfigDict,
+  trainer: train.Trainer,
+  state: train.State,
+  inputs: inputs_lib.Inputs,
+  name: str,
+  classes: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Samples of every model: tok_SxIxnxT (int8) and logprob_SxIxn."""
+  batch = config.eval.batch_size
+  starts = range(0, len(classes), batch)
+  bar = progress.Progress(
+    f'evaluate {name}', len(trainer.seeds) * len(starts), 'batches'
+  )
+  tok_S, logprob_S = [], []
+  for index, seed in enumerate(trainer.seeds):
+    params = jax.tree.map(lambda x, i=index: x[i], state['params'])
+    key = jax.random.fold_in(jax.random.key(config.eval.seed), seed)
+    tok, logprob = [], []
+    for number, start in enumerate(starts):
+      chosen = classes[start : start + batch]
+      # One shape for all batches: the last one is filled up, then cut.
+      filled = np.resize(chosen, batch)
+      tok_BxnxT, logprob_Bxn = decode.sample(
+        params,
+        inputs.spaces.spec_CxF[filled],
+        jax.random.fold_in(key, start),
+        config.eval.temperature,
+        graph=trainer.graph,
+        num_samples=config.eval.num_samples,
+        length=trainer.shape.length,
+      )
+      tok.append(np.asarray(tok_BxnxT, tokens.DTYPE)[: len(chosen)])
+      logprob.append(np.asarray(logprob_Bxn, np.float32)[: len(chosen)])
+      bar.update(index * len(starts) + number + 1)
+    tok_S.append(np.concatenate(tok))
+    logprob_S.append(np.concatenate(logprob))
+  return np.stack(tok_S), np.stack(logprob_S)
+
+
+def _judge(
+  tok_SxIxnxT: np.ndarray,
+  classes: np.ndarray,
+  inputs: inputs_lib.Inputs,
+  verifier: verify.Verifier,
+) -> np.ndarray:
+  """The `verify.Outcome` of every sample: outcome_SxIxn."""
+  seeds, items, samples, length = tok_SxIxnxT.shape
+  target_IxL = inputs.universe.representative_CxL[classes]
+  outcome = [
+    verifier.outcomes(
+      tok_SxIxnxT[:, i].reshape(-1, length),
+      np.repeat(target_IxL[i : i + 1], seeds * samples, axis=0),
+    ).reshape(seeds, samples)
+    for i in range(items)
+  ]
+  return np.stack(outcome, axis=1)
+
+
+def _summarize(
+  config: ml_collections.ConfigDict, written: Mapping[str, Any]
+) -> dict[str, Any]:
+  """pass@k with intervals, per seed, and shares of outcomes."""
+  samples = config.eval.num_samples
+  summary: dict[str, Any] = {}
+  for k in (k for k in HEADLINE if k <= samples):
+    means, per_seed = {}, {}
+    for name, fields in written.items():
+      correct_SxI = (fields['outcome'] == verify.Outcome.CORRECT).sum(axis=2)
+      value_SxI = statistics.pass_at_k(correct_SxI, samples, k)
+      rng = seeding.generator(config.eval.seed, 'bootstrap', name)
+      means[name] = statistics.crossed_bootstrap(value_SxI, rng)
+      per_seed[name] = value_SxI.mean(axis=1).tolist()
+    summary[f'pass@{k}'] = means
+    summary[f'pass@{k}_by_seed'] = per_seed
+  summary['outcomes'] = {
+    name: {
+      outcome.name.lower(): float((fields['outcome'] == outcome).mean())
+      for outcome in verify.Outcome
+    }
+    for name, fields in written.items()
+  }
+  summary['items'] = {
+    name: len(fields['class']) for name, fields in written.items()
+  }
+  return summary
+
+
+def _novelty(
+  written: Mapping[str, Any], inputs: inputs_lib.Inputs
+) -> dict[str, Any]:
+  """How correct samples were written: with the held-out edge or without."""
+  holdout = inputs.holdout
+  if holdout is None:
+    return {}
+  shares = {}
+  for name, fields in written.items():
+    correct = fields['outcome'] == verify.Outcome.CORRECT
+    tok_PxT = fields['tok'][correct]
+    tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
+    with_edge = structure.has_edge(
+      tok_PxT, inputs.universe.vocabulary, holdout.parent, holdout.child
+    )
+    total = correct.size
+    shares[name] = {
+      'solved_with_held_out_edge': float(with_edge.sum() / total),
+      'solved_without_it': float((~with_edge).sum() / total),
+      'unsolved': float(1 - correct.mean()),
+    }
+  return shares
+
+
+def _baselines(
+  arm: str,
+  sets: Mapping[str, np.ndarray],
+  inputs: inputs_lib.Inputs,
+  verifier: verify.Verifier,
+) -> dict[str, Any]:
+  """What needs no model, judged by the same code on the same tasks.
+
+  `nearest_neighbour` answers with the program of the training class nearest in
+  the semantic space. `best_constant` answers every task with one and the same
+  training program, the one that solves most tasks. Test classes are disjoint
+  from training, so both can succeed on the grid only.
+  """
+  train_N = inputs.split.arms[arm]
+  rng = seeding.generator(0, 'baseline')
+  shape = (len(train_N), inputs.universe.max_size)
+  tok_NxL = inputs.programs_at(train_N, rng.random(shape))
+  tree = scipy.spatial.cKDTree(inputs.spaces.semantic_CxD[train_N])
+  result: dict[str, Any] = {}
+  for name, classes in sets.items():
+    target_IxL = inputs.universe.representative_CxL[classes]
+    _, nearest_I = tree.query(inputs.spaces.semantic_CxD[classes])
+    outcome_I = verifier.outcomes(tok_NxL[nearest_I], target_IxL)
+    constant = max(
+      _share(verifier.outcomes(np.resize(tok_L, target_IxL.shape), target_IxL))
+      for tok_L in tok_NxL[rng.permutation(len(tok_NxL))[:32]]
+    )
+    result[name] = {
+      'nearest_neighbour': _share(outcome_I),
+      'nearest_neighbour_on_grid': float(
+        (outcome_I <= verify.Outcome.GRID_ONLY).mean()
+      ),
+      'best_constant': constant,
+    }
+  return result
+
+
+def _share(outcome_I: np.ndarray) -> float:
+  return float((outcome_I == verify.Outcome.CORRECT).mean())
+
+
+def _write_samples(
+  path: pathlib.Path, arrays: Mapping[str, np.ndarray]
+) -> None:
+  """Writes an .npz whole or not at all."""
+  scratch = path.with_name(f'.{path.stem}.tmp.npz')
+  try:
+    np.savez_compressed(scratch, **arrays)
+    scratch.replace(path)
+  except OSError as error:
+    raise runs.RunError(f'cannot write {path}: {error.strerror}') from None
+
+
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Directory of a trained run.')
+
+
+def main() -> dict[str, Any]:
+  """Evaluates; the last line is the result without its configuration."""
+  if not _WORKDIR.value:
+    raise errors.InputError('--workdir must be given')
+  result = evaluate(pathlib.Path(_WORKDIR.value))
+  hidden = ('config', 'versions', 'inputs_sha256')
+  return {name: value for name, value in result.items() if name not in hidden}
+
+
+if __name__ == '__main__':
+  cli.run(main)

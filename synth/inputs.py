@@ -1,0 +1,189 @@
+"""The inputs of training: universe, spaces and split of one config.
+
+    DIR/universe    every semantic class
+    DIR/spaces      its places in both spaces, and what a model sees
+    DIR/restricted  the universe without the held-out structure (support only)
+    DIR/split       arms, tests and certificate
+
+Each is built if it is not there, and refused if it is there with other
+settings.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from synth import cli
+from synth import errors
+from synth import store
+from synth.language import grammar as grammar_lib
+from synth.spaces import space as space_lib
+from synth.splits import certificate
+from synth.splits import density
+from synth.splits import holdout as holdout_lib
+from synth.splits import split as split_lib
+from synth.splits import support
+from synth.universe import universe as universe_lib
+
+RESTRICTED = 'restricted'
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+  """What training and evaluation read.
+
+  Attributes:
+    universe, spaces, split: As stored.
+    holdout: The held-out structure of a support split, else None.
+    sha256: Name -> hash of each stored manifest.
+  """
+
+  universe: universe_lib.Universe
+  spaces: space_lib.Spaces
+  split: split_lib.Split
+  holdout: holdout_lib.Holdout | None
+  sha256: dict[str, str]
+
+  def programs_at(
+    self, class_P: np.ndarray, uniform_PxL: np.ndarray
+  ) -> np.ndarray:
+    """The training law: a random minimal program of each class.
+
+    With a held-out structure it is avoided wherever the class allows it
+    (`Holdout.programs_at`), so that a class that both arms share is shown in
+    the same way in both.
+    """
+    if self.holdout is not None:
+      return self.holdout.programs_at(class_P, uniform_PxL)
+    return self.universe.programs_at(self.universe.node_C[class_P], uniform_PxL)
+
+
+def load_or_build(
+  config: ml_collections.ConfigDict, directory: pathlib.Path
+) -> Inputs:
+  """Opens what `config` describes in `directory`, building what is missing.
+
+  Raises:
+    InputError: for impossible settings or a directory of other settings.
+  """
+  universe = universe_lib.load_or_build(
+    directory / universe_lib.KIND,
+    grammar_lib.load(grammar_lib.find(config.universe.grammar)),
+    config.universe.max_size,
+    config.universe.seed,
+  )
+  spaces = space_lib.load_or_build(
+    directory / space_lib.KIND, universe, **config.spaces
+  )
+  make = cli.choose(
+    config.split.kind,
+    {'support': _support, 'density': _density},
+    'split.kind',
+  )
+  split, holdout = make(config.split, directory, universe, spaces)
+  hashes = {
+    name: store.content_hash(manifest)
+    for name, manifest in (
+      (universe_lib.KIND, universe.manifest),
+      (space_lib.KIND, spaces.manifest),
+      (split_lib.KIND, split.facts),
+    )
+  }
+  return Inputs(universe, spaces, split, holdout, hashes)
+
+
+def _support(
+  settings: ml_collections.ConfigDict,
+  directory: pathlib.Path,
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+) -> tuple[split_lib.Split, holdout_lib.Holdout]:
+  holdout = holdout_lib.load_or_build(
+    directory / RESTRICTED,
+    universe,
+    settings.parent,
+    settings.child,
+    settings.extra_size,
+  )
+  split = _split(
+    settings,
+    directory / split_lib.KIND,
+    functools.partial(support.make, holdout),
+    universe,
+    spaces,
+    holdout,
+  )
+  return split, holdout
+
+
+def _density(
+  settings: ml_collections.ConfigDict,
+  directory: pathlib.Path,
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+) -> tuple[split_lib.Split, None]:
+  split = _split(
+    settings,
+    directory / split_lib.KIND,
+    functools.partial(density.make, universe),
+    universe,
+    spaces,
+    None,
+  )
+  return split, None
+
+
+def _split(
+  settings: ml_collections.ConfigDict,
+  directory: pathlib.Path,
+  make: Callable[..., split_lib.Split],
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+  holdout: holdout_lib.Holdout | None,
+) -> split_lib.Split:
+  """Opens a split, or makes, certifies and stores it."""
+  wanted: dict[str, Any] = {
+    'settings': cli.plain(settings),
+    'universe_sha256': store.content_hash(universe.manifest),
+    'grid': spaces.manifest['grid'],
+  }
+  if not store.exists(directory):
+    usable_C = certificate.usable(spaces.value_CxE, spaces.ok_CxE)
+    made = make(
+      usable_C,
+      num_test=settings.num_test,
+      num_dev=settings.num_dev,
+      seed=settings.seed,
+    )
+    for name, classes in made.all_sets().items():
+      if not len(classes):
+        raise errors.InputError(
+          f'split: no class is left for {name!r}: a universe of '
+          f'{len(usable_C)} classes is too small for these settings'
+        )
+    hashes = {
+      name: split_lib.class_hash(universe, classes)
+      for name, classes in made.all_sets().items()
+    }
+    facts = {
+      **made.facts,
+      **wanted,
+      'ambiguous_classes': int((~usable_C).sum()),
+      'class_sha256': hashes,
+    }
+    made = dataclasses.replace(made, facts=facts)
+    found = certificate.certify(
+      universe, usable_C, made, holdout, settings.seed
+    )
+    certificate.require(directory, found['checks'])
+    split_lib.save(
+      directory, dataclasses.replace(made, facts={**facts, **found})
+    )
+  split = split_lib.load(directory)
+  store.check_facts(directory, split.facts, wanted)
+  return split

@@ -1,0 +1,131 @@
+"""A run's directory: its record, its metrics, its result.
+
+run.json        config, hashes of the inputs, versions, parameter counts
+metrics.jsonl   one JSON object a line: step and what was measured at it
+checkpoints/    see `synth.checkpoint`
+result.json     written by `synth.evaluate`
+samples.npz     what the models wrote, written by `synth.evaluate`
+"""
+
+from collections.abc import Mapping
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+from typing import Any
+
+from synth import errors
+
+RECORD, METRICS, RESULT, SAMPLES = (
+  'run.json',
+  'metrics.jsonl',
+  'result.json',
+  'samples.npz',
+)
+_PACKAGES = (
+  'synth',
+  'jax',
+  'jaxlib',
+  'flax',
+  'optax',
+  'orbax-checkpoint',
+  'grain',
+  'numpy',
+)
+
+
+class RunError(errors.InputError):
+  """A directory that is no run, or a run of something else."""
+
+
+def versions() -> dict[str, str]:
+  """Versions of Python and of the packages that shape a result."""
+  return {
+    'python': platform.python_version(),
+    **{name: importlib.metadata.version(name) for name in _PACKAGES},
+  }
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file whole or not at all.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  scratch = path.with_name(f'.{path.name}.{os.getpid()}')
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+    os.replace(scratch, path)
+  except OSError as error:
+    raise RunError(f'cannot write {path}: {error.strerror}') from None
+
+
+def read_json(path: pathlib.Path) -> Any:
+  """Reads a JSON file of a run.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except FileNotFoundError:
+    raise RunError(f'no {path.name} in {path.parent}') from None
+  except (OSError, ValueError) as error:
+    raise RunError(f'{path} cannot be read: {error}') from None
+
+
+def check_same(
+  path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+  """Refuses to go on with a run of another config or other inputs.
+
+  Raises:
+    RunError: names the first key that differs and both values.
+  """
+  before, after = _flat(old), _flat(new)
+  for key in sorted(before.keys() | after.keys()):
+    if before.get(key) != after.get(key):
+      raise RunError(
+        f'{path} is a run with {key}={before.get(key)!r}, not '
+        f'{after.get(key)!r}: choose another workdir or remove this one'
+      )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  flat: dict[str, Any] = {}
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= _flat(value, f'{prefix}{key}.')
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+class Metrics:
+  """Appends JSON lines; a resumed run drops lines after its checkpoint."""
+
+  def __init__(self, workdir: pathlib.Path, start: int):
+    self._path = workdir / METRICS
+    kept = [row for row in read_metrics(workdir) if row['step'] <= start]
+    scratch = self._path.with_name(f'.{METRICS}.{os.getpid()}')
+    scratch.write_text(''.join(json.dumps(row) + '\n' for row in kept))
+    os.replace(scratch, self._path)
+    self._file = self._path.open('a', encoding='utf-8')
+
+  def write(self, step: int, **values: Any) -> None:
+    """Adds one line."""
+    print(json.dumps({'step': step, **values}), file=self._file, flush=True)
+
+
+def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
+  """All lines; a last line cut short by a kill is left out."""
+  path = workdir / METRICS
+  rows = []
+  for line in path.read_text().splitlines() if path.exists() else []:
+    try:
+      rows.append(json.loads(line))
+    except ValueError:
+      break
+  return rows

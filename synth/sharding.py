@@ -1,0 +1,96 @@
+"""The device mesh and which array is cut along which of its axes.
+
+Mesh axes: `data` (rows of the batch), `fsdp` (rows too, and parameters are cut
+along it between uses), `tensor` (columns of parameters). One device is the
+trivial case. All parameters have a leading axis S of models, never cut here.
+"""
+
+import re
+from typing import Any
+
+import jax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec
+
+from synth import errors
+
+AXES = ('data', 'fsdp', 'tensor')
+_BATCH = PartitionSpec(None, ('data', 'fsdp'))
+_ROWS = PartitionSpec(None, 'fsdp', 'tensor')
+_COLUMNS = PartitionSpec(None, 'tensor', 'fsdp')
+
+# (pattern of the path, spec); the first that matches the end of a path wins.
+RULES = (
+  (r'(^|/)(qkv|up)/kernel$', _ROWS),
+  (r'(^|/)blocks/\d+/(out|down)/kernel$', _COLUMNS),
+  (r'(^|/)encoder/(embed|layers/\d+|out)/kernel$', _ROWS),
+  (r'(^|/)head/kernel$', PartitionSpec(None, 'fsdp')),
+  (r'(^|/)(embed|position|scale|bias)$', PartitionSpec()),
+  (r'(^|/)(count|step)$', PartitionSpec()),
+)
+
+
+def make_mesh(data: int, fsdp: int, tensor: int) -> jax.sharding.Mesh:
+  """The mesh of the given axis lengths over all devices.
+
+  Raises:
+    InputError: if the lengths do not multiply to the number of devices.
+  """
+  devices = jax.device_count()
+  if data * fsdp * tensor != devices:
+    raise errors.InputError(
+      f'config.mesh: data={data} * fsdp={fsdp} * tensor={tensor} is not the '
+      f'number of devices, {devices}'
+    )
+  return jax.make_mesh(
+    (data, fsdp, tensor), AXES, axis_types=(jax.sharding.AxisType.Auto,) * 3
+  )
+
+
+def of_state(mesh: jax.sharding.Mesh, state: Any) -> Any:
+  """The sharding of every leaf of a training state, by `RULES`.
+
+  Raises:
+    ValueError: names a leaf that no rule matches.
+  """
+
+  def sharding(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+    name = '/'.join(_name(part) for part in path)
+    for pattern, spec in RULES:
+      if re.search(pattern, name):
+        _check_divides(name, leaf.shape, spec, mesh)
+        return NamedSharding(mesh, spec)
+    raise ValueError(f'no sharding rule for {name!r}')
+
+  return jax.tree_util.tree_map_with_path(sharding, state)
+
+
+def of_batch(mesh: jax.sharding.Mesh) -> NamedSharding:
+  """The sharding of every array of a batch, S x B x ..."""
+  return NamedSharding(mesh, _BATCH)
+
+
+def batch_ways(mesh: jax.sharding.Mesh) -> int:
+  """Into how many parts the rows of a batch are cut."""
+  return mesh.shape['data'] * mesh.shape['fsdp']
+
+
+def _name(part: Any) -> str:
+  for attribute in ('key', 'name', 'idx'):
+    if hasattr(part, attribute):
+      return str(getattr(part, attribute))
+  return str(part)
+
+
+def _check_divides(
+  name: str,
+  shape: tuple[int, ...],
+  spec: PartitionSpec,
+  mesh: jax.sharding.Mesh,
+) -> None:
+  for length, axis in zip(shape, spec, strict=False):
+    if axis is not None and length % mesh.shape[axis]:
+      raise errors.InputError(
+        f'parameter {name} of shape {shape} cannot be cut into '
+        f'{mesh.shape[axis]} along {axis!r}'
+      )

@@ -1,0 +1,36 @@
+"""The specification: what a model sees of a program's outputs.
+
+A fixed map of the outputs on the specification grid: arcsinh of each value and
+of its reciprocal, and whether it is defined, standardized over the universe,
+then whitened on its principal axes. Whitening enlarges the directions in which
+classes hardly differ, which is where close functions are told apart.
+"""
+
+import numpy as np
+
+from synth.spaces import pca
+
+_FLOOR = 1e-5  # of the largest variance: smaller ones are noise, not enlarged
+_CLIP = 6.0  # standard deviations
+
+
+def features(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
+  """Whitened features of every class: spec_CxF, float32, F = 3 E."""
+  value_CxE = np.where(ok_CxE, value_CxE, 0.0)
+  nonzero = value_CxE != 0
+  reciprocal_CxE = np.where(nonzero, 1 / np.where(nonzero, value_CxE, 1.0), 0.0)
+  raw_CxF = np.concatenate(
+    [np.arcsinh(value_CxE), np.arcsinh(reciprocal_CxE), ok_CxE], axis=1
+  )
+  mean_F, std_F = raw_CxF.mean(axis=0), raw_CxF.std(axis=0)
+  z_CxF = (raw_CxF - mean_F) / np.where(std_F > 0, std_F, 1.0)
+  covariance_FxF = z_CxF.T @ z_CxF / len(z_CxF)
+  axis_CxF, explained_F = pca.project(
+    covariance_FxF,
+    np.zeros(z_CxF.shape[1]),
+    lambda axis_FxF: z_CxF @ axis_FxF,
+    z_CxF.shape[1],
+  )
+  variance_F = explained_F * np.trace(covariance_FxF)
+  scale_F = np.sqrt(variance_F + _FLOOR * variance_F[0])
+  return np.clip(axis_CxF / scale_F, -_CLIP, _CLIP).astype(np.float32)

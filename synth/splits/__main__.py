@@ -1,0 +1,103 @@
+"""Makes a split with its certificate, or verifies one.
+
+  python -m synth.splits --config=configs/support.py:tiny --workdir=DIR
+  python -m synth.splits --verify=DIR/split/manifest.json
+
+The first builds what is missing in DIR (universe, spaces, restricted universe)
+and writes DIR/split. The second trusts nothing but the universe beside the
+split: it enumerates the restricted universe anew, recomputes every check and
+exits with code 2 if one does not hold or differs from what was stored.
+"""
+
+import pathlib
+import tempfile
+from typing import Any
+
+from absl import flags
+
+from synth import cli
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import store
+from synth.spaces import semantic
+from synth.splits import certificate
+from synth.splits import holdout as holdout_lib
+from synth.splits import split as split_lib
+from synth.universe import universe as universe_lib
+
+_CONFIG = cli.define_config('configs/support.py:tiny')
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Where to build; holds universe/, spaces/, split/ and so on.'
+)
+_VERIFY = flags.DEFINE_string(
+  'verify', None, 'Manifest of a stored split to re-check instead.'
+)
+
+
+def main() -> dict[str, Any]:
+  """Builds or verifies."""
+  if _VERIFY.value:
+    return verify(pathlib.Path(_VERIFY.value))
+  if not (_CONFIG.value and _WORKDIR.value):
+    raise errors.InputError('give --config and --workdir, or --verify')
+  workdir = pathlib.Path(_WORKDIR.value)
+  inputs = inputs_lib.load_or_build(_CONFIG.value, workdir)
+  return _summary(workdir / split_lib.KIND, inputs.split)
+
+
+def verify(manifest: pathlib.Path) -> dict[str, Any]:
+  """Re-checks a stored split from its universe.
+
+  Raises:
+    InputError: says which file or claim does not hold.
+  """
+  directory = manifest.parent
+  if manifest.name != store.MANIFEST:
+    raise errors.InputError(f'{manifest} is not a {store.MANIFEST}')
+  split = split_lib.load(directory)
+  universe = universe_lib.load(directory.parent / universe_lib.KIND)
+  store.check_facts(
+    directory,
+    split.facts,
+    {'universe_sha256': store.content_hash(universe.manifest)},
+  )
+  settings = split.facts['settings']
+  points = semantic.grid(
+    split.facts['grid'],
+    universe.grammar.variables,
+    universe.manifest['seed'],
+  )
+  usable_C = certificate.usable(*semantic.values(universe, points))
+  with tempfile.TemporaryDirectory() as scratch:
+    holdout = None
+    if settings['kind'] == 'support':
+      holdout = holdout_lib.load_or_build(
+        pathlib.Path(scratch) / inputs_lib.RESTRICTED,
+        universe,
+        settings['parent'],
+        settings['child'],
+        settings['extra_size'],
+      )
+    found = certificate.certify(
+      universe, usable_C, split, holdout, settings['seed']
+    )
+  certificate.require(manifest, found['checks'])
+  store.check_facts(directory, split.facts, found)
+  return _summary(directory, split)
+
+
+def _summary(directory: pathlib.Path, split: split_lib.Split) -> dict[str, Any]:
+  manifest = directory / store.MANIFEST
+  return {
+    'manifest': str(manifest),
+    'sha256': store.content_hash(split.facts),
+    'classes': {
+      name: len(classes) for name, classes in split.all_sets().items()
+    },
+    'checks': split.facts['checks'],
+    'measurements': split.facts['measurements'],
+  }
+
+
+if __name__ == '__main__':
+  cli.run(main)

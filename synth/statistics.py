@@ -1,0 +1,51 @@
+"""Estimators and intervals: pure functions of arrays.
+
+Letters: S training seeds, I items (tasks), n samples a task.
+"""
+
+import numpy as np
+
+_RESAMPLES = 2000
+_LEVEL = 0.95
+
+
+def pass_at_k(correct_xI: np.ndarray, samples: int, k: int) -> np.ndarray:
+  """Unbiased pass@k of each item (Chen et al. 2021, arXiv 2107.03374).
+
+  1 - C(n - c, k) / C(n, k), computed as 1 - prod_{j = n - c + 1}^{n} (1 - k/j).
+
+  Args:
+    correct_xI: Numbers of correct samples, any shape, each 0..n.
+    samples: Independent samples of each item, n.
+    k: 1..n.
+
+  Raises:
+    ValueError: if k is not in 1..n.
+  """
+  if not 1 <= k <= samples:
+    raise ValueError(f'pass@{k} needs 1..n samples, n = {samples}')
+  j_n = np.arange(1, samples + 1)
+  # fail[c]: probability that k samples without replacement are all wrong.
+  factor_n = np.maximum(1 - k / j_n, 0)[::-1]
+  fail = np.concatenate([[1.0], np.cumprod(factor_n)])
+  return 1 - fail[np.asarray(correct_xI)]
+
+
+def crossed_bootstrap(
+  value_SxI: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float, float]:
+  """Mean over seeds and items with its 95 % percentile interval.
+
+  Seeds and items are resampled independently (pigeonhole bootstrap, Owen
+  2007), so the interval covers new seeds *and* new items. With few seeds it
+  understates the spread between seeds: show them as points too.
+  """
+  seeds, items = value_SxI.shape
+  draws = np.empty(_RESAMPLES)
+  for i in range(_RESAMPLES):
+    weight_S = np.bincount(rng.integers(0, seeds, seeds), minlength=seeds)
+    weight_I = np.bincount(rng.integers(0, items, items), minlength=items)
+    draws[i] = weight_S @ value_SxI @ weight_I / (seeds * items)
+  tail = (1 - _LEVEL) / 2
+  low, high = np.quantile(draws, [tail, 1 - tail])
+  return float(value_SxI.mean()), float(low), float(high)
