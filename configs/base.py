@@ -13,7 +13,7 @@ from synth import cli
 # W width, M layers of the specification's encoder.
 SIZES = {
   'tiny': {'D': 32, 'H': 2, 'N': 1, 'F': 64, 'W': 64, 'M': 1},
-  'small': {'D': 64, 'H': 4, 'N': 2, 'F': 256, 'W': 512, 'M': 2},
+  'small': {'D': 64, 'H': 4, 'N': 2, 'F': 256, 'W': 512, 'M': 1},
   'base': {'D': 320, 'H': 10, 'N': 8, 'F': 1280, 'W': 1280, 'M': 2},
   'large': {'D': 768, 'H': 12, 'N': 12, 'F': 3072, 'W': 3072, 'M': 2},
 }

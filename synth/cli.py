@@ -26,14 +26,16 @@ from synth import errors
 _EXIT_BAD_INPUT = 2
 
 
-def define_config(example: str) -> flags.FlagHolder:
+def define_config(example: str, required: bool = True) -> None:
   """Defines `--config`; `example` is shown in the help."""
-  return config_flags.DEFINE_config_file(
+  config_flags.DEFINE_config_file(
     'config',
     None,
     f'Recipe FILE.py:VARIANT, for instance {example}; --config.KEY=VALUE '
     'overrides one value of it.',
   )
+  if required:
+    flags.mark_flag_as_required('config')
 
 
 def run(main: Callable[[], Mapping[str, Any]]) -> None:

@@ -61,15 +61,13 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
     config.universe.seed,
     config.eval.seed,
   )
-  written = {}
   sets = inputs.split.evaluation_sets()
-  for name, classes in sets.items():
-    tok, logprob = _write_programs(
-      config, trainer, state, inputs, name, classes
+  written = {
+    name: _write_and_judge(
+      config, trainer, state, inputs, verifier, name, classes
     )
-    outcome = _judge(tok, classes, inputs, verifier)
-    written[name] = {'class': classes, 'tok': tok, 'logprob': logprob,
-                     'outcome': outcome}  # fmt: skip
+    for name, classes in sets.items()
+  }
   result = {
     'step': step,
     'arm': config.data.arm,
@@ -92,25 +90,31 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
   return result
 
 
-def _write_programs(
+def _write_and_judge(
   config: ml_collections.ConfigDict,
   trainer: train.Trainer,
   state: train.State,
   inputs: inputs_lib.Inputs,
+  verifier: verify.Verifier,
   name: str,
   classes: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-  """Samples of every model: tok_SxIxnxT (int8) and logprob_SxIxn."""
+) -> dict[str, np.ndarray]:
+  """Samples of every model on one set of tasks.
+
+  Returns:
+    class_I, tok_SxIxnxT, logprob_SxIxn and outcome_SxIxn (`verify.Outcome`),
+    under the names class, tok, logprob, outcome.
+  """
   batch = config.eval.batch_size
   starts = range(0, len(classes), batch)
   bar = progress.Progress(
     f'evaluate {name}', len(trainer.seeds) * len(starts), 'batches'
   )
-  tok_S, logprob_S = [], []
+  by_seed = []
   for index, seed in enumerate(trainer.seeds):
     params = jax.tree.map(lambda x, i=index: x[i], state['params'])
     key = jax.random.fold_in(jax.random.key(config.eval.seed), seed)
-    tok, logprob = [], []
+    parts = []
     for number, start in enumerate(starts):
       chosen = classes[start : start + batch]
       # One shape for all batches: the last one is filled up, then cut.
@@ -124,31 +128,21 @@ def _write_programs(
         num_samples=config.eval.num_samples,
         length=trainer.shape.length,
       )
-      tok.append(np.asarray(tok_BxnxT, tokens.DTYPE)[: len(chosen)])
-      logprob.append(np.asarray(logprob_Bxn, np.float32)[: len(chosen)])
+      outcome_Bxn = verifier.outcomes(
+        tok_BxnxT, inputs.universe.representative_CxL[filled]
+      )
+      part = (
+        np.asarray(tok_BxnxT, tokens.DTYPE),
+        np.asarray(logprob_Bxn, np.float32),
+        outcome_Bxn,
+      )
+      parts.append([array[: len(chosen)] for array in part])
       bar.update(index * len(starts) + number + 1)
-    tok_S.append(np.concatenate(tok))
-    logprob_S.append(np.concatenate(logprob))
-  return np.stack(tok_S), np.stack(logprob_S)
-
-
-def _judge(
-  tok_SxIxnxT: np.ndarray,
-  classes: np.ndarray,
-  inputs: inputs_lib.Inputs,
-  verifier: verify.Verifier,
-) -> np.ndarray:
-  """The `verify.Outcome` of every sample: outcome_SxIxn."""
-  seeds, items, samples, length = tok_SxIxnxT.shape
-  target_IxL = inputs.universe.representative_CxL[classes]
-  outcome = [
-    verifier.outcomes(
-      tok_SxIxnxT[:, i].reshape(-1, length),
-      np.repeat(target_IxL[i : i + 1], seeds * samples, axis=0),
-    ).reshape(seeds, samples)
-    for i in range(items)
-  ]
-  return np.stack(outcome, axis=1)
+    by_seed.append([np.concatenate(p) for p in zip(*parts, strict=True)])
+  tok, logprob, outcome = (np.stack(a) for a in zip(*by_seed, strict=True))
+  return {
+    'class': classes, 'tok': tok, 'logprob': logprob, 'outcome': outcome,
+  }  # fmt: skip
 
 
 def _summarize(
@@ -163,7 +157,7 @@ def _summarize(
       correct_SxI = (fields['outcome'] == verify.Outcome.CORRECT).sum(axis=2)
       value_SxI = statistics.pass_at_k(correct_SxI, samples, k)
       rng = seeding.generator(config.eval.seed, 'bootstrap', name)
-      means[name] = statistics.crossed_bootstrap(value_SxI, rng)
+      means[name] = statistics.crossed_bootstrap([(1, value_SxI)], rng)
       per_seed[name] = value_SxI.mean(axis=1).tolist()
     summary[f'pass@{k}'] = means
     summary[f'pass@{k}_by_seed'] = per_seed
@@ -214,8 +208,9 @@ def _baselines(
 
   `nearest_neighbour` answers with the program of the training class nearest in
   the semantic space. `best_constant` answers every task with one and the same
-  training program, the one that solves most tasks. Test classes are disjoint
-  from training, so both can succeed on the grid only.
+  program: test classes are distinct functions, so even the best such program
+  solves one of them. Training classes are disjoint from test classes, so
+  retrieval can succeed on the grid only.
   """
   train_N = inputs.split.arms[arm]
   rng = seeding.generator(0, 'baseline')
@@ -226,23 +221,15 @@ def _baselines(
   for name, classes in sets.items():
     target_IxL = inputs.universe.representative_CxL[classes]
     _, nearest_I = tree.query(inputs.spaces.semantic_CxD[classes])
-    outcome_I = verifier.outcomes(tok_NxL[nearest_I], target_IxL)
-    constant = max(
-      _share(verifier.outcomes(np.resize(tok_L, target_IxL.shape), target_IxL))
-      for tok_L in tok_NxL[rng.permutation(len(tok_NxL))[:32]]
-    )
+    outcome_I = verifier.outcomes(tok_NxL[nearest_I][:, None], target_IxL)[:, 0]
     result[name] = {
-      'nearest_neighbour': _share(outcome_I),
+      'nearest_neighbour': float((outcome_I == verify.Outcome.CORRECT).mean()),
       'nearest_neighbour_on_grid': float(
         (outcome_I <= verify.Outcome.GRID_ONLY).mean()
       ),
-      'best_constant': constant,
+      'best_constant': 1 / len(classes),
     }
   return result
-
-
-def _share(outcome_I: np.ndarray) -> float:
-  return float((outcome_I == verify.Outcome.CORRECT).mean())
 
 
 def _write_samples(
@@ -251,23 +238,26 @@ def _write_samples(
   """Writes an .npz whole or not at all."""
   scratch = path.with_name(f'.{path.stem}.tmp.npz')
   try:
-    np.savez_compressed(scratch, **arrays)
+    np.savez_compressed(scratch, allow_pickle=False, **arrays)
     scratch.replace(path)
   except OSError as error:
     raise runs.RunError(f'cannot write {path}: {error.strerror}') from None
 
 
-_WORKDIR = flags.DEFINE_string('workdir', None, 'Directory of a trained run.')
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string(
+    'workdir', None, 'Directory of a trained run.', required=True
+  )
 
 
 def main() -> dict[str, Any]:
   """Evaluates; the last line is the result without its configuration."""
-  if not _WORKDIR.value:
-    raise errors.InputError('--workdir must be given')
-  result = evaluate(pathlib.Path(_WORKDIR.value))
+  result = evaluate(pathlib.Path(flags.FLAGS.workdir))
   hidden = ('config', 'versions', 'inputs_sha256')
   return {name: value for name, value in result.items() if name not in hidden}
 
 
 if __name__ == '__main__':
+  define_flags()
   cli.run(main)

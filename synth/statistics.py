@@ -3,6 +3,8 @@
 Letters: S training seeds, I items (tasks), n samples a task.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 _RESAMPLES = 2000
@@ -32,20 +34,33 @@ def pass_at_k(correct_xI: np.ndarray, samples: int, k: int) -> np.ndarray:
 
 
 def crossed_bootstrap(
-  value_SxI: np.ndarray, rng: np.random.Generator
+  terms: Sequence[tuple[float, np.ndarray]], rng: np.random.Generator
 ) -> tuple[float, float, float]:
-  """Mean over seeds and items with its 95 % percentile interval.
+  """A weighted sum of means over seeds and items, with its 95 % interval.
 
-  Seeds and items are resampled independently (pigeonhole bootstrap, Owen
-  2007), so the interval covers new seeds *and* new items. With few seeds it
-  understates the spread between seeds: show them as points too.
+  `[(1, v)]` is a mean, `[(1, a - b)]` a paired difference, `[(1, a - b),
+  (-1, c - d)]` a difference in differences. Seeds (jointly for all terms) and
+  the items of each term are resampled independently (pigeonhole bootstrap,
+  Owen 2007, percentiles), so the interval covers new seeds *and* new items.
+  With few seeds it understates the spread between seeds: show them as points.
+
+  Args:
+    terms: (weight, value_SxI) pairs; all with the same S.
+    rng: Source of randomness.
+
+  Returns:
+    Estimate, low, high.
   """
-  seeds, items = value_SxI.shape
-  draws = np.empty(_RESAMPLES)
+  seeds = len(terms[0][1])
+  draws = np.zeros(_RESAMPLES)
   for i in range(_RESAMPLES):
     weight_S = np.bincount(rng.integers(0, seeds, seeds), minlength=seeds)
-    weight_I = np.bincount(rng.integers(0, items, items), minlength=items)
-    draws[i] = weight_S @ value_SxI @ weight_I / (seeds * items)
+    for weight, value_SxI in terms:
+      items = value_SxI.shape[1]
+      weight_I = np.bincount(rng.integers(0, items, items), minlength=items)
+      mean = weight_S @ value_SxI @ weight_I / (seeds * items)
+      draws[i] += weight * mean
   tail = (1 - _LEVEL) / 2
   low, high = np.quantile(draws, [tail, 1 - tail])
-  return float(value_SxI.mean()), float(low), float(high)
+  estimate = sum(weight * value_SxI.mean() for weight, value_SxI in terms)
+  return float(estimate), float(low), float(high)

@@ -332,24 +332,27 @@ def _record(
   )
 
 
-_CONFIG = cli.define_config('configs/support.py:tiny')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Where checkpoints and metrics go; resumed if not empty.'
-)
-_DATA = flags.DEFINE_string(
-  'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
-)
+def define_flags() -> None:
+  """The command line."""
+  cli.define_config('configs/support.py:tiny')
+  flags.DEFINE_string(
+    'workdir',
+    None,
+    'Where checkpoints and metrics go; resumed if not empty.',
+    required=True,
+  )
+  flags.DEFINE_string(
+    'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
+  )
 
 
 def main() -> dict[str, Any]:
   """Trains."""
-  if not (_CONFIG.value and _WORKDIR.value):
-    raise errors.InputError('--config and --workdir must be given')
-  data_dir = pathlib.Path(_DATA.value) if _DATA.value else None
-  return train_and_evaluate(
-    _CONFIG.value, pathlib.Path(_WORKDIR.value), data_dir
-  )
+  args = flags.FLAGS
+  data_dir = pathlib.Path(args.data) if args.data else None
+  return train_and_evaluate(args.config, pathlib.Path(args.workdir), data_dir)
 
 
 if __name__ == '__main__':
+  define_flags()
   cli.run(main)

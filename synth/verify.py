@@ -7,7 +7,6 @@ common points with probability at most (d / PRIME)**k: 1e-15 at k = 4, d = 13.
 """
 
 import enum
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -65,54 +64,56 @@ class Verifier:
     }
 
   def outcomes(
-    self, tok_RxL: jax.Array, target_RxL: jax.Array | np.ndarray
+    self, tok_BxnxL: jax.Array | np.ndarray, target_BxL: np.ndarray
   ) -> np.ndarray:
-    """The `Outcome` of each row against its target program: int8_R.
+    """The `Outcome` of each of n rows for B targets: int8_Bxn.
 
     Args:
-      tok_RxL: Any token rows.
-      target_RxL: Well-formed programs.
+      tok_BxnxL: Any token rows.
+      target_BxL: Well-formed programs.
     """
-    run = functools.partial(
-      interpreter.run, inputs=self._residues, vocabulary=self._vocabulary,
-      system=interpreter.MODULAR,
-    )  # fmt: skip
-    residue_RxK, ok_RxK, parsed_R = run(tok_RxL)
-    wanted_RxK, wanted_ok_RxK, _ = run(target_RxL)
-    run = functools.partial(
-      interpreter.run, inputs=self._grid, vocabulary=self._vocabulary,
-      system=interpreter.FLOAT,
-    )  # fmt: skip
-    value_RxE, finite_RxE, _ = run(tok_RxL)
-    target_RxE, target_ok_RxE, _ = run(target_RxL)
-    return np.asarray(
-      _classify(
-        (residue_RxK, ok_RxK),
-        (wanted_RxK, wanted_ok_RxK),
-        (value_RxE, finite_RxE),
-        (target_RxE, target_ok_RxE),
-        parsed_R,
+    batch, samples, length = tok_BxnxL.shape
+    tok_RxL = tok_BxnxL.reshape(-1, length)
+    measured = {}
+    for system, points in (
+      (interpreter.MODULAR, self._residues),
+      (interpreter.FLOAT, self._grid),
+    ):
+      value, ok, parsed_R = interpreter.run(
+        tok_RxL, points, self._vocabulary, system
       )
+      wanted, wanted_ok, _ = interpreter.run(
+        target_BxL, points, self._vocabulary, system
+      )
+      measured[system] = (
+        value,
+        ok,
+        jnp.repeat(wanted, samples, axis=0),
+        jnp.repeat(wanted_ok, samples, axis=0),
+      )
+    outcome_R = _classify(
+      measured[interpreter.MODULAR], measured[interpreter.FLOAT], parsed_R
     )
+    return np.asarray(outcome_R).reshape(batch, samples)
 
 
 @jax.jit
 def _classify(
-  residue: tuple[jax.Array, jax.Array],
-  wanted: tuple[jax.Array, jax.Array],
-  value: tuple[jax.Array, jax.Array],
-  target: tuple[jax.Array, jax.Array],
+  exact: tuple[jax.Array, ...],
+  grid: tuple[jax.Array, ...],
   parsed_R: jax.Array,
 ) -> jax.Array:
-  common_RxK = residue[1] & wanted[1]
-  same_R = jnp.all((residue[0] == wanted[0]) | ~common_RxK, axis=1)
+  """int8_R from (value, ok, wanted value, wanted ok) in both systems."""
+  residue_RxK, ok_RxK, wanted_RxK, wanted_ok_RxK = exact
+  common_RxK = ok_RxK & wanted_ok_RxK
+  same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
   correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
-  error_RxE = jnp.abs(value[0] - target[0]) / (1 + jnp.abs(target[0]))
-  on_grid_R = jnp.all(
-    (value[1] == target[1]) & ((error_RxE < _TOLERANCE) | ~target[1]), axis=1
+  value_RxE, ok_RxE, target_RxE, target_ok_RxE = grid
+  error_RxE = jnp.abs(value_RxE - target_RxE) / (1 + jnp.abs(target_RxE))
+  close_RxE = (ok_RxE == target_ok_RxE) & (
+    (error_RxE < _TOLERANCE) | ~target_ok_RxE
   )
-  undefined_R = ~residue[1].any(axis=1)
-  outcome_R = jnp.where(on_grid_R, Outcome.GRID_ONLY, Outcome.WRONG)
-  outcome_R = jnp.where(undefined_R, Outcome.UNDEFINED, outcome_R)
+  outcome_R = jnp.where(close_RxE.all(axis=1), Outcome.GRID_ONLY, Outcome.WRONG)
+  outcome_R = jnp.where(ok_RxK.any(axis=1), outcome_R, Outcome.UNDEFINED)
   outcome_R = jnp.where(correct_R, Outcome.CORRECT, outcome_R)
   return jnp.where(parsed_R, outcome_R, Outcome.UNPARSED).astype(jnp.int8)

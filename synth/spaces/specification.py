@@ -1,9 +1,11 @@
 """The specification: what a model sees of a program's outputs.
 
-A fixed map of the outputs on the specification grid: arcsinh of each value and
-of its reciprocal, and whether it is defined, standardized over the universe,
-then whitened on its principal axes. Whitening enlarges the directions in which
-classes hardly differ, which is where close functions are told apart.
+A fixed map of the outputs on the specification grid. Of each value v: arcsinh
+of v and of 1 / v, v / (1 + |v|), v / (1 + v^2), and whether it is defined;
+standardized over the universe, then whitened on the principal axes. Whitening
+enlarges the directions in which classes hardly differ, which is where close
+functions are told apart: on held-out classes it was worth 7 points of pass@1
+over plain z-scores, the bounded features 1 to 2 (docs/log.md).
 """
 
 import numpy as np
@@ -15,12 +17,19 @@ _CLIP = 6.0  # standard deviations
 
 
 def features(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
-  """Whitened features of every class: spec_CxF, float32, F = 3 E."""
+  """Whitened features of every class: spec_CxF, float32, F = 5 E."""
   value_CxE = np.where(ok_CxE, value_CxE, 0.0)
   nonzero = value_CxE != 0
   reciprocal_CxE = np.where(nonzero, 1 / np.where(nonzero, value_CxE, 1.0), 0.0)
   raw_CxF = np.concatenate(
-    [np.arcsinh(value_CxE), np.arcsinh(reciprocal_CxE), ok_CxE], axis=1
+    [
+      np.arcsinh(value_CxE),
+      np.arcsinh(reciprocal_CxE),
+      value_CxE / (1 + np.abs(value_CxE)),
+      value_CxE / (1 + value_CxE**2),
+      ok_CxE,
+    ],
+    axis=1,
   )
   mean_F, std_F = raw_CxF.mean(axis=0), raw_CxF.std(axis=0)
   z_CxF = (raw_CxF - mean_F) / np.where(std_F > 0, std_F, 1.0)

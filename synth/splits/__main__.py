@@ -25,23 +25,27 @@ from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
 
-_CONFIG = cli.define_config('configs/support.py:tiny')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Where to build; holds universe/, spaces/, split/ and so on.'
-)
-_VERIFY = flags.DEFINE_string(
-  'verify', None, 'Manifest of a stored split to re-check instead.'
-)
+
+def define_flags() -> None:
+  """The command line."""
+  cli.define_config('configs/support.py:tiny', required=False)
+  flags.DEFINE_string(
+    'workdir', None, 'Where to build; gets universe/, spaces/, split/.'
+  )
+  flags.DEFINE_string(
+    'verify', None, 'Manifest of a stored split to re-check instead.'
+  )
 
 
 def main() -> dict[str, Any]:
   """Builds or verifies."""
-  if _VERIFY.value:
-    return verify(pathlib.Path(_VERIFY.value))
-  if not (_CONFIG.value and _WORKDIR.value):
+  args = flags.FLAGS
+  if args.verify:
+    return verify(pathlib.Path(args.verify))
+  if not (args.config and args.workdir):
     raise errors.InputError('give --config and --workdir, or --verify')
-  workdir = pathlib.Path(_WORKDIR.value)
-  inputs = inputs_lib.load_or_build(_CONFIG.value, workdir)
+  workdir = pathlib.Path(args.workdir)
+  inputs = inputs_lib.load_or_build(args.config, workdir)
   return _summary(workdir / split_lib.KIND, inputs.split)
 
 
@@ -100,4 +104,5 @@ def _summary(directory: pathlib.Path, split: split_lib.Split) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
+  define_flags()
   cli.run(main)

@@ -16,27 +16,33 @@ from synth import cli
 from synth.language import grammar as grammar_lib
 from synth.universe import universe as universe_lib
 
-_CONFIG = cli.define_config('configs/universe.py:arithmetic')
-_WORKDIR = flags.DEFINE_string(
-  'workdir', None, 'Where to write; holds universe/ afterwards.', required=True
-)
-_GRAMMAR = flags.DEFINE_string(
-  'grammar', None, 'Grammar file, in place of config.universe.grammar.'
-)
-_MAX_SIZE = flags.DEFINE_integer(
-  'max_size', None, 'Largest size, in place of config.universe.max_size.',
-  lower_bound=1,
-)  # fmt: skip
+
+def define_flags() -> None:
+  """The command line."""
+  cli.define_config('configs/universe.py:arithmetic')
+  flags.DEFINE_string(
+    'workdir', None, 'Where to write; gets universe/.', required=True
+  )
+  flags.DEFINE_string(
+    'grammar', None, 'Grammar file, in place of config.universe.grammar.'
+  )
+  flags.DEFINE_integer(
+    'max_size',
+    None,
+    'Largest program size in nodes, in place of config.universe.max_size.',
+    lower_bound=1,
+  )
 
 
 def main() -> dict[str, Any]:
   """Builds (or finds) the universe and summarizes it."""
-  settings = _CONFIG.value.universe
+  args = flags.FLAGS
+  settings = args.config.universe
   start = time.monotonic()
   universe = universe_lib.load_or_build(
-    pathlib.Path(_WORKDIR.value) / universe_lib.KIND,
-    grammar_lib.load(grammar_lib.find(_GRAMMAR.value or settings.grammar)),
-    _MAX_SIZE.value or settings.max_size,
+    pathlib.Path(args.workdir) / universe_lib.KIND,
+    grammar_lib.load(grammar_lib.find(args.grammar or settings.grammar)),
+    args.max_size or settings.max_size,
     settings.seed,
   )
   return {
@@ -47,7 +53,6 @@ def main() -> dict[str, Any]:
   }
 
 
-flags.mark_flag_as_required('config')
-
 if __name__ == '__main__':
+  define_flags()
   cli.run(main)

@@ -1,0 +1,114 @@
+"""Runs programs from stdin, one infix program a line.
+
+  echo 'x / (y - 1)' | python -m synth.interpret \\
+    --grammar=FILE --points='x=0.5,1,2;y=0,1,4'
+
+prints for each line a JSON object, {"values": [...]} with null where the
+program is undefined, or {"error": "..."}; then a summary line. Values are
+computed exactly by the reference interpreter and rounded to float at the end.
+"""
+
+import fractions
+import json
+import sys
+from typing import Any
+
+from absl import flags
+
+from synth import cli
+from synth import errors
+from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
+from synth.language import reference
+
+Point = dict[str, fractions.Fraction]
+
+
+def parse_points(text: str, variables: tuple[str, ...]) -> list[Point]:
+  """Reads `x=0.5,1,2;y=0,1,4`: the E points of every variable.
+
+  Variables that the grammar lacks are allowed: no program can use them.
+
+  Raises:
+    InputError: names the part that is wrong.
+  """
+  columns: dict[str, list[fractions.Fraction]] = {}
+  for part in filter(None, text.split(';')):
+    name, equals, numbers = (field.strip() for field in part.partition('='))
+    if not (equals and name.isidentifier()):
+      raise errors.InputError(
+        f'--points: {part!r} is not of the form variable=number,number,...'
+      )
+    if name in columns:
+      raise errors.InputError(f'--points: {name!r} is given twice')
+    try:
+      columns[name] = [
+        fractions.Fraction(n.strip()) for n in numbers.split(',')
+      ]
+    except (ValueError, ZeroDivisionError):
+      raise errors.InputError(
+        f'--points: {part!r} is not a list of numbers'
+      ) from None
+  missing = [name for name in variables if name not in columns]
+  if missing:
+    raise errors.InputError(f'--points: no values for {missing[0]!r}')
+  lengths = {name: len(column) for name, column in columns.items()}
+  if len(set(lengths.values())) > 1:
+    raise errors.InputError(f'--points: unequal numbers of values: {lengths}')
+  return [
+    dict(zip(columns, row, strict=True))
+    for row in zip(*columns.values(), strict=True)
+  ]
+
+
+def interpret(
+  line: str, grammar: grammar_lib.Grammar, points: list[Point]
+) -> dict[str, Any]:
+  """The JSON object for one line."""
+  try:
+    program = program_lib.parse(line)
+    if not grammar.derives(program):
+      raise program_lib.ProgramError(
+        f'program {line.strip()!r} does not derive from {grammar.name}'
+      )
+    functions = reference.RationalFunctions(grammar.variables)
+    if functions(program) is reference.Undefined.ZERO_FUNCTION:
+      return {'values': [None] * len(points)}
+    values = [reference.evaluate(program, point) for point in points]
+    return {
+      'values': [
+        float(value) if isinstance(value, fractions.Fraction) else None
+        for value in values
+      ]
+    }
+  except (errors.InputError, OverflowError, RecursionError) as error:
+    return {'error': str(error)}
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string('grammar', None, 'Grammar file.', required=True)
+  flags.DEFINE_string(
+    'points', None, "Inputs, for instance 'x=0.5,1,2;y=0,1,4'.", required=True
+  )
+
+
+def main() -> dict[str, Any]:
+  """Interprets stdin."""
+  args = flags.FLAGS
+  grammar = grammar_lib.load(grammar_lib.find(args.grammar))
+  points = parse_points(args.points, grammar.variables)
+  programs = failed = 0
+  for line in sys.stdin:
+    if not line.strip():
+      continue
+    result = interpret(line, grammar, points)
+    programs += 1
+    failed += 'error' in result
+    print(json.dumps(result))
+  return {'programs': programs, 'errors': failed, 'points': len(points)}
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)
