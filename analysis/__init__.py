@@ -1,0 +1,1 @@
+"""Reads result files only; draws and tabulates what they say."""

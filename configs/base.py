@@ -21,7 +21,7 @@ SIZES = {
 # Largest program size, steps, classes in each test set and in dev.
 SCALES = {
   'tiny': (7, 200, 100, 100),
-  'small': (9, 10_000, 1000, 500),
+  'small': (9, 12_000, 1000, 500),
   'base': (11, 50_000, 2000, 500),
   'large': (11, 100_000, 2000, 500),
 }
@@ -77,7 +77,7 @@ def get_config(size: str) -> ml_collections.ConfigDict:
   config.mesh = {'data': 1, 'fsdp': 1, 'tensor': 1}
   config.eval = {
     'num_samples': 32,  # programs written for each task
-    'temperature': 0.3,
+    'temperature': 0.4,
     'batch_size': 50,  # tasks decoded at once
     'seed': 0,
   }

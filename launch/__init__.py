@@ -1,0 +1,1 @@
+"""Starts runs; knows recipes and directories, never training settings."""

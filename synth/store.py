@@ -20,6 +20,7 @@ from synth import errors
 
 FORMAT = 1
 MANIFEST = 'manifest.json'
+_SELF = 'manifest_sha256'  # of everything else in the manifest
 
 
 class StoreError(errors.InputError):
@@ -46,10 +47,14 @@ def write(
     arrays: Name -> array.
     facts: JSON-serializable facts for the manifest.
   """
-  directory.parent.mkdir(parents=True, exist_ok=True)
-  scratch = pathlib.Path(
-    tempfile.mkdtemp(prefix=f'.{directory.name}-', dir=directory.parent)
-  )
+  try:
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    scratch = pathlib.Path(
+      tempfile.mkdtemp(prefix=f'.{directory.name}-', dir=directory.parent)
+    )
+  except OSError as error:
+    reason = error.strerror or str(error)
+    raise StoreError(f'cannot write {directory}: {reason}') from None
   try:
     described = {}
     for name, array in arrays.items():
@@ -62,6 +67,7 @@ def write(
         'sha256': sha256_of_file(path),
       }
     manifest = {'format': FORMAT, 'kind': kind, **facts, 'arrays': described}
+    manifest[_SELF] = content_hash(manifest)
     text = json.dumps(manifest, indent=1) + '\n'
     (scratch / MANIFEST).write_text(text, encoding='utf-8')
     scratch.chmod(0o755)  # mkdtemp makes it private to its owner
@@ -85,7 +91,7 @@ def read_manifest(directory: pathlib.Path, kind: str) -> dict[str, Any]:
     manifest = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError:
     raise StoreError(f'{directory} is no {kind}: no {MANIFEST} in it') from None
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise StoreError(f'{path} cannot be read: {error}') from None
   if not isinstance(manifest, dict) or manifest.get('kind') != kind:
     found = manifest.get('kind') if isinstance(manifest, dict) else manifest
@@ -95,6 +101,8 @@ def read_manifest(directory: pathlib.Path, kind: str) -> dict[str, Any]:
       f'{directory} has format {manifest.get("format")!r}; this version reads '
       f'{FORMAT}: build it again'
     )
+  if manifest.get(_SELF) != content_hash(manifest):
+    raise StoreError(f"{path} was changed: its sha256 is not its content's")
   return manifest
 
 
@@ -108,7 +116,14 @@ def read(
   """
   manifest = read_manifest(directory, kind)
   arrays = {}
-  for name, described in manifest['arrays'].items():
+  listed = manifest.get('arrays')
+  if not isinstance(listed, dict) or not all(
+    isinstance(described, dict)
+    and {'bytes', 'sha256', 'shape'} <= set(described)
+    for described in listed.values()
+  ):
+    raise StoreError(f'{directory / MANIFEST} does not describe its arrays')
+  for name, described in listed.items():
     path = directory / f'{name}.npy'
     if not path.exists():
       raise StoreError(f'{directory} is incomplete: {path.name} is missing')
@@ -128,7 +143,8 @@ def read(
 
 def content_hash(manifest: Mapping[str, Any]) -> str:
   """sha256 of a manifest, hence of all it describes."""
-  text = json.dumps(manifest, sort_keys=True)
+  rest = {name: value for name, value in manifest.items() if name != _SELF}
+  text = json.dumps(rest, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -280,10 +280,34 @@ def _normalize(
         raise GrammarError(f'{name}:{line}: duplicate rule {left} ::= {text}')
       seen.add(body)
       bodies[left].append((body, line))
+  start = next(iter(rules))
+  _check_used(name, start, bodies)
   productions = []
   for left in bodies:
     productions += _expand(name, left, bodies)
-  return Grammar(name, next(iter(rules)), tuple(productions))
+  # Nonterminals used only as bare alternatives have been replaced.
+  return Grammar(name, start, _reachable(start, productions))
+
+
+def _check_used(
+  name: str,
+  start: str,
+  bodies: Mapping[str, Sequence[tuple[program_lib.Node, int]]],
+) -> None:
+  """Refuses a rule that the start does not refer to, even indirectly."""
+  used = {start}
+  queue = [start]
+  while queue:
+    for body, _ in bodies[queue.pop()]:
+      names = {arg.symbol for arg in body.args} or {body.symbol} & set(bodies)
+      queue += names - used
+      used |= names
+  for left, alternatives in bodies.items():
+    if left not in used:
+      raise GrammarError(
+        f'{name}:{alternatives[0][1]}: nonterminal {left!r} is unreachable '
+        f'from {start!r}'
+      )
 
 
 def _canonical(symbol: str, spelled: dict[fractions.Fraction, str]) -> str:
@@ -320,17 +344,22 @@ def _expand(
   return found
 
 
-def _check_productive(grammar: Grammar) -> None:
+def _productive(productions: Sequence[Production]) -> set[str]:
+  """The nonterminals from which a finite program derives."""
   productive: set[str] = set()
   while True:
     new = {
       p.nonterminal
-      for p in grammar.productions
+      for p in productions
       if p.nonterminal not in productive and productive.issuperset(p.args)
     }
     if not new:
-      break
+      return productive
     productive |= new
+
+
+def _check_productive(grammar: Grammar) -> None:
+  productive = _productive(grammar.productions)
   for name in grammar.nonterminals:
     if name not in productive:
       raise GrammarError(
@@ -386,7 +415,7 @@ def _check_unambiguous(grammar: Grammar) -> None:
       witness = common(a, b)
       if witness is not None:
         raise GrammarError(
-          f'{grammar.place(a.nonterminal)}: ambiguous: '
+          f'{grammar.name}:{b.line}: ambiguous: '
           f'{program_lib.to_infix(witness)!r} derives both by {a} and by {b}'
         )
 
@@ -425,6 +454,15 @@ def forbid_edge(grammar: Grammar, parent: str, child: str) -> Grammar:
         if p.symbol == parent:
           args = tuple(rootless(arg) for arg in args)
         productions.append(Production(name, p.symbol, args, p.line))
+  # `A!child` is there already if another edge to `child` was forbidden before.
+  productions = list(dict.fromkeys(productions))
+  productive = _productive(productions)
+  if grammar.start not in productive:
+    raise GrammarError(
+      f'{grammar.name}: every program has a {parent!r} with a {child!r} '
+      'argument'
+    )
+  productions = [p for p in productions if productive.issuperset(p.args)]
   return Grammar(
     f'{grammar.name} without {parent} > {child}',
     grammar.start,

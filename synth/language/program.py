@@ -43,6 +43,8 @@ _PARSER = lark.Lark(
 )
 _INFIX_PRECEDENCE = {'add': 1, 'sub': 1, 'mul': 2, 'div': 2}
 _ATOM_PRECEDENCE = 3
+# Programs are handled by recursion: deeper ones would exhaust Python's stack.
+MAX_DEPTH = 128
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,14 +65,17 @@ class ProgramError(errors.InputError):
 
 
 def tree_from_lark(
-  tree: lark.Tree, fail: Callable[[str, Any], Exception]
+  tree: lark.Tree, fail: Callable[[str, Any], Exception], depth: int = 1
 ) -> Node:
   """Turns a parsed expression into a tree; numbers and names become leaves.
 
   Args:
     tree: A tree of `EXPRESSION_SYNTAX`.
     fail: Makes the exception for (what is wrong, where: a token or tree).
+    depth: Depth of `tree` in the whole expression.
   """
+  if depth > MAX_DEPTH:
+    raise fail(f'nested more than {MAX_DEPTH} deep', tree)
   kind = tree.data
   if kind in ('name', 'number'):
     name = str(tree.children[0])
@@ -92,7 +97,7 @@ def tree_from_lark(
     raise fail(
       f'operator {name!r} takes {arity} argument(s), not {len(args)}', tree
     )
-  return Node(name, tuple(tree_from_lark(arg, fail) for arg in args))
+  return Node(name, tuple(tree_from_lark(arg, fail, depth + 1) for arg in args))
 
 
 def describe_syntax_error(error: lark.exceptions.UnexpectedInput) -> str:
@@ -120,8 +125,6 @@ def parse(text: str) -> Node:
     return tree_from_lark(_PARSER.parse(text), fail)
   except lark.exceptions.UnexpectedInput as error:
     raise fail(describe_syntax_error(error), error) from None
-  except RecursionError:
-    raise ProgramError(f'program {_clip(text)} is nested too deeply') from None
 
 
 def _clip(text: str, limit: int = 60) -> str:

@@ -30,7 +30,14 @@ class Vocabulary:
   @classmethod
   def of(cls, grammar: grammar_lib.Grammar) -> 'Vocabulary':
     """The vocabulary of a grammar."""
-    return cls(SPECIALS + grammar.symbols)
+    symbols = SPECIALS + grammar.symbols
+    limit = np.iinfo(DTYPE).max + 1
+    if len(symbols) > limit:
+      raise grammar_lib.GrammarError(
+        f'{grammar.name}: {len(grammar.symbols)} symbols are more than the '
+        f'{limit - len(SPECIALS)} that a token can tell apart'
+      )
+    return cls(symbols)
 
   def __len__(self) -> int:
     return len(self.symbols)
@@ -76,19 +83,30 @@ class Vocabulary:
     return tok_L
 
   def decode(self, tok_L: Sequence[int] | np.ndarray) -> program_lib.Node:
-    """The program in a row; BOS is skipped, EOS or PAD ends it.
+    """The program in a row; a first BOS is skipped, EOS or PAD ends it.
 
     Raises:
       ProgramError: if the symbols are not exactly one complete program.
     """
-    return program_lib.from_preorder(self.row_symbols(tok_L))
+    symbols = self.row_symbols(tok_L)
+    if SPECIALS[BOS] in symbols:
+      raise program_lib.ProgramError(
+        f'row {" ".join(symbols)!r} has {SPECIALS[BOS]} in the middle'
+      )
+    return program_lib.from_preorder(symbols)
 
   def row_symbols(self, tok_L: Sequence[int] | np.ndarray) -> list[str]:
-    """The symbols of a row up to EOS or PAD, well-formed or not."""
+    """The symbols of a row up to EOS or PAD, well-formed or not.
+
+    A BOS at the beginning is left out.
+    """
     symbols = []
     for token in np.asarray(tok_L).tolist():
       if token in (PAD, EOS):
         break
-      if token != BOS:
-        symbols.append(self.symbols[token])
-    return symbols
+      if not 0 <= token < len(self.symbols):
+        raise program_lib.ProgramError(
+          f'token {token} is not in the vocabulary of {len(self.symbols)}'
+        )
+      symbols.append(self.symbols[token])
+    return symbols[1:] if symbols[:1] == [SPECIALS[BOS]] else symbols

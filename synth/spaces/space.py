@@ -41,6 +41,16 @@ class Spaces:
   manifest: dict[str, Any]
 
 
+def load(directory: pathlib.Path) -> Spaces:
+  """Opens stored spaces.
+
+  Raises:
+    StoreError: if the directory is missing, truncated, edited or foreign.
+  """
+  manifest, arrays = store.read(directory, KIND)
+  return Spaces(**arrays, manifest=manifest)
+
+
 def load_or_build(
   directory: pathlib.Path,
   universe: universe_lib.Universe,
@@ -73,9 +83,9 @@ def load_or_build(
   if not store.exists(directory):
     arrays, facts = _build(universe, grid, p, q, syntactic_dimensions)
     store.write(directory, KIND, arrays, {**wanted, **facts})
-  manifest, arrays = store.read(directory, KIND)
-  store.check_facts(directory, manifest, wanted)
-  return Spaces(**arrays, manifest=manifest)
+  spaces = load(directory)
+  store.check_facts(directory, spaces.manifest, wanted)
+  return spaces
 
 
 def _build(

@@ -11,7 +11,6 @@ import numpy as np
 
 from synth import errors
 from synth import seeding
-from synth.language import arithmetic
 from synth.language import structure
 from synth.spaces import neighbours
 from synth.spaces import syntactic
@@ -19,10 +18,10 @@ from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
+from synth.universe import identity
 from synth.universe import universe as universe_lib
 
-AUDIT_PRIME = 2**31 - 19
-_AUDIT_POINTS = 4
+_AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
 _SAMPLE = 1000  # test programs whose nearest training program is searched
 _DRAWS = 4  # programs of each training class that are searched for the edge
 _QUANTILES = (0.05, 0.5, 0.95, 0.999)
@@ -101,14 +100,23 @@ def certify(
 def _disjoint(
   universe: universe_lib.Universe, split: split_lib.Split, seed: int
 ) -> bool:
-  """L1 by other means than enumeration: a second prime and fresh points."""
-  rng = seeding.generator(seed, 'audit')
-  field = arithmetic.Modular(np, AUDIT_PRIME, np.uint64)
-  inputs = {
-    name: rng.integers(1, AUDIT_PRIME, _AUDIT_POINTS).astype(np.uint64)
-    for name in universe.grammar.variables
-  }
-  residue_CxK, _ = universe.evaluate(field, inputs)
+  """L1 by other means than enumeration: other primes, fresh points."""
+  points = identity.IdentityPoints.draw(
+    universe.grammar.variables, seed, _AUDIT_ATTEMPT
+  )
+  residue_CxK = np.stack(
+    [
+      universe.evaluate(
+        field,
+        {
+          name: np.array(residues[k : k + 1], np.uint64)
+          for name, residues in points.residues.items()
+        },
+      )[0][:, 0]
+      for k, field in enumerate(points.fields)
+    ],
+    axis=1,
+  )
   _, identity_C = np.unique(residue_CxK, axis=0, return_inverse=True)
   sets = list(split.evaluation_sets().values())
   tested = np.concatenate([identity_C[classes] for classes in sets])

@@ -14,12 +14,12 @@ candidate of the largest size.
 from collections.abc import Callable
 from collections.abc import Iterator
 import dataclasses
+import functools
 import itertools
 
 import numpy as np
 
 from synth import errors
-from synth.language import arithmetic
 from synth.language import grammar as grammar_lib
 from synth.language import operators
 from synth.language import program as program_lib
@@ -86,7 +86,7 @@ def enumerate_classes(
 
   Raises:
     identity.UnluckyPoints: draw other points and call again.
-    InputError: if a number of programs exceeds 62 bits.
+    InputError: if a number of programs exceeds 53 bits.
   """
   return _Enumeration(grammar, points).run(max_size, report)
 
@@ -98,7 +98,6 @@ class _Enumeration:
     self, grammar: grammar_lib.Grammar, points: identity.IdentityPoints
   ):
     self._grammar = grammar
-    self._field = identity.field()
     self._points = points
     self._arity = max(len(p.args) for p in grammar.productions)
     # (nonterminal, size) -> (first node, end node): levels are contiguous.
@@ -147,6 +146,8 @@ class _Enumeration:
   def _add_classes(
     self, name: str, index: int, size: int, found: _Candidates
   ) -> None:
+    if not len(found.key):
+      return  # every candidate divides by the zero function
     # Stable, so that alternatives keep the order of the candidates.
     order = np.argsort(found.key, kind='stable')
     key, rest = found.key[order], found.rest[order]
@@ -158,6 +159,8 @@ class _Enumeration:
     if not np.array_equal(rest, rest_G[group]):
       raise identity.UnluckyPoints('two classes share a 64-bit key')
     new_G = self._is_new(name, key_G, rest_G)
+    if not new_G.any():
+      return
     kept = new_G[group]
     self._add_alternatives(found, order[kept], group[kept])
     key_G, rest_G = key_G[new_G], rest_G[new_G]
@@ -201,11 +204,13 @@ class _Enumeration:
     # Commutative applications were formed in one order: store both.
     symmetric = np.array([_is_symmetric(p) for p in self._grammar.productions])
     twice = symmetric[production]
-    twice[twice] = args[twice, 0] != args[twice, 1]
+    if twice.any():  # else there may be no second argument
+      twice[twice] = args[twice, 0] != args[twice, 1]
     row = np.repeat(np.arange(len(chosen)), 1 + twice)
     again = np.append(False, row[1:] == row[:-1])
     production, args, group = production[row], args[row], group[row]
-    args[again, :2] = args[again, 1::-1]
+    if again.any():
+      args[again, :2] = args[again, 1::-1]
     ways = np.ones(len(args), np.int64)
     for column in range(self._arity):
       used = args[:, column] >= 0
@@ -227,14 +232,14 @@ class _Enumeration:
     self._count_N = np.concatenate([self._count_N, count])
 
   def _check_overflow(self, args: np.ndarray) -> None:
-    """All programs of a level together must fit 62 bits."""
+    """All programs of a level together must fit the 53 bits of the draws."""
     count_N = self._count_N.astype(float)
     total = np.where(
       args >= 0, count_N[args] if len(count_N) else 1.0, 1.0
     ).prod(axis=1)
-    if total.sum() > 2.0**62:
+    if total.sum() > 2.0**53:
       raise errors.InputError(
-        f'{self._grammar.name}: more than 2**62 minimal programs of one size; '
+        f'{self._grammar.name}: more than 2**53 minimal programs of one size; '
         'choose a smaller max_size'
       )
 
@@ -257,16 +262,26 @@ class _Enumeration:
 
   def _value(
     self, rule: grammar_lib.Production, values: list[np.ndarray]
-  ) -> arithmetic.Value:
-    """Applies a production's symbol to residues [K, ...] of its arguments."""
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Applies a production's symbol to residues [K, ...] of its arguments.
+
+    Returns:
+      Residues [K, ...] and whether they are defined in all fields [...].
+    """
+    fields = self._points.fields
     if rule.args:
-      return self._field.apply(rule.symbol, *((v, np.True_) for v in values))
+      results = [
+        field.apply(rule.symbol, *((value[k], np.True_) for value in values))
+        for k, field in enumerate(fields)
+      ]
+      defined = functools.reduce(np.logical_and, (ok for _, ok in results))
+      return np.stack([number for number, _ in results]), defined
     constant = program_lib.constant_value(rule.symbol)
     if constant is None:
-      residue = self._points.residues[rule.symbol]
+      residues = self._points.residues[rule.symbol]
     else:
-      residue = [int(self._field.constant(constant))] * identity.NUM_POINTS
-    return np.array(residue, np.uint64)[:, None], np.True_
+      residues = [int(field.constant(constant)) for field in fields]
+    return np.array(residues, np.uint64)[:, None], np.array(True)
 
   def _apply(
     self,
@@ -290,8 +305,7 @@ class _Enumeration:
       shape = np.broadcast_shapes(*(node.shape for node in nodes), (1,))
       residue = np.broadcast_to(residue, (identity.NUM_POINTS, *shape))
       residue = residue.reshape(identity.NUM_POINTS, -1)
-      defined = np.broadcast_to(ok, (identity.NUM_POINTS, *shape))
-      keep = defined.reshape(identity.NUM_POINTS, -1).all(axis=0)
+      keep = np.broadcast_to(ok, shape).reshape(-1)
       if triangle:
         keep = np.logical_and(keep, (nodes[0] <= nodes[1]).reshape(-1))
       args = np.full((residue.shape[1], self._arity), -1, np.int32)

@@ -125,7 +125,7 @@ class Universe:
     for position in range(uniform_PxL.shape[1]):
       height_P[rows] -= 1
       node = stack_PxL[rows, height_P[rows]]
-      # 53 random bits: no count of minimal programs comes near 2**53.
+      # 53 random bits: enumeration refuses counts that would need more.
       pick = (uniform_PxL[rows, position] * self.count_N[node]).astype(np.int64)
       alternative = _first_above(
         forest.upto_M, forest.first_N1[node], forest.first_N1[node + 1], pick
@@ -248,6 +248,7 @@ def build(
     raise errors.InputError(
       f'{grammar.name}: no program of at most {max_size} nodes'
     )
+  _check_limits(grammar, max_size)
   forest, points = enumerate_universe(grammar, max_size, seed, directory.name)
   facts = {
     'version': __version__,
@@ -255,7 +256,7 @@ def build(
     'grammar_sha256': grammar.sha256,
     'max_size': max_size,
     'seed': seed,
-    'identity': {'prime': identity.PRIME, **dataclasses.asdict(points)},
+    'identity': dataclasses.asdict(points),
     'numpy': np.__version__,
     'programs_by_size': {
       str(size): count for size, count in enumerate(programs) if count
@@ -275,6 +276,15 @@ def build(
   arrays['representative_CxL'] = universe.representative_CxL
   store.write(directory, KIND, arrays, facts)
   return load(directory)
+
+
+def _check_limits(grammar: grammar_lib.Grammar, max_size: int) -> None:
+  """Refuses sizes that the stored types cannot hold."""
+  limit = np.iinfo(np.uint8).max
+  if max_size > limit:
+    raise errors.InputError(
+      f'{grammar.name}: max_size={max_size} is more than {limit}'
+    )
 
 
 def load(directory: pathlib.Path) -> Universe:

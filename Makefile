@@ -1,0 +1,43 @@
+# make demo   from nothing to a measured generalization gap: runs/demo/report.html
+# make test   the default test suite
+# make check  format, lint, types
+# Each sets up .venv first if need be. Downloaded packages are kept in CACHE, so
+# that another clone on this machine needs no network.
+
+PYTHON ?= python3
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/synth
+SIZE ?= small
+OUT ?= runs/demo
+
+WHEELS = $(CACHE)/wheels-$(shell cat setup.py constraints.txt | cksum | cut -d' ' -f1)-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+BIN = .venv/bin
+
+.PHONY: demo test check clean
+
+demo: .venv/installed
+	$(BIN)/python -m launch.demo --config=configs/support.py:$(SIZE) --workdir=$(OUT)
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv runs
+
+$(WHEELS)/complete: setup.py constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: synth needs Python >= 3.11; name one with make PYTHON=...")'
+	@echo "fetching packages into $(WHEELS) (about a minute the first time)"
+	@mkdir -p $(WHEELS)
+	@$(PYTHON) -m pip download -q --disable-pip-version-check -d $(WHEELS) -c constraints.txt setuptools wheel '.[dev]'
+	@touch $@
+
+.venv/installed: $(WHEELS)/complete
+	@echo "installing into .venv (under a minute)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --find-links=$(WHEELS) -c constraints.txt setuptools wheel
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --find-links=$(WHEELS) -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@

@@ -1,0 +1,162 @@
+"""The figures: each function takes stored results and returns a figure."""
+
+import matplotlib
+
+matplotlib.use('Agg')
+
+from matplotlib import figure as figure_lib
+from matplotlib import pyplot as plt
+import numpy as np
+
+from analysis import results
+from synth import verify
+from synth.spaces import space as space_lib
+from synth.splits import split as split_lib
+
+# Okabe-Ito: distinguishable with any colour vision.
+_COLOURS = {
+  'train': '#bbbbbb',
+  'control': '#0072b2',
+  'novel': '#d55e00',
+  'dev': '#009e73',
+  'uniform': '#0072b2',
+}
+_OUTCOMES = {
+  'correct': '#009e73',
+  'grid_only': '#f0e442',
+  'wrong': '#56b4e9',
+  'undefined': '#e69f00',
+  'unparsed': '#999999',
+}
+
+
+def spaces(
+  spaces: space_lib.Spaces, split: split_lib.Split, arm: str
+) -> figure_lib.Figure:
+  """Where training and test classes lie in both spaces."""
+  fig, axes = plt.subplots(1, 2, figsize=(11, 5), layout='constrained')
+  facts = spaces.manifest
+  panels = (
+    ('Syntactic space (pq-grams)', spaces.syntactic_CxD,
+     facts['syntactic_explained'],
+     f'rank correlation with the pq-gram distance '
+     f'{facts["syntactic_rank_correlation"]:.2f} '
+     f'({spaces.syntactic_CxD.shape[1]} axes)'),
+    ('Semantic space (outputs)', spaces.semantic_CxD,
+     facts['semantic_explained'], ''),
+  )  # fmt: skip
+  for axis, (title, coordinate, explained, note) in zip(
+    axes, panels, strict=True
+  ):
+    sets = {'train': split.arms[arm], **split.tests}
+    for name, classes in sets.items():
+      shown = np.asarray(coordinate[classes])
+      axis.scatter(
+        shown[:, 0],
+        shown[:, 1],
+        s=3 if name == 'train' else 7,
+        color=_COLOURS[name],
+        alpha=0.35 if name == 'train' else 0.7,
+        linewidths=0,
+        label=f'{name} ({len(classes):,})',
+      )
+    axis.set_title(title)
+    axis.set_xlabel(f'axis 1 ({explained[0]:.0%} of variance)\n{note}')
+    axis.set_ylabel(f'axis 2 ({explained[1]:.0%})')
+    axis.legend(markerscale=3, frameon=False, loc='best')
+  return fig
+
+
+def accuracy(
+  found: list[results.Run], ks: tuple[int, ...]
+) -> figure_lib.Figure:
+  """pass@k of every arm on every test set, all seeds as points."""
+  fig, axes = plt.subplots(
+    1, len(ks), figsize=(5.5 * len(ks), 4.2), layout='constrained',
+    squeeze=False,
+  )  # fmt: skip
+  for axis, k in zip(axes[0], ks, strict=True):
+    names = list(found[0].result['items'])
+    width = 0.8 / len(names)
+    for i, name in enumerate(names):
+      for j, run in enumerate(found):
+        mean, low, high = run.result[f'pass@{k}'][name]
+        x = j + (i - (len(names) - 1) / 2) * width
+        axis.bar(
+          x,
+          mean,
+          width * 0.9,
+          color=_COLOURS[name],
+          alpha=0.75,
+          label=name if j == 0 else None,
+        )
+        axis.errorbar(
+          x, mean, [[mean - low], [high - mean]], color='black', capsize=3
+        )
+        by_seed = run.result[f'pass@{k}_by_seed'][name]
+        spread = np.linspace(-0.2, 0.2, len(by_seed)) * width
+        axis.plot(x + spread, by_seed, 'o', color='white', mec='black', ms=5)
+    axis.set_xticks(range(len(found)), [run.arm for run in found])
+    axis.set_title(f'pass@{k}')
+    axis.set_ylabel('share of tasks solved exactly')
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False)
+  return fig
+
+
+def curves(found: list[results.Run]) -> figure_lib.Figure:
+  """Training and dev loss of every seed."""
+  fig, axis = plt.subplots(figsize=(7, 4.2), layout='constrained')
+  colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
+  for run, colour in zip(found, colours, strict=False):
+    for key, style, label in (
+      ('loss', '-', 'training batch'),
+      ('dev_loss', '--', 'dev classes'),
+    ):
+      rows = [row for row in run.metrics if key in row]
+      step = [row['step'] for row in rows]
+      value = np.array([row[key] for row in rows])
+      for seed in range(value.shape[1] if len(value) else 0):
+        axis.plot(
+          step,
+          value[:, seed],
+          style,
+          color=colour,
+          lw=0.6 if key == 'loss' else 1.6,
+          alpha=0.5 if key == 'loss' else 1,
+          label=f'{run.arm}, {label}' if seed == 0 else None,
+        )
+  axis.set_xlabel('step')
+  axis.set_ylabel('loss, nats per token')
+  axis.set_yscale('log')
+  axis.legend(frameon=False)
+  return fig
+
+
+def outcomes(found: list[results.Run]) -> figure_lib.Figure:
+  """What became of the samples: one bar an arm and test set."""
+  bars = [
+    (f'{run.arm}: {name}', shares)
+    for run in found
+    for name, shares in run.result['outcomes'].items()
+  ]
+  height = 0.9 + 0.42 * len(bars)
+  fig, axis = plt.subplots(figsize=(9, height), layout='constrained')
+  for row, (_, shares) in enumerate(bars):
+    left = 0.0
+    for outcome in verify.Outcome:
+      name = outcome.name.lower()
+      axis.barh(
+        row,
+        shares[name],
+        left=left,
+        color=_OUTCOMES[name],
+        label=name.replace('_', ' ') if row == 0 else None,
+      )
+      left += shares[name]
+  axis.set_yticks(range(len(bars)), [label for label, _ in bars])
+  axis.invert_yaxis()
+  axis.set_xlim(0, 1)
+  axis.set_xlabel('share of samples')
+  fig.legend(loc='outside upper center', ncols=5, frameon=False)
+  return fig

@@ -1,0 +1,285 @@
+"""One self-contained page about the runs below a directory.
+
+  python -m analysis.report --runs=DIR --out=FILE.html
+
+Made only from stored files: results, samples, metrics, spaces and split.
+"""
+
+import base64
+from collections.abc import Mapping
+from collections.abc import Sequence
+import html
+import io
+import pathlib
+from typing import Any
+
+from absl import flags
+from matplotlib import figure as figure_lib
+from matplotlib import pyplot as plt
+
+from analysis import examples
+from analysis import figures
+from analysis import results
+from synth import cli
+from synth import evaluate
+from synth import runs
+from synth.spaces import space as space_lib
+from synth.splits import split as split_lib
+from synth.universe import universe as universe_lib
+
+_EXAMPLES = 8  # of each arm and test set
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto;
+       max-width: 62rem; padding: 0 1rem; color: #222; }
+h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
+table { border-collapse: collapse; margin: 1rem 0; font-size: 0.92rem; }
+th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd;
+         text-align: left; vertical-align: top; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+code { font-size: 0.92em; } img { max-width: 100%; height: auto; }
+.good { color: #00704f; } .bad { color: #a33d00; } .note { color: #555; }
+pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; }
+"""
+
+
+def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
+  """Writes the page.
+
+  Returns:
+    The page's path, the number of runs and the effects at pass@1.
+
+  Raises:
+    InputError: if there are no runs or one of their files is damaged.
+  """
+  found = results.load(directory)
+  run = found[0]
+  spaces = space_lib.load(run.data_dir / space_lib.KIND)
+  split = split_lib.load(run.data_dir / split_lib.KIND)
+  universe = universe_lib.load(run.data_dir / universe_lib.KIND)
+  samples = run.result['config']['eval']['num_samples']
+  ks = tuple(k for k in evaluate.HEADLINE if k <= samples)
+  effects = [e for k in ks for e in results.support_effects(found, k)]
+  parts = [
+    '<h1>Does it generalize, or retrieve?</h1>',
+    _introduction(found, split),
+    '<h2>What did never seeing the structure cost?</h2>',
+    _effects(effects),
+    '<h2>How much of each test set is solved?</h2>',
+    _scores(found, ks),
+    _image(figures.accuracy(found, ks), 'accuracy by arm and test set'),
+    f'<p class="note">Bars: mean over {len(run.result["seeds"])} seeds; lines: '
+    '95 % interval over seeds and tasks (crossed bootstrap); dots: each seed. '
+    f'{samples} samples a task at temperature '
+    f'{run.result["config"]["eval"]["temperature"]}.</p>',
+    '<h2>Where do the programs lie in the two spaces?</h2>',
+    _image(figures.spaces(spaces, split, run.arm), 'both spaces'),
+    '<h2>Did the models learn?</h2>',
+    _image(figures.curves(found), 'training curves'),
+    '<h2>How do they fail?</h2>',
+    _image(figures.outcomes(found), 'outcomes'),
+    _novelty(found),
+    '<h2>What did they write?</h2>',
+    _examples(
+      [e for r in found for e in examples.draw(r, universe, _EXAMPLES)]
+    ),
+    '<h2>Is the split what it claims to be?</h2>',
+    _certificate(split),
+    '<h2>Configuration</h2>',
+    _configuration(found),
+  ]
+  page = (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width">'
+    f'<title>synth report</title><style>{_STYLE}</style></head>\n<body>'
+    + '\n'.join(parts)
+    + '</body></html>\n'
+  )
+  try:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.with_name(f'.{out.name}.tmp')
+    scratch.write_text(page, encoding='utf-8')
+    scratch.replace(out)
+  except OSError as error:
+    raise runs.RunError(f'cannot write {out}: {error.strerror}') from None
+  return {
+    'report': str(out),
+    'runs': len(found),
+    'effects': {
+      f'pass@{e.k} {e.name}': [e.estimate, e.low, e.high] for e in effects
+    },
+  }
+
+
+def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
+  settings = split.facts['settings']
+  run = found[0]
+  if settings['kind'] == 'support':
+    story = (
+      f'The edge <code>{settings["parent"]} &gt; {settings["child"]}</code> of '
+      'the syntax tree is held out. <b>Novel</b> tests are functions whose '
+      'every minimal program has it; <b>control</b> tests are matched to them '
+      'in size and symbols and do not need it. Arm <b>train_s</b> never saw '
+      'the edge; in arm <b>train_c</b> part of the training programs have it. '
+      'Both arms have as many programs with the same sizes and symbols.'
+    )
+  else:
+    story = 'Training and test classes are drawn uniformly from one support.'
+  counts = ', '.join(
+    f'{html.escape(name)} {len(classes):,}'
+    for name, classes in split.all_sets().items()
+  )
+  points = len(run.result['config']['spaces']['grid'])
+  return (
+    f"<p>A model sees a function's outputs at {points} points and writes a "
+    'program that computes it. An answer counts only if it is exactly the same '
+    f'function. {story}</p><p class="note">Functions: {counts}.</p>'
+  )
+
+
+def _effects(effects: Sequence[results.Effect]) -> str:
+  if not effects:
+    return '<p class="note">Needs one run of each support arm.</p>'
+  names = {
+    'novel': 'novel: train_c minus train_s',
+    'control': 'control: train_c minus train_s',
+    'gap': 'gap: cost on novel beyond the cost on control',
+  }
+  rows = [
+    [f'pass@{e.k}', names[e.name], f'{100 * e.estimate:+.1f}',
+     f'[{100 * e.low:+.1f}, {100 * e.high:+.1f}]']
+    for e in effects
+  ]  # fmt: skip
+  return _table(['', 'contrast', 'points', '95 % interval'], rows, numeric=2)
+
+
+def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
+  rows = []
+  for run in found:
+    for name in run.result['items']:
+      cells = [run.arm, name]
+      for k in ks:
+        mean, low, high = run.result[f'pass@{k}'][name]
+        cells.append(f'{mean:.1%} [{low:.1%}, {high:.1%}]')
+      base = run.result['baselines'][name]
+      cells += [
+        f'{base["nearest_neighbour"]:.1%}',
+        f'{base["best_constant"]:.1%}',
+        f'{run.result["items"][name]:,}',
+      ]
+      rows.append(cells)
+  head = ['arm', 'tests', *(f'pass@{k}' for k in ks), 'nearest neighbour',
+          'best constant', 'tasks']  # fmt: skip
+  return _table(head, rows, numeric=2) + (
+    '<p class="note">Nearest neighbour answers with the training program whose '
+    'outputs are closest; as no test function is in training, it cannot be '
+    'exactly right. The best constant answer solves one task.</p>'
+  )
+
+
+def _novelty(found: list[results.Run]) -> str:
+  rows = [
+    [run.arm, name, *(f'{value:.1%}' for value in shares.values())]
+    for run in found
+    for name, shares in run.result['novelty'].items()
+  ]
+  if not rows:
+    return ''
+  head = ['arm', 'tests', 'solved with the held-out edge', 'solved without it',
+          'unsolved']  # fmt: skip
+  return _table(head, rows, numeric=2) + (
+    '<p class="note">Shares of samples. Each sample falls in exactly one class '
+    'of the figure.</p>'
+  )
+
+
+def _examples(drawn: Sequence[examples.Example]) -> str:
+  rows = [
+    [
+      e.arm,
+      e.tests,
+      f'<code>{html.escape(e.target)}</code>',
+      f'<code>{html.escape(e.written)}</code>',
+      f'<span class="{"good" if e.correct else "bad"}">{e.verdict}</span>',
+      f'{e.solved_share:.0%}',
+    ]
+    for e in drawn
+  ]
+  head = ['arm', 'tests', 'a program of the target', 'first sample', 'verdict',
+          'samples right']  # fmt: skip
+  return _table(head, rows, numeric=5) + (
+    '<p class="note">Tasks drawn at random, first seed.</p>'
+  )
+
+
+def _certificate(split: split_lib.Split) -> str:
+  rows = [
+    [name.replace('_', ' '), 'holds' if holds else 'FAILS']
+    for name, holds in split.facts['checks'].items()
+  ]
+  for name, value in split.facts['measurements'].items():
+    if isinstance(value, Mapping):
+      text = '; '.join(f'{html.escape(k)}: {v}' for k, v in value.items())
+    else:
+      text = f'{value:.4g}'
+    rows.append([name.replace('_', ' '), text])
+  return _table(['claim or measurement', ''], rows, numeric=9)
+
+
+def _configuration(found: list[results.Run]) -> str:
+  head = ['run', 'arm', 'parameters', 'steps', 'batch', 'seeds', 'versions']
+  rows = [
+    [
+      html.escape(run.path.name),
+      run.arm,
+      f'{run.result["params"]["total"]:,}',
+      f'{run.result["step"]:,}',
+      str(run.result['config']['data']['batch_size']),
+      ', '.join(map(str, run.result['seeds'])),
+      ', '.join(f'{k} {v}' for k, v in run.result['versions'].items()),
+    ]
+    for run in found
+  ]
+  hashes = '; '.join(
+    f'{name} {value[:16]}'
+    for name, value in found[0].result['inputs_sha256'].items()
+  )
+  return _table(head, rows, numeric=9) + f'<p class="note">Data: {hashes}.</p>'
+
+
+def _table(
+  head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int
+) -> str:
+  """An HTML table; columns from `numeric` on are aligned as numbers."""
+  lines = ['<tr>' + ''.join(f'<th>{cell}</th>' for cell in head) + '</tr>']
+  for row in rows:
+    cells = (
+      f'<td class="n">{cell}</td>' if i >= numeric else f'<td>{cell}</td>'
+      for i, cell in enumerate(row)
+    )
+    lines.append('<tr>' + ''.join(cells) + '</tr>')
+  return '<table>' + '\n'.join(lines) + '</table>'
+
+
+def _image(figure: figure_lib.Figure, description: str) -> str:
+  """The figure inside the page."""
+  buffer = io.BytesIO()
+  figure.savefig(buffer, format='png', dpi=130)
+  plt.close(figure)
+  data = base64.b64encode(buffer.getvalue()).decode()
+  return f'<img alt="{description}" src="data:image/png;base64,{data}">'
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string('runs', None, 'Directory of runs.', required=True)
+  flags.DEFINE_string('out', None, 'The page to write.', required=True)
+
+
+def main() -> dict[str, Any]:
+  """Writes the page."""
+  return write(pathlib.Path(flags.FLAGS.runs), pathlib.Path(flags.FLAGS.out))
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)

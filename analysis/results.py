@@ -1,0 +1,157 @@
+"""The finished runs under a directory, and their effects with intervals."""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from synth import errors
+from synth import runs
+from synth import seeding
+from synth import statistics
+from synth import verify
+from synth.splits import support
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """One evaluated run.
+
+  Attributes:
+    path: Its directory.
+    result: result.json.
+    samples: Arrays of samples.npz.
+    metrics: Lines of metrics.jsonl.
+    data_dir: Where its universe, spaces and split are.
+  """
+
+  path: pathlib.Path
+  result: Mapping[str, Any]
+  samples: Mapping[str, np.ndarray]
+  metrics: list[dict[str, Any]]
+  data_dir: pathlib.Path
+
+  @property
+  def arm(self) -> str:
+    """The training arm."""
+    return self.result['arm']
+
+  def pass_at_k(self, name: str, k: int) -> np.ndarray:
+    """pass@k of every seed and item of a test set: value_SxI."""
+    outcome_SxIxn = self.samples[f'{name}_outcome']
+    correct_SxI = (outcome_SxIxn == verify.Outcome.CORRECT).sum(axis=2)
+    return statistics.pass_at_k(correct_SxI, outcome_SxIxn.shape[2], k)
+
+
+def load(directory: pathlib.Path) -> list[Run]:
+  """All evaluated runs below `directory`, by path.
+
+  Raises:
+    InputError: if there is none, or one of them lacks a file.
+  """
+  found = []
+  for path in sorted(directory.rglob(runs.RESULT)):
+    parent = path.parent
+    record = runs.read_json(parent / runs.RECORD)
+    samples = parent / runs.SAMPLES
+    try:
+      with np.load(samples, allow_pickle=False) as archive:
+        arrays = dict(archive)
+    except (OSError, ValueError) as error:
+      raise runs.RunError(f'{samples} cannot be read: {error}') from None
+    found.append(
+      Run(
+        parent,
+        runs.read_json(path),
+        arrays,
+        runs.read_metrics(parent),
+        (parent / record['data_dir']).resolve(),
+      )
+    )
+  if not found:
+    raise errors.InputError(f'no {runs.RESULT} below {directory}')
+  return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+  """A contrast of the two support arms, in shares of tasks solved."""
+
+  name: str
+  k: int
+  estimate: float
+  low: float
+  high: float
+
+
+def support_effects(found: list[Run], k: int) -> list[Effect]:
+  """What never seeing the structure costs: novel, control, and their gap.
+
+  Empty unless there is exactly one run of each support arm. Differences are
+  paired by item and by the position of the seed.
+
+  Raises:
+    InputError: if the two runs were not made on the same split.
+  """
+  arms = {run.arm: run for run in found}
+  if len(found) != 2 or set(arms) != {support.WITHOUT, support.WITH}:
+    return []
+  without, with_ = arms[support.WITHOUT], arms[support.WITH]
+  runs.check_same(
+    with_.path, with_.result['inputs_sha256'], without.result['inputs_sha256']
+  )
+  cost = {
+    name: with_.pass_at_k(name, k) - without.pass_at_k(name, k)
+    for name in (support.NOVEL, support.CONTROL)
+  }
+  terms = {
+    'novel': [(1.0, cost[support.NOVEL])],
+    'control': [(1.0, cost[support.CONTROL])],
+    'gap': [(1.0, cost[support.NOVEL]), (-1.0, cost[support.CONTROL])],
+  }
+  return [
+    Effect(
+      name,
+      k,
+      *statistics.crossed_bootstrap(
+        parts, seeding.generator(0, 'effect', name, k)
+      ),
+    )
+    for name, parts in terms.items()
+  ]
+
+
+def table(found: list[Run], ks: tuple[int, ...]) -> str:
+  """The results as a table for the terminal."""
+  lines = [
+    f'{"arm":10} {"tests":10} ' + ' '.join(f'{f"pass@{k}":>22}' for k in ks)
+  ]
+  for run in found:
+    for name in run.result['items']:
+      cells = []
+      for k in ks:
+        mean, low, high = run.result[f'pass@{k}'][name]
+        cells.append(f'{mean:7.1%} [{low:5.1%}, {high:5.1%}]')
+      lines.append(f'{run.arm:10} {name:10} ' + ' '.join(cells))
+  for k in ks:
+    for effect in support_effects(found, k):
+      what = {
+        'novel': f'{support.WITH} minus {support.WITHOUT} on novel',
+        'control': f'{support.WITH} minus {support.WITHOUT} on control',
+        'gap': 'generalization gap (novel minus control)',
+      }[effect.name]
+      lines.append(
+        f'pass@{k:<3} {what}: {100 * effect.estimate:+.1f} points '
+        f'[{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]'
+      )
+  lines.append('95 % intervals by crossed bootstrap over seeds and tasks')
+  for run in found:
+    for name, values in run.result['baselines'].items():
+      lines.append(
+        f'without a model ({run.arm}, {name}): nearest neighbour '
+        f'{values["nearest_neighbour"]:.1%}, best constant answer '
+        f'{values["best_constant"]:.1%}'
+      )
+  return '\n'.join(lines)

@@ -1,0 +1,147 @@
+"""The demonstration: both arms of a support split, end to end.
+
+  python -m launch.demo --config=configs/support.py:small --workdir=runs/demo
+
+runs the commands a user would type, one stage after the other, and prints them:
+universe, spaces and split; training and evaluation of the arm that never saw
+the held-out structure and of the arm that did; the report. Run again, what was
+built and trained is found, and interrupted training is resumed.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+import subprocess
+import sys
+import time
+from typing import Any
+
+from absl import flags
+
+from analysis import results
+from synth import cli
+from synth import errors
+from synth import evaluate
+from synth import progress
+from synth import runs
+from synth.splits import support
+
+# Seconds of each kind of stage at `support.py:small` on two cores, measured;
+# for other sizes they only say how the time divides.
+_SECONDS = {'split': 10, 'train': 240, 'evaluate': 35, 'report': 8}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+  """One command of the demonstration."""
+
+  kind: str
+  title: str
+  command: list[str]
+
+
+def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
+  """The commands, in order.
+
+  Args:
+    recipe: FILE.py:VARIANT of a support split.
+    overrides: `--config.KEY=VALUE` for training.
+    workdir: Directory of the demonstration.
+  """
+  data = f'{workdir}/data'
+  config = [f'--config={recipe}', *overrides]
+  found = [
+    Stage(
+      'split',
+      'enumerate the universe, embed it in both spaces, split it, certify it',
+      ['synth.splits', *config, f'--workdir={data}'],
+    )
+  ]
+  for arm, story in (
+    (support.WITHOUT, 'never sees the held-out structure'),
+    (support.WITH, 'sees it in part of its programs'),
+  ):
+    found += [
+      Stage(
+        'train',
+        f'train the arm {arm}, which {story}',
+        [
+          'synth.train',
+          *config,
+          f'--config.data.arm={arm}',
+          f'--workdir={workdir}/{arm}',
+          f'--data={data}',
+        ],
+      ),
+      Stage(
+        'evaluate',
+        f'evaluate {arm} on matched control and on novel programs',
+        ['synth.evaluate', f'--workdir={workdir}/{arm}'],
+      ),
+    ]
+  out = f'--out={workdir}/report.html'
+  report = ['analysis.report', f'--runs={workdir}', out]
+  found.append(Stage('report', 'draw the report', report))
+  return found
+
+
+def run(todo: Sequence[Stage]) -> None:
+  """Runs the stages, says what each does and how long is left.
+
+  Raises:
+    InputError: if a stage fails; its own message stands above.
+  """
+  began = time.monotonic()
+  planned = [_SECONDS[stage.kind] for stage in todo]
+  for number, stage in enumerate(todo):
+    spent = time.monotonic() - began
+    # Once stages are done, the plan is scaled by how this machine kept it.
+    pace = spent / sum(planned[:number]) if number >= 2 else 1.0
+    left = progress.duration(pace * sum(planned[number:]))
+    print(
+      f'\n[{number + 1}/{len(todo)}] {stage.title}\n'
+      f'      about {left} left in all\n'
+      f'      python -m {" ".join(stage.command)}',
+      file=sys.stderr,
+      flush=True,
+    )
+    command = [sys.executable, '-m', *stage.command]
+    code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
+    if code:
+      raise errors.InputError(
+        f'stage {number + 1} ended with exit code {code}: '
+        f'python -m {" ".join(stage.command)}'
+      )
+
+
+def define_flags() -> None:
+  """The command line."""
+  cli.define_config('configs/support.py:small')
+  flags.DEFINE_string('workdir', None, 'Where all goes.', required=True)
+
+
+def main() -> dict[str, Any]:
+  """Runs the demonstration and prints its table."""
+  began = time.monotonic()
+  workdir = pathlib.Path(flags.FLAGS.workdir)
+  recipe = next(a for a in sys.argv if a.lstrip('-').startswith('config='))
+  overrides = [a for a in sys.argv if a.lstrip('-').startswith('config.')]
+  run(stages(recipe.split('=', 1)[1], overrides, str(workdir)))
+  found = results.load(workdir)
+  print(f'\n{results.table(found, evaluate.HEADLINE)}\n')
+  result = {
+    'report': str(workdir / 'report.html'),
+    'seconds': round(time.monotonic() - began),
+    'effects': {
+      f'pass@{k} {e.name}': [e.estimate, e.low, e.high]
+      for k in evaluate.HEADLINE
+      for e in results.support_effects(found, k)
+    },
+  }
+  runs.write_json(workdir / 'demo.json', result)
+  return result
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)
