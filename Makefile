@@ -28,7 +28,8 @@ check: .venv/installed
 clean:
 	rm -rf .venv runs
 
-$(WHEELS)/complete: setup.py constraints.txt
+# Its name holds a checksum of what it is made from, so it never goes stale.
+$(WHEELS)/complete:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: synth needs Python >= 3.11; name one with make PYTHON=...")'
 	@echo "fetching packages into $(WHEELS) (about a minute the first time)"
 	@mkdir -p $(WHEELS)

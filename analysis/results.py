@@ -1,6 +1,7 @@
 """The finished runs under a directory, and their effects with intervals."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import dataclasses
 import pathlib
 from typing import Any
@@ -46,7 +47,7 @@ class Run:
 
 
 def load(directory: pathlib.Path) -> list[Run]:
-  """All evaluated runs below `directory`, by path.
+  """All evaluated runs below `directory`.
 
   Raises:
     InputError: if there is none, or one of them lacks a file.
@@ -72,7 +73,8 @@ def load(directory: pathlib.Path) -> list[Run]:
     )
   if not found:
     raise errors.InputError(f'no {runs.RESULT} below {directory}')
-  return found
+  # The arm without the structure first, then by path.
+  return sorted(found, key=lambda run: (run.arm != support.WITHOUT, run.path))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,34 +126,29 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
 
 
 def table(found: list[Run], ks: tuple[int, ...]) -> str:
-  """The results as a table for the terminal."""
-  lines = [
-    f'{"arm":10} {"tests":10} ' + ' '.join(f'{f"pass@{k}":>22}' for k in ks)
-  ]
+  """The results as a table for the terminal: tests, baselines, effects."""
+  columns = ''.join(f'{f"pass@{k}":>24}' for k in ks)
+  lines = [f'{"":18} {"tests":10}{columns}']
   for run in found:
     for name in run.result['items']:
-      cells = []
-      for k in ks:
-        mean, low, high = run.result[f'pass@{k}'][name]
-        cells.append(f'{mean:7.1%} [{low:5.1%}, {high:5.1%}]')
-      lines.append(f'{run.arm:10} {name:10} ' + ' '.join(cells))
-  for k in ks:
-    for effect in support_effects(found, k):
-      what = {
-        'novel': f'{support.WITH} minus {support.WITHOUT} on novel',
-        'control': f'{support.WITH} minus {support.WITHOUT} on control',
-        'gap': 'generalization gap (novel minus control)',
-      }[effect.name]
-      lines.append(
-        f'pass@{k:<3} {what}: {100 * effect.estimate:+.1f} points '
-        f'[{100 * effect.low:+.1f}, {100 * effect.high:+.1f}]'
-      )
-  lines.append('95 % intervals by crossed bootstrap over seeds and tasks')
-  for run in found:
-    for name, values in run.result['baselines'].items():
-      lines.append(
-        f'without a model ({run.arm}, {name}): nearest neighbour '
-        f'{values["nearest_neighbour"]:.1%}, best constant answer '
-        f'{values["best_constant"]:.1%}'
-      )
+      cells = ''.join(_cell(run.result[f'pass@{k}'][name], '%') for k in ks)
+      lines.append(f'{run.arm:18} {name:10}{cells}')
+  for name, values in found[0].result['baselines'].items():
+    for label in ('nearest_neighbour', 'best_constant'):
+      text = label.replace('_', ' ')
+      lines.append(f'{text:18} {name:10}{100 * values[label]:8.1f}%')
+  for effect in (e for k in ks for e in support_effects(found, k)):
+    what = {
+      'novel': f'{support.WITH} - {support.WITHOUT} on novel',
+      'control': f'{support.WITH} - {support.WITHOUT} on control',
+      'gap': 'gap: the first less the second',
+    }[effect.name]
+    cell = _cell((effect.estimate, effect.low, effect.high), ' points')
+    lines.append(f'pass@{effect.k:<3} {what:29}{cell}')
+  lines.append('in brackets: 95 % intervals over seeds and tasks')
   return '\n'.join(lines)
+
+
+def _cell(interval: Sequence[float], unit: str) -> str:
+  mean, low, high = (100 * value for value in interval)
+  return f'{mean:8.1f}{unit} [{low:5.1f}, {high:5.1f}]'

@@ -1,6 +1,6 @@
 """Runs the commands of a README's `sh ci` blocks; the first failure stops it.
 
-  python tests/readme.py README.md
+python tests/readme.py README.md
 """
 
 import pathlib
