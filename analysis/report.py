@@ -149,7 +149,14 @@ def _effects(effects: Sequence[results.Effect]) -> str:
      f'[{100 * e.low:+.1f}, {100 * e.high:+.1f}]']
     for e in effects
   ]  # fmt: skip
-  return _table(['', 'contrast', 'points', '95 % interval'], rows, numeric=2)
+  return _table(
+    ['', 'contrast', 'points', '95 % interval'], rows, numeric=2
+  ) + (
+    '<p class="note">The arms are of equal size in every cell of size and '
+    'symbols, so what train_c learns of novel programs it learns in place of '
+    'controls: its loss on control is the price of that, and the gap counts '
+    'both. Dev classes (unmatched, without the edge) show overall quality.</p>'
+  )
 
 
 def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
@@ -187,8 +194,10 @@ def _novelty(found: list[results.Run]) -> str:
   head = ['arm', 'tests', 'solved with the held-out edge', 'solved without it',
           'unsolved']  # fmt: skip
   return _table(head, rows, numeric=2) + (
-    '<p class="note">Shares of samples. Each sample falls in exactly one class '
-    'of the figure.</p>'
+    '<p class="note">Shares of samples; in the figure each sample falls in '
+    'exactly one class. <i>Grid only</i>: equal at the points the model saw, '
+    'but another function. <i>Undefined</i>: divides by the zero '
+    'function.</p>'
   )
 
 

@@ -1,0 +1,621 @@
+"""Splits, their certificates, and doctored splits that must be caught.
+
+Oracles: all programs to size 7 with the reference semantics, the worked value
+of the CFQ paper, and stored splits whose file hashes are right but whose claims
+are false.
+"""
+
+import collections
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from configs import density as density_config
+from configs import support as support_config
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import store
+from synth.language import reference
+from synth.language import structure
+from synth.splits import __main__ as splits_main
+from synth.splits import certificate
+from synth.splits import divergence
+from synth.splits import holdout as holdout_lib
+from synth.splits import split as split_lib
+from synth.splits import support
+from tests import programs as programs_lib
+
+_DERIVED = ('format', 'kind', 'arrays', 'manifest_sha256')
+
+
+def _config(recipe=support_config, **overrides):
+  """A recipe at the size of the tests; overrides are `split__seed=1`."""
+  config = recipe.get_config('tiny')
+  config.universe.max_size = 5
+  config.split.num_test, config.split.num_dev = 4, 6
+  for name, value in overrides.items():
+    part, key = name.split('__')
+    config[part][key] = value
+  return config
+
+
+def _build(directory, recipe=support_config, **overrides):
+  return inputs_lib.load_or_build(_config(recipe, **overrides), directory)
+
+
+@pytest.fixture(scope='module')
+def real(tmp_path_factory):
+  """A directory with a universe and an honest support split, and its inputs."""
+  directory = tmp_path_factory.mktemp('support')
+  return directory, _build(directory)
+
+
+@pytest.fixture(scope='module')
+def real_density(tmp_path_factory):
+  """The same for a density split."""
+  directory = tmp_path_factory.mktemp('density')
+  return directory, _build(directory, density_config)
+
+
+@pytest.fixture(scope='module')
+def holdout7(universe7, tmp_path_factory):
+  """The edge sub > div held out of the universe to size 7, certified to 9."""
+  return holdout_lib.load_or_build(
+    tmp_path_factory.mktemp('holdout') / 'restricted',
+    universe7,
+    'sub',
+    'div',
+    2,
+  )
+
+
+@pytest.fixture(scope='module')
+def brute(arithmetic, universe7):
+  """Class -> {size: [program has the edge]} from all programs to size 7."""
+
+  def has_edge(node):
+    if node.symbol == 'sub' and any(a.symbol == 'div' for a in node.args):
+      return True
+    return any(has_edge(arg) for arg in node.args)
+
+  function = reference.RationalFunctions(arithmetic.variables)
+  table = collections.defaultdict(lambda: collections.defaultdict(list))
+  for program in programs_lib.all_programs(arithmetic, 7):
+    value = function(program)
+    if value is not reference.Undefined.ZERO_FUNCTION:
+      table[value][program.size].append(has_edge(program))
+  classes = {
+    function(universe7.vocabulary.decode(tok_L)): number
+    for number, tok_L in enumerate(universe7.representative_CxL)
+  }
+  assert classes.keys() == table.keys()
+  return {classes[value]: sizes for value, sizes in table.items()}
+
+
+# Forced novelty.
+
+
+def test_a_class_is_novel_iff_every_minimal_program_has_the_edge(
+  holdout7, brute
+):
+  wanted = [all(brute[c][min(brute[c])]) for c in range(len(brute))]
+  assert holdout7.novel_C.tolist() == wanted
+  assert holdout7.forced_C(0).tolist() == wanted
+  assert 0 < sum(wanted) < len(wanted)
+
+
+def test_a_class_is_forced_iff_all_programs_within_the_budget_have_the_edge(
+  holdout7, brute, universe7
+):
+  # Brute force reaches size 7, so +2 can be checked for classes of size <= 5.
+  small = np.flatnonzero(universe7.size_C <= 5)
+  wanted = [
+    all(all(brute[c].get(k, [])) for k in range(1, min(brute[c]) + 3))
+    for c in small
+  ]
+  assert holdout7.forced_C(2)[small].tolist() == wanted
+  # Forced at a larger budget implies forced at a smaller one.
+  assert not np.any(holdout7.forced_C(2) & ~holdout7.forced_C(0))
+  assert np.any(holdout7.forced_C(0) & ~holdout7.forced_C(2))
+
+
+def test_the_smallest_program_without_the_edge_has_the_size_brute_force_finds(
+  holdout7, brute
+):
+  free_C = holdout7.free_size_C
+  for number, sizes in brute.items():
+    free = [size for size, edges in sizes.items() if not all(edges)]
+    if free:
+      assert free_C[number] == min(free)
+    else:  # none to size 7: none at all, or one beyond brute force
+      assert free_C[number] == 0 or free_C[number] > 7
+
+
+def test_a_budget_beyond_the_restricted_universe_is_refused(holdout7):
+  with pytest.raises(ValueError, match=r'\+2, not \+4'):
+    holdout7.forced_C(4)
+
+
+def test_a_universe_of_classes_without_the_edge_gives_programs_without_it(
+  holdout7, universe7
+):
+  rng = np.random.default_rng(0)
+  classes = np.repeat(np.arange(len(universe7.node_C)), 3)
+  tok_PxL = holdout7.sample_programs(classes, rng)
+  edge_P = structure.has_edge(tok_PxL, universe7.vocabulary, 'sub', 'div')
+  assert edge_P.tolist() == holdout7.novel_C[classes].tolist()
+  # Every one of them is a minimal program of its class.
+  size_P = (tok_PxL != 0).sum(axis=1)
+  assert size_P.tolist() == universe7.size_C[classes].tolist()
+  function = reference.RationalFunctions(('x',))
+  decode = universe7.vocabulary.decode
+  for row in range(0, len(classes), 13):
+    representative = universe7.representative_CxL[classes[row]]
+    assert function(decode(tok_PxL[row])) == function(decode(representative))
+
+
+# Support split S3.
+
+
+def test_arms_tests_and_dev_are_disjoint(real):
+  split = real[1].split
+  tests = [*split.tests.values(), split.dev]
+  together = np.concatenate(tests)
+  assert len(np.unique(together)) == len(together)
+  for classes in split.arms.values():
+    assert len(np.unique(classes)) == len(classes)
+    assert not np.isin(classes, together).any()
+
+
+def test_sets_have_the_sizes_asked_for(real):
+  split = real[1].split
+  assert {name: len(c) for name, c in split.tests.items()} == {
+    'control': 4,
+    'novel': 4,
+  }
+  assert len(split.dev) == 6
+  assert len(split.arms['train_s']) == len(split.arms['train_c']) > 200
+
+
+def test_no_training_program_of_train_s_ever_has_the_edge(real):
+  inputs = real[1]
+  classes = np.repeat(inputs.split.arms['train_s'], 50)
+  uniform = np.random.default_rng(1).random((len(classes), 5))
+  tok_PxL = inputs.programs_at(classes, uniform)
+  vocabulary = inputs.universe.vocabulary
+  assert not structure.has_edge(tok_PxL, vocabulary, 'sub', 'div').any()
+
+
+def test_every_program_of_the_novel_test_has_the_edge(real):
+  inputs = real[1]
+  classes = np.repeat(inputs.split.tests['novel'], 200)
+  tok_PxL = inputs.universe.sample_programs(
+    inputs.universe.node_C[classes], np.random.default_rng(2)
+  )
+  vocabulary = inputs.universe.vocabulary
+  assert structure.has_edge(tok_PxL, vocabulary, 'sub', 'div').all()
+
+
+def test_train_c_swaps_at_most_a_fifth_and_only_for_novel_classes(real):
+  inputs = real[1]
+  without, with_ = (inputs.split.arms[a] for a in ('train_s', 'train_c'))
+  swapped_in = np.setdiff1d(with_, without)
+  swapped_out = np.setdiff1d(without, with_)
+  assert len(swapped_in) == len(swapped_out) == inputs.split.facts['swapped']
+  assert 0 < len(swapped_in) <= 0.2 * len(without)
+  assert inputs.holdout.novel_C[swapped_in].all()
+  assert not inputs.holdout.novel_C[without].any()
+
+
+def test_matched_sets_have_equal_histograms_of_symbols(real):
+  inputs = real[1]
+  split = inputs.split
+  cell_C, tok_CxL = support.cells(
+    inputs.holdout, split.facts['settings']['seed']
+  )
+
+  def histograms(classes):
+    return collections.Counter(
+      tuple(np.bincount(tok_L, minlength=20)) for tok_L in tok_CxL[classes]
+    )
+
+  arms, tests = split.arms, split.tests
+  assert histograms(arms['train_s']) == histograms(arms['train_c'])
+  assert histograms(tests['control']) == histograms(tests['novel'])
+  # The number of a cell and its histogram say the same.
+  cell_of = {tuple(np.bincount(t, minlength=20)) for t in tok_CxL}
+  assert len(cell_of) == len(np.unique(cell_C))
+
+
+def test_matching_pairs_within_cells_and_uses_no_class_twice():
+  rng = np.random.default_rng(0)
+  cell_C = rng.integers(0, 20, 500)
+  novel_C, usable_C = rng.random(500) < 0.3, rng.random(500) < 0.9
+  pair_Px2 = support.match(cell_C, novel_C, usable_C, rng)
+  assert len(np.unique(pair_Px2)) == pair_Px2.size
+  assert (cell_C[pair_Px2[:, 0]] == cell_C[pair_Px2[:, 1]]).all()
+  assert novel_C[pair_Px2[:, 0]].all() and not novel_C[pair_Px2[:, 1]].any()
+  assert usable_C[pair_Px2].all()
+  number = sum(
+    min(
+      (usable_C & novel_C & (cell_C == cell)).sum(),
+      (usable_C & ~novel_C & (cell_C == cell)).sum(),
+    )
+    for cell in range(20)
+  )
+  assert len(pair_Px2) == number
+
+
+def test_ambiguous_and_undefined_specifications_are_not_usable():
+  value = np.array(
+    [[1.0, 2.0], [1.0, 2.0], [0.0, 1.0], [-0.0, 1.0], [3, 4], [5, 6]]
+  )
+  ok = np.ones_like(value, bool)
+  ok[4, 1] = False
+  assert certificate.usable(value, ok).tolist() == [False] * 5 + [True]
+  # Equal at the precision that the model sees.
+  close = np.array([[1.0], [1.0 + 1e-12], [1.1]])
+  assert certificate.usable(close, np.ones((3, 1), bool)).tolist() == [
+    False,
+    False,
+    True,
+  ]
+
+
+@pytest.mark.parametrize('recipe', [support_config, density_config])
+def test_the_seed_alone_decides_the_split(recipe, tmp_path):
+  first = _build(tmp_path / 'a', recipe)
+  again = _build(tmp_path / 'b', recipe)
+  other = _build(tmp_path / 'c', recipe, split__seed=1)
+  assert first.sha256 == again.sha256
+  assert first.sha256['split'] != other.sha256['split']
+  assert first.sha256['universe'] == other.sha256['universe']
+  mine, others = first.split.all_sets(), other.split.all_sets()
+  assert any(not np.array_equal(mine[name], others[name]) for name in mine)
+
+
+# Density split.
+
+
+def test_the_density_split_partitions_the_usable_classes(real_density):
+  inputs = real_density[1]
+  split = inputs.split
+  assert set(split.arms) == set(split.tests) == {'uniform'}
+  together = np.concatenate(
+    [split.arms['uniform'], split.tests['uniform'], split.dev]
+  )
+  usable_C = certificate.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
+  assert np.sort(together).tolist() == np.flatnonzero(usable_C).tolist()
+  assert len(split.tests['uniform']) == 4 and len(split.dev) == 6
+  assert all(split.facts['checks'].values())
+
+
+# Doctored splits.
+
+
+def _doctor(directory, target, change):
+  """Copies a split to `target` with right hashes; `change` edits it."""
+  shutil.copytree(directory / 'universe', target / 'universe')
+  split = split_lib.load(directory / 'split')
+  arrays = {name: array.copy() for name, array in split.all_sets().items()}
+  facts = json.loads(
+    json.dumps({k: v for k, v in split.facts.items() if k not in _DERIVED})
+  )
+  change(arrays, facts)
+  store.write(target / 'split', split_lib.KIND, arrays, facts)
+  return target / 'split' / store.MANIFEST
+
+
+def _refusal(manifest):
+  """The one line with which `verify` refuses."""
+  with pytest.raises(errors.InputError) as caught:
+    splits_main.verify(manifest)
+  message = str(caught.value)
+  assert message and '\n' not in message
+  assert str(manifest.parent) in message
+  return message
+
+
+@pytest.mark.parametrize('fixture', ['real', 'real_density'])
+def test_an_untouched_split_verifies(fixture, request, tmp_path):
+  directory, inputs = request.getfixturevalue(fixture)
+  result = splits_main.verify(directory / 'split' / store.MANIFEST)
+  assert result['sha256'] == inputs.sha256['split']
+  assert all(result['checks'].values())
+  assert result['classes'] == {
+    name: len(classes) for name, classes in inputs.split.all_sets().items()
+  }
+  json.dumps(result)
+  # A copy that changes nothing verifies too: `_doctor` breaks nothing itself.
+  copy = _doctor(directory, tmp_path, lambda arrays, facts: None)
+  assert splits_main.verify(copy)['sha256'] == inputs.sha256['split']
+
+
+def _consistent(inputs, facts, arrays):
+  """Makes the class hashes agree with the arrays, as a forger would."""
+  facts['class_sha256'] = {
+    name: split_lib.class_hash(inputs.universe, classes)
+    for name, classes in arrays.items()
+  }
+
+
+def _leak_a_test_class(inputs, arrays):
+  arrays['arm_train_s'] = np.union1d(
+    arrays['arm_train_s'], arrays['test_control'][:1]
+  )
+
+
+def _leak_a_dev_class(inputs, arrays):
+  arrays['arm_train_c'] = np.union1d(arrays['arm_train_c'], arrays['dev'][:1])
+
+
+def _train_s_gets_a_novel_class(inputs, arrays):
+  novel = np.setdiff1d(arrays['arm_train_c'], arrays['arm_train_s'])[:1]
+  arrays['arm_train_s'] = np.union1d(arrays['arm_train_s'], novel)
+
+
+def _the_control_test_gets_a_novel_class(inputs, arrays):
+  # One that neither arm has: nothing leaks, only the claim is false.
+  used = np.concatenate(list(arrays.values()))
+  novel = np.setdiff1d(np.flatnonzero(inputs.holdout.novel_C), used)[:1]
+  arrays['test_control'] = np.union1d(arrays['test_control'][1:], novel)
+
+
+def _the_novel_test_gets_a_control(inputs, arrays):
+  control = arrays['test_control']
+  arrays['test_novel'] = np.union1d(arrays['test_novel'], control[:1])
+  arrays['test_control'] = control[1:]
+
+
+def _a_control_is_missing(inputs, arrays):
+  arrays['test_control'] = arrays['test_control'][1:]
+
+
+def _an_arm_lacks_a_class(inputs, arrays):
+  arrays['arm_train_s'] = arrays['arm_train_s'][1:]
+
+
+def _a_class_counts_twice(inputs, arrays):
+  arrays['test_novel'] = np.repeat(arrays['test_novel'], 2)
+
+
+def _one_class_is_in_two_tests(inputs, arrays):
+  arrays['dev'] = np.union1d(arrays['dev'], arrays['test_control'][:1])
+
+
+def _a_number_is_negative(inputs, arrays):
+  arrays['dev'] = np.concatenate([[-1], arrays['dev']])
+
+
+@pytest.mark.parametrize(
+  'change, check',
+  [
+    (_leak_a_test_class, 'L1_classes_disjoint'),
+    (_leak_a_dev_class, 'L1_classes_disjoint'),
+    (_one_class_is_in_two_tests, 'L1_classes_disjoint'),
+    (_train_s_gets_a_novel_class, 'L5_no_training_program_has_the_edge'),
+    (
+      _the_control_test_gets_a_novel_class,
+      'control_and_dev_do_not_need_the_edge',
+    ),
+    (
+      _the_novel_test_gets_a_control,
+      'every_minimal_program_of_a_novel_class_has_the_edge',
+    ),
+    (_a_control_is_missing, 'test_sets_have_equal_cells'),
+    (_an_arm_lacks_a_class, 'arms_have_equal_cells'),
+    (_a_class_counts_twice, 'class_numbers_valid'),
+  ],
+)
+def test_doctored_classes_are_caught(real, tmp_path, change, check):
+  directory, inputs = real
+
+  def doctor(arrays, facts):
+    change(inputs, arrays)
+    _consistent(inputs, facts, arrays)
+
+  assert check in _refusal(_doctor(directory, tmp_path, doctor))
+
+
+def test_a_negative_class_number_is_caught(real, tmp_path):
+  manifest = _doctor(
+    real[0], tmp_path, lambda a, _: _a_number_is_negative(real[1], a)
+  )
+  assert 'class_numbers_valid' in _refusal(manifest)
+
+
+def test_a_leak_into_a_density_arm_is_caught(real_density, tmp_path):
+  directory, inputs = real_density
+
+  def leak(arrays, facts):
+    arrays['arm_uniform'] = np.union1d(
+      arrays['arm_uniform'], arrays['test_uniform'][-1:]
+    )
+    _consistent(inputs, facts, arrays)
+
+  assert 'L1_classes_disjoint' in _refusal(_doctor(directory, tmp_path, leak))
+
+
+def test_an_ambiguous_class_in_training_is_caught(tmp_path):
+  # On the one point 93/97 some classes of the universe look the same.
+  directory = tmp_path / 'real'
+  inputs = _build(directory, density_config, spaces__grid=[629])
+  usable_C = certificate.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
+  ambiguous = np.flatnonzero(~usable_C)
+  if not len(ambiguous):
+    pytest.skip('this grid tells all classes apart')
+
+  def add(arrays, facts):
+    arrays['arm_uniform'] = np.union1d(arrays['arm_uniform'], ambiguous[:1])
+    _consistent(inputs, facts, arrays)
+
+  manifest = _doctor(directory, tmp_path / 'doctored', add)
+  assert 'L2_specifications_distinct' in _refusal(manifest)
+
+
+@pytest.mark.parametrize('name', ['arm_train_s', 'test_novel', 'dev'])
+def test_a_wrong_class_hash_is_caught(real, tmp_path, name):
+  def change(_, facts):
+    facts['class_sha256'][name] = '0' * 64
+
+  manifest = _doctor(real[0], tmp_path, change)
+  assert 'class_hashes_match' in _refusal(manifest)
+
+
+def test_an_edited_byte_is_caught(real, tmp_path):
+  manifest = _doctor(real[0], tmp_path, lambda arrays, facts: None)
+  path = manifest.parent / 'test_novel.npy'
+  content = bytearray(path.read_bytes())
+  content[-8] ^= 1
+  path.write_bytes(content)
+  assert 'test_novel.npy was changed' in _refusal(manifest)
+
+
+def test_another_universe_beside_the_split_is_caught(real, tmp_path):
+  manifest = _doctor(real[0], tmp_path / 'split', lambda arrays, facts: None)
+  _build(tmp_path / 'other', universe__seed=1)
+  universe = manifest.parents[1] / 'universe'
+  shutil.rmtree(universe)
+  shutil.copytree(tmp_path / 'other' / 'universe', universe)
+  assert 'universe_sha256' in _refusal(manifest)
+
+
+def _fail_a_stored_check(facts):
+  facts['checks']['L1_classes_disjoint'] = False
+
+
+def _drop_a_stored_check(facts):
+  del facts['checks']['L5_no_training_program_has_the_edge']
+
+
+def _edit_a_measurement(facts):
+  facts['measurements']['with_edge_share_of_train_c'] += 0.01
+
+
+def _edit_a_divergence(facts):
+  facts['measurements']['compound_divergence']['train_s -> novel'] = 0.9
+
+
+@pytest.mark.parametrize(
+  'change, name',
+  [
+    (_fail_a_stored_check, 'checks'),
+    (_drop_a_stored_check, 'checks'),
+    (_edit_a_measurement, 'measurements'),
+    (_edit_a_divergence, 'measurements'),
+  ],
+)
+def test_edited_claims_are_caught(real, tmp_path, change, name):
+  manifest = _doctor(real[0], tmp_path, lambda _, facts: change(facts))
+  assert f'{name}=' in _refusal(manifest)
+
+
+def test_claiming_another_edge_is_caught(real, tmp_path):
+  def change(_, facts):
+    facts['settings']['child'] = 'mul'
+
+  manifest = _doctor(real[0], tmp_path, change)
+  message = _refusal(manifest)
+  assert 'every_minimal_program_of_a_novel_class_has_the_edge' in message
+
+
+def test_only_a_manifest_can_be_verified(real):
+  with pytest.raises(errors.InputError, match=r'dev\.npy is not a manifest'):
+    splits_main.verify(real[0] / 'split' / 'dev.npy')
+  with pytest.raises(errors.InputError, match='is no split'):
+    splits_main.verify(real[0] / 'universe' / store.MANIFEST)
+  with pytest.raises(errors.InputError, match='is no split'):
+    splits_main.verify(real[0] / 'nowhere' / store.MANIFEST)
+
+
+# Impossible settings.
+
+
+@pytest.mark.parametrize(
+  'recipe, overrides, named',
+  [
+    (support_config, {'split__num_test': 17}, 'num_test=17'),
+    (support_config, {'split__num_dev': 5000}, 'num_dev=5000'),
+    (support_config, {'split__num_test': 0}, 'test_control'),
+    (support_config, {'split__parent': 'sup'}, "'sup'"),
+    (support_config, {'split__child': 'x'}, "'x'"),
+    (support_config, {'split__kind': 'suport'}, "did you mean 'support'"),
+    (support_config, {'universe__max_size': 3}, 'only 0 classes'),
+    (support_config, {'universe__max_size': 0}, 'at most 0 nodes'),
+    (density_config, {'split__num_test': 500}, 'arm_uniform'),
+    (density_config, {'split__num_test': 0}, 'test_uniform'),
+    (density_config, {'universe__max_size': 1}, 'too small'),
+    (density_config, {'spaces__grid': [97]}, 'grid numerator 97'),
+  ],
+)
+def test_impossible_settings_are_refused_in_one_sentence(
+  tmp_path, recipe, overrides, named
+):
+  with pytest.raises(errors.InputError) as caught:
+    _build(tmp_path, recipe, **overrides)
+  message = str(caught.value)
+  assert named in message and '\n' not in message
+  assert not (tmp_path / 'split').exists()
+
+
+def test_a_directory_of_other_settings_is_refused(real):
+  directory, _ = real
+  for overrides, named in (
+    ({'split__num_test': 3}, 'settings'),
+    ({'universe__seed': 5}, 'seed'),
+    ({'spaces__q': 2}, 'q'),
+  ):
+    with pytest.raises(errors.InputError, match=f'with {named}='):
+      _build(directory, **overrides)
+
+
+# Divergence.
+
+
+def test_divergence_has_the_worked_value_of_the_cfq_paper():
+  # Training: jump twice, walk twice, jump thrice, look and, and walk.
+  # Test: walk thrice, walk and, and jump, jump and, and walk. One is shared.
+  train = np.array([1, 1, 1, 1, 1, 0, 0, 0, 0])
+  test = np.array([0, 0, 0, 0, 1, 1, 1, 1, 1])
+  found = divergence.chernoff(train, test, 0.1)
+  assert found == pytest.approx(1 - 0.2**0.1 * 0.2**0.9, abs=1e-12)
+  assert found == pytest.approx(0.8, abs=1e-12)
+
+
+def test_divergence_is_zero_of_equal_and_one_of_disjoint_distributions():
+  p = np.array([3.0, 1.0, 4.0])
+  for alpha in (0.1, 0.5):
+    assert divergence.chernoff(p, 10 * p, alpha) == pytest.approx(0, abs=1e-12)
+    assert divergence.chernoff(p, np.array([0, 0, 0]) + [0, 0, 1], alpha) > 0
+    assert divergence.chernoff(
+      np.array([1, 0]), np.array([0, 1]), alpha
+    ) == pytest.approx(1)
+
+
+def test_compound_divergence_weighs_test_not_training():
+  # With alpha 0.1 a rare training compound counts almost as a common one.
+  train, test = np.array([99.0, 1.0]), np.array([1.0, 99.0])
+  weighed = 1 - (0.99**0.1 * 0.01**0.9 + 0.01**0.1 * 0.99**0.9)
+  assert divergence.chernoff(train, test, 0.1) == pytest.approx(weighed)
+  missing = np.array([100.0, 0.0])
+  assert divergence.chernoff(missing, test, 0.1) > 0.9
+  assert divergence.chernoff(train, test, 0.1) < 0.5
+
+
+def test_atom_divergence_counts_symbols_only():
+  train = np.array([[3, 4, 5, 0, 0], [3, 4, 4, 2, 0]])
+  same = np.array([[4, 3, 5, 4, 4, 3]])
+  assert divergence.atoms(train, same) == pytest.approx(0, abs=1e-12)
+  assert divergence.atoms(train, np.array([[6, 7]])) == pytest.approx(1)
+
+
+def test_the_novel_test_is_farther_from_train_s_than_the_control(real):
+  measured = real[1].split.facts['measurements']
+  compound = measured['compound_divergence']
+  assert compound['train_s -> novel'] > compound['train_s -> control'] + 0.2
+  assert compound['train_s -> novel'] > compound['train_c -> novel'] + 0.2
+  atom = measured['atom_divergence']
+  assert atom['train_s -> novel'] == pytest.approx(atom['train_s -> control'])
+  assert measured['forced_share_of_novel']['+0'] == 1.0
