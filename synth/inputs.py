@@ -9,7 +9,6 @@ Each is built if it is not there, and refused if it is there with other
 settings.
 """
 
-from collections.abc import Callable
 import dataclasses
 import functools
 import pathlib
@@ -80,12 +79,21 @@ def load_or_build(
   spaces = space_lib.load_or_build(
     directory / space_lib.KIND, universe, **config.spaces
   )
-  make = cli.choose(
-    config.split.kind,
-    {'support': _support, 'density': _density},
-    'split.kind',
+  kind = cli.choose(
+    config.split.kind, {k: k for k in ('support', 'density')}, 'split.kind'
   )
-  split, holdout = make(config.split, directory, universe, spaces)
+  holdout = None
+  if kind == 'support':
+    holdout = holdout_lib.load_or_build(
+      directory / RESTRICTED,
+      universe,
+      config.split.parent,
+      config.split.child,
+      config.split.extra_size,
+    )
+  split = _split(
+    config.split, directory / split_lib.KIND, universe, spaces, holdout
+  )
   hashes = {
     name: store.content_hash(manifest)
     for name, manifest in (
@@ -97,51 +105,9 @@ def load_or_build(
   return Inputs(universe, spaces, split, holdout, hashes)
 
 
-def _support(
-  settings: ml_collections.ConfigDict,
-  directory: pathlib.Path,
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-) -> tuple[split_lib.Split, holdout_lib.Holdout]:
-  holdout = holdout_lib.load_or_build(
-    directory / RESTRICTED,
-    universe,
-    settings.parent,
-    settings.child,
-    settings.extra_size,
-  )
-  split = _split(
-    settings,
-    directory / split_lib.KIND,
-    functools.partial(support.make, holdout),
-    universe,
-    spaces,
-    holdout,
-  )
-  return split, holdout
-
-
-def _density(
-  settings: ml_collections.ConfigDict,
-  directory: pathlib.Path,
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-) -> tuple[split_lib.Split, None]:
-  split = _split(
-    settings,
-    directory / split_lib.KIND,
-    functools.partial(density.make, universe),
-    universe,
-    spaces,
-    None,
-  )
-  return split, None
-
-
 def _split(
   settings: ml_collections.ConfigDict,
   directory: pathlib.Path,
-  make: Callable[..., split_lib.Split],
   universe: universe_lib.Universe,
   spaces: space_lib.Spaces,
   holdout: holdout_lib.Holdout | None,
@@ -154,6 +120,11 @@ def _split(
   }
   if not store.exists(directory):
     usable_C = certificate.usable(spaces.value_CxE, spaces.ok_CxE)
+    make = (
+      functools.partial(support.make, holdout)
+      if holdout is not None
+      else functools.partial(density.make, universe)
+    )
     made = make(
       usable_C,
       num_test=settings.num_test,
