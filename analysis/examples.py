@@ -9,7 +9,6 @@ from synth import seeding
 from synth import verify
 from synth.language import program as program_lib
 from synth.language import tokens
-from synth.universe import universe as universe_lib
 
 _MEANING = {
   verify.Outcome.CORRECT: 'correct: the same function',
@@ -34,23 +33,22 @@ class Example:
 
 
 def draw(
-  run: results.Run, universe: universe_lib.Universe, number: int
+  run: results.Run, vocabulary: tokens.Vocabulary, number: int
 ) -> list[Example]:
   """`number` random tasks of every test set, with the first seed's answer."""
   found = []
   for name in run.result['items']:
     rng = seeding.generator(0, 'examples', name)
-    classes = run.samples[f'{name}_class']
-    for item in rng.permutation(len(classes))[:number]:
-      target = universe.representative_CxL[classes[item]]
+    target_IxL = run.samples[f'{name}_target']
+    for item in rng.permutation(len(target_IxL))[:number]:
       outcome_n = run.samples[f'{name}_outcome'][0, item]
       outcome = verify.Outcome(int(outcome_n[0]))
       found.append(
         Example(
           run.arm,
           name,
-          _text(target, universe.vocabulary),
-          _text(run.samples[f'{name}_tok'][0, item, 0], universe.vocabulary),
+          _text(target_IxL[item], vocabulary),
+          _text(run.samples[f'{name}_tok'][0, item, 0], vocabulary),
           _MEANING[outcome],
           outcome == verify.Outcome.CORRECT,
           float((outcome_n == verify.Outcome.CORRECT).mean()),

@@ -80,7 +80,11 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
     _novelty(found),
     '<h2>What did they write?</h2>',
     _examples(
-      [e for r in found for e in examples.draw(r, universe, _EXAMPLES)]
+      [
+        e
+        for r in found
+        for e in examples.draw(r, universe.vocabulary, _EXAMPLES)
+      ]
     ),
     '<h2>Is the split what it claims to be?</h2>',
     _certificate(split),

@@ -34,6 +34,8 @@ def define_config(example: str, required: bool = True) -> None:
     f'Recipe FILE.py:VARIANT, for instance {example}; --config.KEY=VALUE '
     'overrides one value of it.',
   )
+  # Defined here, but a flag of the tool: so that its --help shows it.
+  flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['config'])
   if required:
     flags.mark_flag_as_required('config')
 

@@ -102,11 +102,16 @@ def _write_and_judge(
   """Samples of every model on one set of tasks.
 
   Returns:
-    class_I, tok_SxIxnxT, logprob_SxIxn and outcome_SxIxn (`verify.Outcome`),
-    under the names class, tok, logprob, outcome.
+    class_I, target_IxL (a program of each), tok_SxIxnxT, logprob_SxIxn and
+    outcome_SxIxn (`verify.Outcome`), under the names before the underscore.
   """
   batch = config.eval.batch_size
   starts = range(0, len(classes), batch)
+  # One program of each target, as training would show it.
+  rng = seeding.generator(config.eval.seed, 'target', name)
+  target_IxL = inputs.programs_at(
+    classes, rng.random((len(classes), inputs.universe.max_size))
+  )
   bar = progress.Progress(
     f'evaluate {name}', len(trainer.seeds) * len(starts), 'batches'
   )
@@ -116,33 +121,35 @@ def _write_and_judge(
     key = jax.random.fold_in(jax.random.key(config.eval.seed), seed)
     parts = []
     for number, start in enumerate(starts):
-      chosen = classes[start : start + batch]
       # One shape for all batches: the last one is filled up, then cut.
-      filled = np.resize(chosen, batch)
+      number_of_tasks = min(batch, len(classes) - start)
+      filled = (start + np.arange(batch)) % len(classes)
       tok_BxnxT, logprob_Bxn = decode.sample(
         params,
-        inputs.spaces.spec_CxF[filled],
+        inputs.spaces.spec_CxF[classes[filled]],
         jax.random.fold_in(key, start),
         config.eval.temperature,
         graph=trainer.graph,
         num_samples=config.eval.num_samples,
         length=trainer.shape.length,
       )
-      outcome_Bxn = verifier.outcomes(
-        tok_BxnxT, inputs.universe.representative_CxL[filled]
-      )
+      outcome_Bxn = verifier.outcomes(tok_BxnxT, target_IxL[filled])
       part = (
         np.asarray(tok_BxnxT, tokens.DTYPE),
         np.asarray(logprob_Bxn, np.float32),
         outcome_Bxn,
       )
-      parts.append([array[: len(chosen)] for array in part])
+      parts.append([array[:number_of_tasks] for array in part])
       bar.update(index * len(starts) + number + 1)
     by_seed.append([np.concatenate(p) for p in zip(*parts, strict=True)])
   tok, logprob, outcome = (np.stack(a) for a in zip(*by_seed, strict=True))
   return {
-    'class': classes, 'tok': tok, 'logprob': logprob, 'outcome': outcome,
-  }  # fmt: skip
+    'class': classes,
+    'target': target_IxL,
+    'tok': tok,
+    'logprob': logprob,
+    'outcome': outcome,
+  }
 
 
 def _summarize(
