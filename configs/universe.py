@@ -2,8 +2,9 @@
 
   python -m synth.universe --config=configs/universe.py:arithmetic --workdir=DIR
 
-`arithmetic`: one variable, constants 1 2 3, + - * /, to size 9: 24,573
-semantic classes in well under a second on one core.
+`arithmetic`: one variable, constants 1 2 3, to size 9: 24,573 semantic classes
+in well under a second on one core. `arithmetic3`: three variables and the ten
+digits. `countdown`: each of four operands used exactly once.
 """
 
 import ml_collections
@@ -12,6 +13,11 @@ from synth import cli
 
 VARIANTS = {
   'arithmetic': {'grammar': 'configs/grammars/arithmetic.bnf', 'max_size': 9},
+  'arithmetic3': {
+    'grammar': 'configs/grammars/arithmetic3.bnf',
+    'max_size': 5,
+  },
+  'countdown': {'grammar': 'configs/grammars/countdown.bnf', 'max_size': 7},
 }
 
 

@@ -28,7 +28,7 @@ from synth.splits import support
 
 # Seconds of each kind of stage at `support.py:small` on two cores, measured;
 # for other sizes they only say how the time divides.
-_SECONDS = {'split': 10, 'train': 240, 'evaluate': 35, 'report': 8}
+_SECONDS = {'split': 10, 'train': 200, 'evaluate': 18, 'report': 6}
 
 
 @dataclasses.dataclass(frozen=True)

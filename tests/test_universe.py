@@ -8,6 +8,7 @@ import pytest
 
 from synth import errors
 from synth.language import arithmetic as arithmetic_lib
+from synth.language import forbid
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
@@ -133,7 +134,7 @@ def test_other_grammars_equal_brute_force(tmp_path, name):
 def test_without_an_edge_the_universe_equals_brute_force(
   arithmetic, tmp_path, parent, child
 ):
-  restricted = grammar_lib.forbid_edge(arithmetic, parent, child)
+  restricted = forbid.forbid_edge(arithmetic, parent, child)
   universe = _build(tmp_path, restricted, 5)
   _assert_equals(universe, _BruteForce(restricted, 5))
 
@@ -349,7 +350,7 @@ def test_two_seeds_give_the_same_classes(arithmetic, tmp_path, oracle7):
 def test_find_recognises_classes_of_another_grammar(
   arithmetic, universe7, oracle7, tmp_path
 ):
-  restricted = grammar_lib.forbid_edge(arithmetic, 'sub', 'div')
+  restricted = forbid.forbid_edge(arithmetic, 'sub', 'div')
   without = _build(tmp_path, restricted, 7)
   found = universe7.find(without.key_C)
   assert np.all(found >= 0)  # every class of fewer programs is a class

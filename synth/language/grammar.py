@@ -157,6 +157,22 @@ class Grammar:
     """Whether the start nonterminal derives `program`."""
     return self.start in self._types(program)
 
+  def production(
+    self, nonterminal: str, program: program_lib.Node
+  ) -> Production:
+    """The production by which `nonterminal` derives `program`.
+
+    Raises:
+      KeyError: if it does not derive it.
+    """
+    types = [self._types(arg) for arg in program.args]
+    for p in self.by_nonterminal[nonterminal]:
+      if p.symbol == program.symbol and all(
+        arg in t for arg, t in zip(p.args, types, strict=True)
+      ):
+        return p
+    raise KeyError(program_lib.to_infix(program))
+
   def _types(self, program: program_lib.Node) -> frozenset[str]:
     """The nonterminals that derive `program` (a bottom-up tree automaton)."""
     types = [self._types(arg) for arg in program.args]
@@ -173,21 +189,6 @@ class Grammar:
     for production in self.productions:
       table.setdefault(production.symbol, []).append(production)
     return table
-
-  def count_programs(self, max_size: int) -> dict[str, list[int]]:
-    """Exact numbers of programs: nonterminal -> [count of size 0, 1, ...]."""
-    counts = {name: [0] * (max_size + 1) for name in self.nonterminals}
-    for size in range(1, max_size + 1):
-      for p in self.productions:
-        counts[p.nonterminal][size] += sum(
-          functools.reduce(
-            lambda product, pair: product * counts[pair[0]][pair[1]],
-            zip(p.args, sizes, strict=True),
-            1,
-          )
-          for sizes in argument_sizes(size, len(p.args))
-        )
-    return counts
 
 
 def argument_sizes(size: int, arity: int) -> list[tuple[int, ...]]:
@@ -286,7 +287,7 @@ def _normalize(
   for left in bodies:
     productions += _expand(name, left, bodies)
   # Nonterminals used only as bare alternatives have been replaced.
-  return Grammar(name, start, _reachable(start, productions))
+  return Grammar(name, start, reachable(start, productions))
 
 
 def _check_used(
@@ -344,24 +345,42 @@ def _expand(
   return found
 
 
-def _productive(productions: Sequence[Production]) -> set[str]:
-  """The nonterminals from which a finite program derives."""
-  productive: set[str] = set()
+def productive(productions: Sequence[Production]) -> set[str]:
+  """The nonterminals from which some finite program derives."""
+  found: set[str] = set()
   while True:
     new = {
       p.nonterminal
       for p in productions
-      if p.nonterminal not in productive and productive.issuperset(p.args)
+      if p.nonterminal not in found and found.issuperset(p.args)
     }
     if not new:
-      return productive
-    productive |= new
+      return found
+    found |= new
+
+
+def reachable(
+  start: str, productions: Sequence[Production]
+) -> tuple[Production, ...]:
+  """The productions of nonterminals that `start` can reach, in order."""
+  reached = {start}
+  while True:
+    new = {
+      arg
+      for p in productions
+      if p.nonterminal in reached
+      for arg in p.args
+      if arg not in reached
+    }
+    if not new:
+      return tuple(p for p in productions if p.nonterminal in reached)
+    reached |= new
 
 
 def _check_productive(grammar: Grammar) -> None:
-  productive = _productive(grammar.productions)
+  found = productive(grammar.productions)
   for name in grammar.nonterminals:
-    if name not in productive:
+    if name not in found:
       raise GrammarError(
         f'{grammar.place(name)}: nonterminal {name!r} is unproductive: no '
         'finite program derives from it'
@@ -369,15 +388,10 @@ def _check_productive(grammar: Grammar) -> None:
 
 
 def _check_reachable(grammar: Grammar) -> None:
-  reachable = {grammar.start}
-  queue = [grammar.start]
-  while queue:
-    for production in grammar.by_nonterminal[queue.pop()]:
-      new = set(production.args) - reachable
-      reachable |= new
-      queue += new
+  kept = reachable(grammar.start, grammar.productions)
+  found = {p.nonterminal for p in kept}
   for name in grammar.nonterminals:
-    if name not in reachable:
+    if name not in found:
       raise GrammarError(
         f'{grammar.place(name)}: nonterminal {name!r} is unreachable from '
         f'{grammar.start!r}'
@@ -418,71 +432,3 @@ def _check_unambiguous(grammar: Grammar) -> None:
           f'{grammar.name}:{b.line}: ambiguous: '
           f'{program_lib.to_infix(witness)!r} derives both by {a} and by {b}'
         )
-
-
-def forbid_edge(grammar: Grammar, parent: str, child: str) -> Grammar:
-  """The grammar of the programs in which no `parent` has a `child` argument.
-
-  Each nonterminal A becomes A (programs of A without the edge) and, where a
-  `parent` asks for it, `A!child` (those whose root is not `child` either).
-  Enumerating this grammar decides which semantic classes *need* the edge
-  (methods: forced novelty, D3).
-
-  Raises:
-    GrammarError: if the grammar lacks one of the operators.
-  """
-  for name in (parent, child):
-    if name not in grammar.operators:
-      known = ', '.join(grammar.operators)
-      raise GrammarError(
-        f'{grammar.name}: no operator {name!r} to hold out (has: {known})'
-      )
-
-  def rootless(nonterminal: str) -> str:
-    """`nonterminal` without programs rooted in `child`, if it has any."""
-    rules = grammar.by_nonterminal[nonterminal]
-    has_child = any(p.symbol == child for p in rules)
-    return f'{nonterminal}!{child}' if has_child else nonterminal
-
-  productions = []
-  for nonterminal, rules in grammar.by_nonterminal.items():
-    for name in dict.fromkeys((nonterminal, rootless(nonterminal))):
-      for p in rules:
-        if name != nonterminal and p.symbol == child:
-          continue
-        args = p.args
-        if p.symbol == parent:
-          args = tuple(rootless(arg) for arg in args)
-        productions.append(Production(name, p.symbol, args, p.line))
-  # `A!child` is there already if another edge to `child` was forbidden before.
-  productions = list(dict.fromkeys(productions))
-  productive = _productive(productions)
-  if grammar.start not in productive:
-    raise GrammarError(
-      f'{grammar.name}: every program has a {parent!r} with a {child!r} '
-      'argument'
-    )
-  productions = [p for p in productions if productive.issuperset(p.args)]
-  return Grammar(
-    f'{grammar.name} without {parent} > {child}',
-    grammar.start,
-    _reachable(grammar.start, productions),
-  )
-
-
-def _reachable(
-  start: str, productions: Sequence[Production]
-) -> tuple[Production, ...]:
-  """The productions of nonterminals that `start` can reach, in order."""
-  reached = {start}
-  while True:
-    new = {
-      arg
-      for p in productions
-      if p.nonterminal in reached
-      for arg in p.args
-      if arg not in reached
-    }
-    if not new:
-      return tuple(p for p in productions if p.nonterminal in reached)
-    reached |= new

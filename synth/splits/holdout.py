@@ -1,7 +1,7 @@
 """A held-out local structure: which classes need it, and programs without it.
 
 The structure is an edge `parent > child` of the AST. The programs that avoid
-it form a grammar of their own (`grammar.forbid_edge`); its universe, the
+it form a grammar of their own (`language.forbid`); its universe, the
 *restricted* universe, says for each class the smallest program that avoids the
 edge and generates all smallest ones. A class is *novel* if every one of its
 minimal programs has the edge, and it is *forced* within a budget if every
@@ -14,7 +14,7 @@ import pathlib
 import numpy as np
 
 from synth import errors
-from synth.language import grammar as grammar_lib
+from synth.language import forbid
 from synth.language import tokens
 from synth.universe import universe as universe_lib
 
@@ -116,7 +116,7 @@ def load_or_build(
   """
   restricted = universe_lib.load_or_build(
     directory,
-    grammar_lib.forbid_edge(universe.grammar, parent, child),
+    forbid.forbid_edge(universe.grammar, parent, child),
     universe.max_size + extra_size,
     universe.manifest['seed'],
   )

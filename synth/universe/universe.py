@@ -21,6 +21,7 @@ from synth import progress
 from synth import seeding
 from synth import store
 from synth.language import arithmetic
+from synth.language import counting
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import tokens
@@ -243,8 +244,8 @@ def build(
   Raises:
     InputError: for limits without a program, overflow or a failed write.
   """
-  programs = grammar.count_programs(max(max_size, 0))[grammar.start]
-  if not any(programs):
+  programs = counting.Counts(grammar).by_size(max_size)
+  if not programs:
     raise errors.InputError(
       f'{grammar.name}: no program of at most {max_size} nodes'
     )
@@ -258,9 +259,7 @@ def build(
     'seed': seed,
     'identity': dataclasses.asdict(points),
     'numpy': np.__version__,
-    'programs_by_size': {
-      str(size): count for size, count in enumerate(programs) if count
-    },
+    'programs_by_size': {str(size): n for size, n in programs.items()},
   }
   universe = Universe(grammar, forest, np.zeros((0, max_size)), facts)
   if not len(universe.node_C):

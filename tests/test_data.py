@@ -1,0 +1,233 @@
+"""Batches: a function of (seed, step), whoever asks, in whatever order."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from configs import density as density_config
+from configs import support as support_config
+from synth import data
+from synth import errors
+from synth import inputs as inputs_lib
+from synth.language import reference
+from synth.language import structure
+from synth.language import tokens
+
+_BATCH = 32
+_STEPS = 40
+
+
+@pytest.fixture(scope='module')
+def inputs(tmp_path_factory):
+  config = support_config.get_config('tiny')
+  config.universe.max_size = 5
+  config.split.num_test, config.split.num_dev = 4, 6
+  return inputs_lib.load_or_build(config, tmp_path_factory.mktemp('data'))
+
+
+def _source(inputs, seeds=(0, 1), batch=_BATCH, process=(0, 1), arm='train_s'):
+  return data.BatchSource(inputs, arm, seeds, batch, _STEPS, process)
+
+
+@pytest.fixture(scope='module')
+def class_of(inputs):
+  """Rational function -> class."""
+  function = reference.RationalFunctions(inputs.universe.grammar.variables)
+  decode = inputs.universe.vocabulary.decode
+  table = {
+    function(decode(tok_L)): number
+    for number, tok_L in enumerate(inputs.universe.representative_CxL)
+  }
+  return lambda tok_T: table[function(decode(tok_T))]
+
+
+def _equal(a, b):
+  return a.keys() == b.keys() and all(np.array_equal(a[k], b[k]) for k in a)
+
+
+def test_a_batch_depends_on_its_step_alone(inputs):
+  forward = _source(inputs)
+  steps = [0, 1, 6, 7, 8, 23, 39]
+  wanted = {step: forward[step] for step in steps}
+  other = _source(inputs)
+  for step in [39, 0, 8, 7, 23, 1, 6, 39]:
+    assert _equal(other[step], wanted[step])
+  assert _equal(_source(inputs)[np.int64(23)], wanted[23])
+
+
+def test_consecutive_batches_differ(inputs):
+  source = _source(inputs)
+  per_epoch = len(inputs.split.arms['train_s']) // _BATCH
+  for other in (1, per_epoch, 2 * per_epoch):
+    assert not np.array_equal(source[0]['target'], source[other]['target'])
+
+
+@pytest.mark.parametrize('count', [2, 4])
+def test_processes_share_the_batch_of_one(inputs, count):
+  whole = _source(inputs)
+  parts = [_source(inputs, process=(i, count)) for i in range(count)]
+  for step in (0, 3, 7, 20):
+    pieces = [part[step] for part in parts]
+    together = {
+      name: np.concatenate([p[name] for p in pieces], axis=1)
+      for name in pieces[0]
+    }
+    assert _equal(together, whole[step])
+
+
+def test_models_trained_together_see_what_each_sees_alone(inputs):
+  together = _source(inputs, (3, 0, 7))
+  for place, seed in enumerate((3, 0, 7)):
+    alone = _source(inputs, (seed,))
+    for step in (0, 9, 30):
+      part = {k: v[place : place + 1] for k, v in together[step].items()}
+      assert _equal(part, alone[step])
+
+
+def test_seeds_have_orders_and_programs_of_their_own(inputs):
+  source = _source(inputs, (0, 1, 2))
+  for step in (0, 7):
+    spec = source[step]['spec']
+    for a, b in itertools.combinations(range(3), 2):
+      # Not even the same set of classes.
+      rows = {tuple(row) for row in spec[a]} & {tuple(row) for row in spec[b]}
+      assert len(rows) < _BATCH / 2
+
+
+@pytest.mark.parametrize('batch', [32, 50, 231])
+def test_an_epoch_visits_each_class_at_most_once(inputs, batch, class_of):
+  class_N = inputs.split.arms['train_s']
+  source = _source(inputs, (0,), batch)
+  per_epoch = len(class_N) // batch
+  orders = []
+  for epoch in range(2):
+    seen = []
+    for step in range(epoch * per_epoch, (epoch + 1) * per_epoch):
+      seen += [class_of(tok_T) for tok_T in source[step]['target'][0]]
+    assert len(set(seen)) == len(seen) == per_epoch * batch
+    assert len(class_N) - len(seen) < batch
+    assert set(seen) <= set(class_N.tolist())
+    orders.append(seen)
+  assert orders[0] != orders[1]  # each epoch has an order of its own
+
+
+def test_all_classes_are_visited_in_the_long_run(inputs, class_of):
+  # What one epoch leaves over is not the same in the next.
+  class_N = inputs.split.arms['train_s']
+  source = _source(inputs, (0,), 64)
+  left_over = [
+    set(class_N.tolist())
+    - {
+      class_of(tok_T)
+      for step in range(3 * epoch, 3 * epoch + 3)
+      for tok_T in source[step]['target'][0]
+    }
+    for epoch in range(5)
+  ]
+  assert all(len(left) == len(class_N) - 3 * 64 for left in left_over)
+  assert not set.intersection(*left_over)
+
+
+def test_a_program_belongs_to_the_class_of_its_specification(inputs, class_of):
+  source = _source(inputs)
+  spec_CxF = inputs.spaces.spec_CxF
+  for step in (0, 5):
+    batch = source[step]
+    for model in range(2):
+      for spec_F, tok_T in zip(
+        batch['spec'][model], batch['target'][model], strict=True
+      ):
+        number = class_of(tok_T)
+        np.testing.assert_array_equal(spec_F, spec_CxF[number])
+        # A minimal program of it.
+        assert (tok_T > tokens.EOS).sum() == inputs.universe.size_C[number]
+
+
+def test_visits_of_a_class_draw_its_minimal_programs_afresh(inputs, class_of):
+  universe = inputs.universe
+  source = _source(inputs, (0,))
+  seen = collections.defaultdict(set)
+  for step in range(_STEPS):
+    for tok_T in source[step]['target'][0]:
+      seen[class_of(tok_T)].add(tuple(tok_T))
+  many = [c for c in seen if universe.count_N[universe.node_C[c]] >= 4]
+  assert len(many) > 20
+  assert np.mean([len(seen[c]) > 1 for c in many]) > 0.8
+
+
+def test_input_is_the_target_shifted_behind_bos(inputs):
+  batch = _source(inputs)[4]
+  length = inputs.universe.max_size + 1
+  assert batch['input'].shape == batch['target'].shape == (2, _BATCH, length)
+  assert batch['input'].dtype == batch['target'].dtype == np.int32
+  assert batch['spec'].dtype == np.float32
+  for read_T, target_T in zip(
+    batch['input'].reshape(-1, length),
+    batch['target'].reshape(-1, length),
+    strict=True,
+  ):
+    end = int(np.flatnonzero(target_T == tokens.EOS)[0])
+    assert read_T[0] == tokens.BOS
+    assert read_T[1 : end + 1].tolist() == target_T[:end].tolist()
+    assert (target_T[:end] > tokens.EOS).all()
+    assert (target_T[end + 1 :] == tokens.PAD).all()
+    assert (read_T[end + 1 :] == tokens.PAD).all()
+    assert not np.isin(read_T[1:], [tokens.BOS, tokens.EOS]).any()
+
+
+def test_programs_of_every_size_end_with_eos(inputs):
+  # The longest fill the row: EOS is its last token.
+  batch = data.make_batch(
+    inputs,
+    np.arange(len(inputs.universe.node_C)),
+    np.random.default_rng(0).random((len(inputs.universe.node_C), 5)),
+  )
+  size_C = inputs.universe.size_C
+  assert {1, 3, 5} == set(size_C.tolist())
+  ends = (batch['target'] == tokens.EOS).argmax(axis=1)
+  assert ends.tolist() == size_C.tolist()
+  assert (batch['target'] == tokens.EOS).sum() == len(size_C)
+
+
+def test_arms_differ_only_where_their_classes_do(inputs):
+  arms = inputs.split.arms
+  shared = np.intersect1d(arms['train_s'], arms['train_c'])
+  uniform = np.random.default_rng(0).random((len(shared), 5))
+  tok_PxL = inputs.programs_at(shared, uniform)
+  edges = structure.has_edge(tok_PxL, inputs.universe.vocabulary, 'sub', 'div')
+  assert not edges.any()
+  batches = [_source(inputs, (0,), arm=arm)[0] for arm in sorted(arms)]
+  assert not _equal(*batches)
+
+
+@pytest.mark.parametrize('start', [0, 1, 7, 38])
+def test_iterating_from_a_step_gives_the_tail(inputs, start):
+  source = _source(inputs)
+  found = list(itertools.islice(data.iterate(_source(inputs), start), 3))
+  assert len(found) == min(3, _STEPS - start)
+  for offset, batch in enumerate(found):
+    assert _equal(batch, source[start + offset])
+
+
+def test_iteration_ends_after_the_last_step(inputs):
+  assert len(list(data.iterate(_source(inputs), _STEPS - 2))) == 2
+
+
+def test_bad_batch_sizes_are_refused(inputs):
+  with pytest.raises(errors.InputError, match=r'batch_size=232 .* 231 classes'):
+    _source(inputs, batch=232)
+  with pytest.raises(errors.InputError, match=r'batch_size=32 .*processes, 3'):
+    _source(inputs, process=(0, 3))
+
+
+def test_a_density_arm_draws_all_minimal_programs(tmp_path):
+  config = density_config.get_config('tiny')
+  config.universe.max_size = 5
+  config.split.num_test, config.split.num_dev = 4, 6
+  inputs = inputs_lib.load_or_build(config, tmp_path)
+  batch = _source(inputs, (0,), 64, arm='uniform')
+  tok_PxL = np.concatenate([batch[i]['input'][0, :, 1:] for i in range(20)])
+  edges = structure.has_edge(tok_PxL, inputs.universe.vocabulary, 'sub', 'div')
+  assert edges.any()
