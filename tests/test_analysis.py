@@ -1,0 +1,188 @@
+"""Effects are recovered from planted samples; the page is whole and honest."""
+
+import json
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from analysis import report
+from analysis import results
+from configs import support as support_config
+from launch import demo
+from synth import cli
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import runs
+from synth import statistics
+from synth import verify
+from synth.splits import support
+
+_ITEMS, _SAMPLES, _SEEDS = 100, 32, 2
+# Planted probability that a sample is right, by arm and test set.
+_PLANTED = {
+  support.WITHOUT: {'control': 0.6, 'novel': 0.1, 'dev': 0.5},
+  support.WITH: {'control': 0.5, 'novel': 0.4, 'dev': 0.5},
+}
+
+
+@pytest.fixture(scope='module')
+def planted(tmp_path_factory):
+  """A directory of two evaluated runs with planted success rates."""
+  root = tmp_path_factory.mktemp('planted')
+  config = support_config.get_config('tiny')
+  inputs = inputs_lib.load_or_build(config, root / 'data')
+  for arm, rates in _PLANTED.items():
+    _write_run(root / arm, arm, rates, config, inputs)
+  return root
+
+
+def _write_run(path, arm, rates, config, inputs):
+  path.mkdir()
+  rng = np.random.default_rng(len(arm) + ord(arm[-1]))
+  record = {'config': cli.plain(config), 'inputs_sha256': inputs.sha256}
+  runs.write_json(path / runs.RECORD, {**record, 'data_dir': '../data'})
+  length = inputs.universe.max_size
+  arrays, result = {}, {}
+  for name, classes in inputs.split.evaluation_sets().items():
+    right = rng.random((_SEEDS, _ITEMS, _SAMPLES)) < rates[name]
+    outcome = np.where(right, verify.Outcome.CORRECT, verify.Outcome.WRONG)
+    target = inputs.programs_at(classes, rng.random((_ITEMS, length)))
+    written = np.zeros((_SEEDS, _ITEMS, _SAMPLES, length + 1), np.int8)
+    written[..., :length] = target[None, :, None]
+    arrays |= {
+      f'{name}_class': classes,
+      f'{name}_target': target,
+      f'{name}_outcome': outcome.astype(np.int8),
+      f'{name}_tok': written,
+    }
+    for k in (1, 16):
+      value = statistics.pass_at_k(right.sum(axis=2), _SAMPLES, k)
+      interval = statistics.crossed_bootstrap([(1, value)], rng)
+      result.setdefault(f'pass@{k}', {})[name] = interval
+      by_seed = result.setdefault(f'pass@{k}_by_seed', {})
+      by_seed[name] = value.mean(axis=1).tolist()
+  shares = {o.name.lower(): 0.2 for o in verify.Outcome}
+  names = list(rates)
+  result |= {
+    **record,
+    'step': 10,
+    'arm': arm,
+    'seeds': [0, 1],
+    'versions': {'jax': 'x'},
+    'params': {'total': 1},
+    'items': dict.fromkeys(names, _ITEMS),
+    'outcomes': dict.fromkeys(names, shares),
+    'novelty': {},
+    'baselines': {
+      name: {'nearest_neighbour': 0.0, 'best_constant': 0.01} for name in names
+    },
+  }
+  runs.write_json(path / runs.RESULT, result)
+  np.savez_compressed(path / runs.SAMPLES, **arrays)
+  lines = [{'step': s, 'loss': [1 / s, 1.1 / s]} for s in range(1, 11)]
+  lines += [{'step': 10, 'dev_loss': [0.3, 0.4]}]
+  text = ''.join(json.dumps(line) + '\n' for line in lines)
+  (path / runs.METRICS).write_text(text)
+
+
+def test_planted_effects_are_recovered(planted):
+  found = results.load(planted)
+  assert [run.arm for run in found] == [support.WITHOUT, support.WITH]
+  effects = {e.name: e for e in results.support_effects(found, 1)}
+  for name, wanted in (('novel', 0.3), ('control', -0.1), ('gap', 0.4)):
+    effect = effects[name]
+    assert effect.low < wanted < effect.high
+    assert effect.high - effect.low < 0.1
+    assert effect.low <= effect.estimate <= effect.high
+
+
+def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):
+  text = results.table(results.load(planted), (1, 16))
+  for arm, rates in _PLANTED.items():
+    for name, rate in rates.items():
+      row = re.search(rf'^{arm} +{name} +([\d.]+)%', text, re.MULTILINE)
+      assert abs(float(row[1]) - 100 * rate) < 5
+  assert 'gap' in text
+  assert 'nearest neighbour' in text
+
+
+def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
+  out = tmp_path / 'deep' / 'report.html'
+  summary = report.write(planted, out)
+  assert summary['runs'] == 2
+  page = out.read_text()
+  # Four pictures, inside the page; nothing is loaded from elsewhere.
+  pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,', page)
+  assert len(pictures) == 4
+  assert page.count('src="') == 4
+  assert 'http' not in page
+  for question in re.findall(r'<h2>(.*?)</h2>', page):
+    assert question
+  assert 'sub &gt; div' in page
+  assert 'L1 classes disjoint' in page
+  # Real examples: a program and its verdict.
+  assert 'another function' in page
+  assert 'correct: the same function' in page
+  assert sorted(p.name for p in out.parent.iterdir()) == ['report.html']
+
+
+def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
+  shutil.copytree(planted / 'data', tmp_path / 'data')
+  shutil.copytree(planted / support.WITH, tmp_path / support.WITH)
+  summary = report.write(tmp_path, tmp_path / 'report.html')
+  assert summary['effects'] == {}
+  assert (
+    'Needs one run of each support arm'
+    in (tmp_path / 'report.html').read_text()
+  )
+
+
+def test_runs_on_different_splits_are_not_compared(planted, tmp_path):
+  shutil.copytree(planted, tmp_path / 'x')
+  path = tmp_path / 'x' / support.WITH / runs.RESULT
+  result = runs.read_json(path)
+  result['inputs_sha256']['split'] = 'another'
+  runs.write_json(path, result)
+  with pytest.raises(errors.InputError, match='split'):
+    results.support_effects(results.load(tmp_path / 'x'), 1)
+
+
+def test_no_runs_or_half_a_run_is_refused(planted, tmp_path):
+  with pytest.raises(errors.InputError, match=re.escape(str(tmp_path))):
+    results.load(tmp_path)
+  shutil.copytree(planted, tmp_path / 'x')
+  (tmp_path / 'x' / support.WITH / runs.SAMPLES).unlink()
+  with pytest.raises(errors.InputError, match=re.escape(runs.SAMPLES)):
+    report.write(tmp_path / 'x', tmp_path / 'report.html')
+  assert not (tmp_path / 'report.html').exists()
+
+
+def test_the_demo_trains_and_evaluates_both_arms_on_the_same_data():
+  stages = demo.stages('R.py:tiny', ['--config.opt.lr=1'], 'runs/x')
+  commands = [' '.join(stage.command) for stage in stages]
+  assert [c.split()[0] for c in commands] == [
+    'synth.splits',
+    'synth.train',
+    'synth.evaluate',
+    'synth.train',
+    'synth.evaluate',
+    'analysis.report',
+  ]
+  arms = re.findall(r'data\.arm=(\w+)', ' '.join(commands))
+  assert arms == [support.WITHOUT, support.WITH]
+  for command in commands:
+    if command.startswith('synth.train'):
+      assert '--config=R.py:tiny --config.opt.lr=1' in command
+      assert '--data=runs/x/data' in command
+
+
+def test_a_failing_stage_stops_the_demo(tmp_path):
+  missing = str(pathlib.Path(tmp_path) / 'nothing')
+  stage = demo.Stage(
+    'report', 'fails', ['synth.evaluate', f'--workdir={missing}']
+  )
+  with pytest.raises(errors.InputError, match='exit code 2'):
+    demo.run([stage])
