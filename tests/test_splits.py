@@ -590,7 +590,6 @@ def test_divergence_is_zero_of_equal_and_one_of_disjoint_distributions():
   p = np.array([3.0, 1.0, 4.0])
   for alpha in (0.1, 0.5):
     assert divergence.chernoff(p, 10 * p, alpha) == pytest.approx(0, abs=1e-12)
-    assert divergence.chernoff(p, np.array([0, 0, 0]) + [0, 0, 1], alpha) > 0
     assert divergence.chernoff(
       np.array([1, 0]), np.array([0, 1]), alpha
     ) == pytest.approx(1)

@@ -126,9 +126,7 @@ def test_paired_differences_are_tighter_than_unpaired(few_resamples):
 def test_a_difference_in_differences_has_the_right_sign(few_resamples):
   rng = np.random.default_rng(4)
   # Arm C beats arm S by 0.3 on the novel test, by 0.1 on the control.
-  novel_c, novel_s = (_experiment(rng) + d for d in (0.3, 0.0))
-  control_c, control_s = (_experiment(rng, items=40) + d for d in (0.1, 0.0))
-  noise = 0.02
+  novel_s, control_s, noise = _experiment(rng), _experiment(rng, items=40), 0.02
   novel_c = novel_s + 0.3 + noise * rng.standard_normal(novel_s.shape)
   control_c = control_s + 0.1 + noise * rng.standard_normal(control_s.shape)
   terms = [(1, novel_c - novel_s), (-1, control_c - control_s)]

@@ -146,7 +146,14 @@ class Universe:
   def evaluate(
     self, system: arithmetic.NumberSystem, input_AxE: dict[str, np.ndarray]
   ) -> tuple[np.ndarray, np.ndarray]:
-    """Values of every class at E points, each class computed once.
+    """value_CxE and ok_CxE of the start nonterminal; see `evaluate_nodes`."""
+    value_NxE, ok_NxE = self.evaluate_nodes(system, input_AxE)
+    return value_NxE[self.node_C], ok_NxE[self.node_C]
+
+  def evaluate_nodes(
+    self, system: arithmetic.NumberSystem, input_AxE: dict[str, np.ndarray]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """Values of every node at E points, each node computed once.
 
     Each node is evaluated through its first alternative, so the work is one
     operation a class and point.
@@ -156,7 +163,7 @@ class Universe:
       input_AxE: Variable -> its values at the points, numbers of `system`.
 
     Returns:
-      value_CxE and ok_CxE; ok is False where that program is undefined.
+      value_NxE and ok_NxE; ok is False where that program is undefined.
     """
     forest = self.forest
     first = forest.first_N1[:-1]
@@ -185,7 +192,7 @@ class Universe:
             if constant is None
             else system.constant(constant)
           )
-    return value_NxE[self.node_C], ok_NxE[self.node_C]
+    return value_NxE, ok_NxE
 
   def classes_by_size(self) -> dict[str, int]:
     """New classes of the start nonterminal by size, for JSON."""

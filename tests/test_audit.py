@@ -1,0 +1,63 @@
+"""The audit passes a true universe and finds planted merges and splits."""
+
+import numpy as np
+
+from synth.language import grammar as grammar_lib
+from synth.universe import audit
+from synth.universe import universe as universe_lib
+
+
+def _rebuild(tmp_path, arithmetic):
+  directory = tmp_path / 'universe'
+  universe = universe_lib.build(directory, arithmetic, 5, seed=3)
+  for name, value in vars(universe.forest).items():
+    setattr(universe.forest, name, np.array(value))  # writable copies
+  return universe
+
+
+def test_a_true_universe_passes(universe7):
+  found = audit.audit(universe7, pairs=200, seed=1)
+  assert found.passed
+  assert found.classes == 2516
+  assert found.merged_pairs == found.unmerged_pairs == 200
+  assert found.alternatives == len(universe7.forest.production_M)
+
+
+def test_a_typed_universe_passes(tmp_path):
+  grammar = grammar_lib.parse('s ::= x | s + p\np ::= 2 | p * x | neg(s)')
+  universe = universe_lib.build(tmp_path / 'u', grammar, 7, seed=0)
+  assert audit.audit(universe, pairs=50, seed=1).passed
+
+
+def test_a_class_given_a_foreign_program_is_found(tmp_path, arithmetic):
+  universe = _rebuild(tmp_path, arithmetic)
+  forest = universe.forest
+  # The last alternative of some class becomes an alternative of another.
+  forest.arg_MxA[-1] = forest.arg_MxA[-1][::-1] + np.array([1, 0])
+  found = audit.audit(universe, pairs=20, seed=1)
+  assert not found.passed
+  assert found.unequal_alternatives + found.equal_classes > 0
+
+
+def test_a_class_that_is_there_twice_is_found(tmp_path, arithmetic):
+  universe = _rebuild(tmp_path, arithmetic)
+  forest = universe.forest
+  # The last class computes what the one before it computes.
+  first = forest.first_N1
+  forest.production_M[first[-2]] = forest.production_M[first[-3]]
+  forest.arg_MxA[first[-2]] = forest.arg_MxA[first[-3]]
+  found = audit.audit(universe, pairs=20, seed=1)
+  assert found.equal_classes == 1
+  assert not found.passed
+
+
+def test_wrongly_merged_programs_are_found_by_sympy(tmp_path, arithmetic):
+  universe = _rebuild(tmp_path, arithmetic)
+  forest = universe.forest
+  # Every class shows the programs of the next one as well.
+  several = np.flatnonzero(np.diff(forest.first_N1) > 1)
+  last = forest.first_N1[several + 1] - 1
+  forest.production_M[last] = np.roll(forest.production_M[last], 1)
+  forest.arg_MxA[last] = np.roll(forest.arg_MxA[last], 1, axis=0)
+  found = audit.audit(universe, pairs=300, seed=1)
+  assert found.merged_pairs_unequal > 0

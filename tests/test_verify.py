@@ -1,0 +1,205 @@
+"""Outcomes of hand-made programs, and agreement with exact semantics."""
+
+import numpy as np
+import pytest
+
+from configs import base
+from synth import verify
+from synth.language import program as program_lib
+from synth.language import reference
+from synth.language import tokens
+from synth.verify import Outcome
+from tests import programs as programs_lib
+
+_LENGTH = 11
+
+
+@pytest.fixture(scope='module')
+def vocabulary(arithmetic):
+  return tokens.Vocabulary.of(arithmetic)
+
+
+def _verifier(vocabulary, grid, seed=0):
+  return verify.Verifier(vocabulary, ('x',), grid, 0, seed)
+
+
+@pytest.fixture(scope='module')
+def verifier(vocabulary):
+  return _verifier(vocabulary, base.specification_grid())
+
+
+def _rows(vocabulary, programs):
+  parsed = [program_lib.parse(p) if isinstance(p, str) else p for p in programs]
+  return np.stack([vocabulary.encode(p, _LENGTH) for p in parsed])
+
+
+def _outcome(verifier, vocabulary, written, target):
+  outcome = verifier.outcomes(
+    _rows(vocabulary, [written])[:, None], _rows(vocabulary, [target])
+  )
+  assert outcome.shape == (1, 1) and outcome.dtype == np.int8
+  return Outcome(outcome[0, 0])
+
+
+@pytest.mark.parametrize(
+  'written, target, wanted',
+  [
+    ('x + 1', 'x + 1', Outcome.CORRECT),
+    ('1 + x', 'x + 1', Outcome.CORRECT),
+    ('x + x', '2 * x', Outcome.CORRECT),
+    ('(x * x - 1) / (x - 1)', 'x + 1', Outcome.CORRECT),  # a pole at 1
+    ('1 / (1 / x)', 'x', Outcome.CORRECT),  # a pole at 0
+    ('x', '1 / (1 / x)', Outcome.CORRECT),
+    ('x - x', '1 - 1', Outcome.CORRECT),
+    ('x / x', '1', Outcome.CORRECT),
+    ('x + 2', 'x + 1', Outcome.WRONG),
+    ('x - 1', '1 - x', Outcome.WRONG),
+    ('x / 2', '2 / x', Outcome.WRONG),
+    ('2', '3', Outcome.WRONG),
+    ('x - x', 'x', Outcome.WRONG),
+    ('1 / (x - x)', 'x', Outcome.UNDEFINED),
+    ('1 / (1 - 1)', '1', Outcome.UNDEFINED),
+    ('x + 1 / (x / x - 1)', 'x', Outcome.UNDEFINED),
+    ('(x - x) / (x - x)', '1', Outcome.UNDEFINED),
+  ],
+)
+def test_outcomes_of_programs(verifier, vocabulary, written, target, wanted):
+  assert _outcome(verifier, vocabulary, written, target) == wanted
+
+
+@pytest.mark.parametrize(
+  'grid, written, wanted',
+  [
+    # Equal at 2/97 alone: x and x * x / (2/97) cannot be written, but
+    # x - 2/97 = 0 can be hidden in a tolerance of 1e-4 at a huge distance.
+    ([29_100], 'x + 1 / x / x / x', Outcome.GRID_ONLY),
+    ([29_100, -29_101], 'x + 1 / x / x', Outcome.GRID_ONLY),
+    ([29_100, 2], 'x + 1 / x / x', Outcome.WRONG),
+    ([29_100], 'x + 1', Outcome.WRONG),
+    ([29_100], 'x / x * x', Outcome.CORRECT),
+  ],
+)
+def test_equal_on_the_grid_is_not_equal(vocabulary, grid, written, wanted):
+  verifier = _verifier(vocabulary, grid)
+  assert _outcome(verifier, vocabulary, written, 'x') == wanted
+
+
+def test_a_pole_on_the_grid_is_no_agreement(vocabulary):
+  # 97 can be written, so this has a pole at the grid point 1/97.
+  verifier = _verifier(vocabulary, [1])
+  at_pole = '1 / (x - x)'
+  assert _outcome(verifier, vocabulary, at_pole, 'x') == Outcome.UNDEFINED
+  shape = (1, 8)
+  defined, none = np.ones(shape, bool), np.zeros(shape, bool)
+  value, parsed = np.ones(shape, np.float32), np.ones(1, bool)
+  exact = (np.ones(shape, int), defined, np.zeros(shape, int), defined)
+
+  def classify(*grid):
+    return Outcome(int(verify._classify(exact, grid, parsed)[0]))
+
+  assert classify(value, defined, value, defined) == Outcome.GRID_ONLY
+  assert classify(value, none, value, defined) == Outcome.WRONG
+  assert classify(value, defined, value, none) == Outcome.WRONG
+  assert classify(value, none, 2 * value, none) == Outcome.GRID_ONLY
+
+
+def test_equality_needs_enough_common_points():
+  # Both defined at too few points: no proof of equality.
+  def exact(common):
+    ok = np.arange(8)[None] < common
+    one = np.ones((1, 8), int)
+    return one, ok, one, np.ones((1, 8), bool)
+
+  grid = (np.zeros((1, 1)), np.ones((1, 1), bool)) + (
+    np.ones((1, 1)),
+    np.ones((1, 1), bool),
+  )
+  for common, wanted in ((4, Outcome.CORRECT), (3, Outcome.WRONG)):
+    found = verify._classify(exact(common), grid, np.ones(1, bool))
+    assert Outcome(int(found[0])) == wanted
+
+
+@pytest.mark.parametrize(
+  'symbols',
+  [
+    'add x',  # arguments missing
+    'x x',  # two programs
+    'add',
+    '',
+    'x <bos>',
+    '<bos> x',
+    'x <eos> x',  # something after the end
+    'x <pad> x',
+    '<eos> x',
+    'add x 1 <eos> <eos>',
+  ],
+)
+def test_malformed_rows_are_unparsed(verifier, vocabulary, symbols):
+  row = [vocabulary.index[s] for s in symbols.split()]
+  row += [tokens.PAD] * (_LENGTH - len(row))
+  found = verifier.outcomes(
+    np.array(row, np.int8)[None, None], _rows(vocabulary, ['x'])
+  )
+  assert Outcome(found[0, 0]) == Outcome.UNPARSED
+
+
+def test_a_row_may_end_with_eos(verifier, vocabulary):
+  row = _rows(vocabulary, ['x + 1'])
+  row[0, 3] = tokens.EOS
+  found = verifier.outcomes(row[:, None], _rows(vocabulary, ['1 + x']))
+  assert Outcome(found[0, 0]) == Outcome.CORRECT
+
+
+def test_each_sample_is_compared_with_its_own_target(verifier, vocabulary):
+  targets = ['x', 'x + 1', '2 / x']
+  written = ['x', '1 + x', '2 / x', '1 / (x - x)']
+  tok_BxnxL = np.broadcast_to(
+    _rows(vocabulary, written), (3, len(written), _LENGTH)
+  )
+  found = verifier.outcomes(tok_BxnxL, _rows(vocabulary, targets))
+  good, wrong, undefined = Outcome.CORRECT, Outcome.WRONG, Outcome.UNDEFINED
+  assert found.tolist() == [
+    [good, wrong, wrong, undefined],
+    [wrong, good, wrong, undefined],
+    [wrong, wrong, good, undefined],
+  ]
+
+
+@pytest.mark.parametrize('seed', [0, 1])
+def test_random_pairs_agree_with_exact_semantics(arithmetic, vocabulary, seed):
+  """Correct iff equal as rational functions, in both directions."""
+  function = reference.RationalFunctions(arithmetic.variables)
+  rng = np.random.default_rng(seed)
+  programs = [
+    programs_lib.random_program(arithmetic, int(size), rng)
+    for size in rng.choice([1, 3, 5, 7], 1500)
+  ]
+  value = [function(program) for program in programs]
+  zero = reference.Undefined.ZERO_FUNCTION
+  by_value = {}
+  for index, v in enumerate(value):
+    by_value.setdefault(v, []).append(index)
+  targets = [i for i, v in enumerate(value) if v is not zero]
+  target = rng.choice(targets, 3000)
+  # Half of the pairs at random, half of one class.
+  written = rng.integers(0, len(programs), 3000)
+  for place in range(0, 3000, 2):
+    written[place] = rng.choice(by_value[value[target[place]]])
+  tok_PxL = _rows(vocabulary, programs)
+  found = _verifier(vocabulary, base.specification_grid(), seed).outcomes(
+    tok_PxL[written][:, None], tok_PxL[target]
+  )[:, 0]
+  for outcome, w, t in zip(found, written, target, strict=True):
+    if value[w] is zero:
+      wanted = {Outcome.UNDEFINED}
+    elif value[w] == value[t]:
+      wanted = {Outcome.CORRECT}
+    else:
+      wanted = {Outcome.WRONG, Outcome.GRID_ONLY}
+    assert outcome in wanted, (programs[w], programs[t])
+  counts = np.bincount(found, minlength=5)
+  assert counts[Outcome.CORRECT] >= 1500
+  assert counts[Outcome.WRONG] > 500
+  assert counts[Outcome.UNDEFINED] > 10
+  different = sum(written != target)
+  assert different > 2000  # equality is not that of a program with itself
