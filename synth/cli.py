@@ -24,6 +24,7 @@ from ml_collections import config_flags
 from synth import errors
 
 _EXIT_BAD_INPUT = 2
+_EXIT_INTERRUPTED = 130  # what shells use for Ctrl-C
 
 
 def define_config(example: str, required: bool = True) -> None:
@@ -53,6 +54,11 @@ def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:
     result = main()
   except errors.InputError as error:
     fail(str(error))
+  except OSError as error:  # a full disk, a directory that is not writable
+    fail(f'{error.filename or "file system"}: {error.strerror or error}')
+  except KeyboardInterrupt:
+    print('interrupted: the same command resumes', file=sys.stderr)
+    sys.exit(_EXIT_INTERRUPTED)
   print(json.dumps(result), flush=True)
 
 
@@ -113,6 +119,35 @@ def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
   raise errors.InputError(
     f'unknown {what} {name!r}: {hint}choose from {", ".join(table)}'
   )
+
+
+# Numbers of a config that may be 0; all others are positive. Lists are free.
+_MAY_BE_ZERO = (
+  'seed',
+  'extra_size',
+  'syntactic_dimensions',
+  'weight_decay',
+  'warmup_share',
+  'temperature',
+)
+
+
+def check_numbers(config: ml_collections.ConfigDict) -> None:
+  """Refuses negative numbers, and 0 where it makes no sense.
+
+  Raises:
+    InputError: names the key and its value.
+  """
+  for key, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      try:
+        check_numbers(value)
+      except errors.InputError as error:
+        raise errors.InputError(f'{key}.{error}') from None
+    elif isinstance(value, int | float):
+      if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
+        least = 'at least 0' if key in _MAY_BE_ZERO else 'positive'
+        raise errors.InputError(f'{key}={value!r} must be {least}')
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

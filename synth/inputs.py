@@ -70,6 +70,7 @@ def load_or_build(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
+  cli.check_numbers(config)
   universe = universe_lib.load_or_build(
     directory / universe_lib.KIND,
     grammar_lib.load(grammar_lib.find(config.universe.grammar)),

@@ -16,6 +16,7 @@ import platform
 from typing import Any
 
 from synth import errors
+from synth import store
 
 RECORD, METRICS, RESULT, SAMPLES = (
   'run.json',
@@ -84,23 +85,13 @@ def check_same(
   Raises:
     RunError: names the first key that differs and both values.
   """
-  before, after = _flat(old), _flat(new)
-  for key in sorted(before.keys() | after.keys()):
-    if before.get(key) != after.get(key):
-      raise RunError(
-        f'{path} is a run with {key}={before.get(key)!r}, not '
-        f'{after.get(key)!r}: choose another workdir or remove this one'
-      )
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat: dict[str, Any] = {}
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{key}.')
-    else:
-      flat[prefix + key] = value
-  return flat
+  difference = store.first_difference(old, new)
+  if difference is not None:
+    key, before, after = difference
+    raise RunError(
+      f'{path} is a run with {key}={before!r}, not {after!r}: choose another '
+      'workdir or remove this one'
+    )
 
 
 class Metrics:

@@ -148,6 +148,27 @@ def content_hash(manifest: Mapping[str, Any]) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
+def first_difference(
+  old: Mapping[str, Any], new: Mapping[str, Any]
+) -> tuple[str, Any, Any] | None:
+  """The first key (dotted, sorted) whose values differ, with both values."""
+  before, after = _flat(old), _flat(new)
+  for key in sorted(before.keys() | after.keys()):
+    if before.get(key) != after.get(key):
+      return key, before.get(key), after.get(key)
+  return None
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  flat: dict[str, Any] = {}
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= _flat(value, f'{prefix}{key}.')
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
 def check_facts(
   directory: pathlib.Path,
   manifest: Mapping[str, Any],
@@ -158,9 +179,11 @@ def check_facts(
   Raises:
     StoreError: names the first setting that differs and both values.
   """
-  for name, value in wanted.items():
-    if manifest.get(name) != value:
-      raise StoreError(
-        f'{directory} was built with {name}={manifest.get(name)!r}, not '
-        f'{value!r}: choose another directory or remove this one'
-      )
+  stored = {name: manifest.get(name) for name in wanted}
+  difference = first_difference(stored, wanted)
+  if difference is not None:
+    key, before, after = difference
+    raise StoreError(
+      f'{directory} was built with {key}={before!r}, not {after!r}: choose '
+      'another directory or remove this one'
+    )

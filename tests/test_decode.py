@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.special
 
 from synth import decode
 from synth import model as model_lib
@@ -14,11 +15,16 @@ _SHAPE = model_lib.Config(
 )
 _TASKS, _SAMPLES = 7, 16
 _GRAPH = model_lib.split(_SHAPE)
+# Compiled whole: operation by operation, JAX compiles hundreds of them.
+_init = jax.jit(lambda seed: model_lib.init(_SHAPE, jax.random.key(seed)))
+_forward = jax.jit(
+  lambda params, *batch: model_lib.merge(_GRAPH, params)(*batch)
+)
 
 
 @pytest.fixture(scope='module')
 def params():
-  params = model_lib.init(_SHAPE, jax.random.key(0))
+  params = _init(0)
   # EOS about as probable as all else, PAD and BOS more: never to be drawn.
   bias_V = np.zeros(11, np.float32)
   bias_V[tokens.EOS], bias_V[[tokens.PAD, tokens.BOS]] = 1.0, 4.0
@@ -51,11 +57,10 @@ def _full_logprob(params, spec_BxF, tok_BxnxT):
   read_RxT = np.concatenate(
     [np.full((len(tok_RxT), 1), tokens.BOS), tok_RxT[:, :-1]], axis=1
   )
-  model = model_lib.merge(_GRAPH, params)
   spec_RxF = np.repeat(spec_BxF, tok_BxnxT.shape[1], axis=0)
-  logits = np.array(model(spec_RxF, jnp.asarray(read_RxT, jnp.int32)))
+  logits = np.array(_forward(params, spec_RxF, read_RxT.astype(np.int32)))
   logits[..., [tokens.PAD, tokens.BOS]] = -np.inf
-  return np.asarray(jax.nn.log_softmax(logits))
+  return scipy.special.log_softmax(logits, axis=-1)
 
 
 @pytest.fixture(scope='module')
@@ -138,8 +143,8 @@ def test_first_tokens_follow_the_softmax_at_the_temperature(params, spec_BxF):
   first = np.concatenate(
     [_sample(params, same, temperature, seed)[0][..., 0] for seed in range(20)]
   ).ravel()
-  tok = np.zeros((1, 1, 6), int)
-  logp_V = _full_logprob(params, spec_BxF[:1], tok)[0, 0]
+  tok = np.zeros((_TASKS, _SAMPLES, 6), int)
+  logp_V = _full_logprob(params, same, tok)[0, 0]
   wanted = np.exp(logp_V / temperature)
   wanted /= wanted.sum()
   found = np.bincount(first, minlength=11) / len(first)

@@ -70,13 +70,12 @@ def test_outcomes_of_programs(verifier, vocabulary, written, target, wanted):
 @pytest.mark.parametrize(
   'grid, written, wanted',
   [
-    # Equal at 2/97 alone: x and x * x / (2/97) cannot be written, but
-    # x - 2/97 = 0 can be hidden in a tolerance of 1e-4 at a huge distance.
-    ([29_100], 'x + 1 / x / x / x', Outcome.GRID_ONLY),
-    ([29_100, -29_101], 'x + 1 / x / x', Outcome.GRID_ONLY),
-    ([29_100, 2], 'x + 1 / x / x', Outcome.WRONG),
-    ([29_100], 'x + 1', Outcome.WRONG),
-    ([29_100], 'x / x * x', Outcome.CORRECT),
+    # At 29101/97 = 300.01 the second term is within the tolerance.
+    ([29_101], 'x + 1 / x / x / x', Outcome.GRID_ONLY),
+    ([29_101, -29_102], 'x + 1 / x / x', Outcome.GRID_ONLY),
+    ([29_101, 2], 'x + 1 / x / x', Outcome.WRONG),
+    ([29_101], 'x + 1', Outcome.WRONG),
+    ([29_101], 'x / x * x', Outcome.CORRECT),
   ],
 )
 def test_equal_on_the_grid_is_not_equal(vocabulary, grid, written, wanted):
@@ -84,11 +83,8 @@ def test_equal_on_the_grid_is_not_equal(vocabulary, grid, written, wanted):
   assert _outcome(verifier, vocabulary, written, 'x') == wanted
 
 
-def test_a_pole_on_the_grid_is_no_agreement(vocabulary):
-  # 97 can be written, so this has a pole at the grid point 1/97.
-  verifier = _verifier(vocabulary, [1])
-  at_pole = '1 / (x - x)'
-  assert _outcome(verifier, vocabulary, at_pole, 'x') == Outcome.UNDEFINED
+def test_a_pole_on_the_grid_is_no_agreement():
+  # Grids avoid the poles of programs, so this takes made-up values.
   shape = (1, 8)
   defined, none = np.ones(shape, bool), np.zeros(shape, bool)
   value, parsed = np.ones(shape, np.float32), np.ones(1, bool)
@@ -110,10 +106,8 @@ def test_equality_needs_enough_common_points():
     one = np.ones((1, 8), int)
     return one, ok, one, np.ones((1, 8), bool)
 
-  grid = (np.zeros((1, 1)), np.ones((1, 1), bool)) + (
-    np.ones((1, 1)),
-    np.ones((1, 1), bool),
-  )
+  defined = np.ones((1, 1), bool)
+  grid = (np.zeros((1, 1)), defined, np.ones((1, 1)), defined)
   for common, wanted in ((4, Outcome.CORRECT), (3, Outcome.WRONG)):
     found = verify._classify(exact(common), grid, np.ones(1, bool))
     assert Outcome(int(found[0])) == wanted
@@ -200,6 +194,6 @@ def test_random_pairs_agree_with_exact_semantics(arithmetic, vocabulary, seed):
   counts = np.bincount(found, minlength=5)
   assert counts[Outcome.CORRECT] >= 1500
   assert counts[Outcome.WRONG] > 500
-  assert counts[Outcome.UNDEFINED] > 10
+  assert counts[Outcome.UNDEFINED] > 3
   different = sum(written != target)
   assert different > 2000  # equality is not that of a program with itself

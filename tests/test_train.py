@@ -1,0 +1,326 @@
+"""Training: it learns, resumes bit for bit, and reads its whole config."""
+
+import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+import pytest
+
+from configs import support as support_config
+from synth import checkpoint
+from synth import cli
+from synth import data
+from synth import errors
+from synth import evaluate
+from synth import inputs as inputs_lib
+from synth import runs
+from synth import train
+from synth.language import tokens
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_STEPS = 120
+# Every test has these, so that all share the same compiled steps.
+_OVERRIDES = {
+  'universe.max_size': 5,
+  'split.num_test': 4,
+  'split.num_dev': 6,
+  'data.batch_size': 32,
+  'opt.num_steps': _STEPS,
+  'train.log_every_steps': 10,
+  'train.dev_every_steps': 40,
+  'train.checkpoint_every_steps': 10,
+  'eval.num_samples': 4,
+  'eval.batch_size': 6,
+}
+
+
+def _config(**overrides):
+  config = support_config.get_config('tiny')
+  with config.ignore_type():
+    config.update_from_flattened_dict({**_OVERRIDES, **overrides})
+  return config
+
+
+@pytest.fixture(scope='module')
+def data_dir(tmp_path_factory):
+  return tmp_path_factory.mktemp('inputs')
+
+
+@pytest.fixture(scope='module')
+def inputs(data_dir):
+  return inputs_lib.load_or_build(_config(), data_dir)
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory, inputs, data_dir):
+  """An uninterrupted run: its directory and what training returned."""
+  workdir = tmp_path_factory.mktemp('run') / 'finished'
+  return workdir, train.train_and_evaluate(_config(), workdir, data_dir)
+
+
+def _restore(workdir, inputs):
+  trainer = train.Trainer(_config(), inputs)
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    return checkpoints.restore(checkpoints.latest(), trainer.abstract_state)
+
+
+def _assert_same_bits(a, b):
+  differ = jax.tree.map(lambda x, y: bool(np.any(x != y)), a, b)
+  paths = jax.tree_util.tree_leaves_with_path(differ)
+  assert not [jax.tree_util.keystr(path) for path, bad in paths if bad]
+  assert jax.tree.structure(a) == jax.tree.structure(b)
+
+
+def _losses(workdir):
+  return {
+    row['step']: row['loss']
+    for row in runs.read_metrics(workdir)
+    if 'loss' in row
+  }
+
+
+def test_the_loss_goes_down(finished):
+  workdir, result = finished
+  loss = _losses(workdir)
+  assert list(loss) == list(range(10, _STEPS + 1, 10))
+  assert np.all(np.array(loss[_STEPS]) < np.array(loss[10]) - 0.3)
+  dev = {r['step']: r['dev_loss'] for r in runs.read_metrics(workdir)
+         if 'dev_loss' in r}  # fmt: skip
+  assert list(dev) == [40, 80, 120]
+  assert np.mean(dev[120]) < np.mean(dev[40])
+  assert result['steps'] == _STEPS
+  assert result['loss'] == pytest.approx(np.mean(loss[_STEPS]))
+  assert result['dev_loss'] == pytest.approx(np.mean(dev[_STEPS]))
+
+
+def test_the_record_says_what_made_the_run(finished, inputs, data_dir):
+  workdir, result = finished
+  record = runs.read_json(workdir / runs.RECORD)
+  assert record['config'] == _config().to_dict()
+  assert record['inputs_sha256'] == inputs.sha256
+  assert (workdir / record['data_dir']).resolve() == data_dir.resolve()
+  groups = {k: v for k, v in record['params'].items() if k != 'total'}
+  assert record['params']['total'] == sum(groups.values()) == result['params']
+  state, meta = _restore(workdir, inputs)
+  total = sum(leaf.size for leaf in jax.tree.leaves(state['params']))
+  assert total == 2 * result['params']  # of both seeds
+  assert int(state['step']) == meta['next_index'] == _STEPS
+
+
+def test_a_finished_run_called_again_changes_nothing(
+  finished, inputs, data_dir
+):
+  workdir, result = finished
+  before, _ = _restore(workdir, inputs)
+  metrics = runs.read_metrics(workdir)
+  names = sorted(p.name for p in (workdir / 'checkpoints').iterdir())
+  assert train.train_and_evaluate(_config(), workdir, data_dir) == result
+  after, _ = _restore(workdir, inputs)
+  _assert_same_bits(before, after)
+  assert names == sorted(p.name for p in (workdir / 'checkpoints').iterdir())
+  # The dev loss at the end is measured again, and is the same.
+  again = runs.read_metrics(workdir)
+  assert again[: len(metrics)] == metrics
+  assert all(row in metrics for row in again)
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
+  finished, inputs, data_dir, tmp_path
+):
+  workdir = tmp_path / 'killed'
+  flags = [f'--config.{name}={value}' for name, value in _OVERRIDES.items()]
+  with (tmp_path / 'output').open('w') as output:
+    process = subprocess.Popen(
+      [
+        sys.executable, '-m', 'synth.train',
+        '--config=configs/support.py:tiny', f'--workdir={workdir}',
+        f'--data={data_dir}', *flags,
+      ],
+      cwd=_ROOT, stdout=output, stderr=output, start_new_session=True,
+    )  # fmt: skip
+    try:
+      deadline = time.monotonic() + 60
+      while not list(workdir.glob('checkpoints/[1-9]*0')):
+        assert process.poll() is None, (tmp_path / 'output').read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+      assert process.poll() is None
+    finally:
+      os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    assert 0 < checkpoints.latest() < _STEPS
+  result = train.train_and_evaluate(_config(), workdir, data_dir)
+  uninterrupted, wanted = finished
+  assert result == wanted
+  ours, theirs = _restore(workdir, inputs), _restore(uninterrupted, inputs)
+  _assert_same_bits(ours[0], theirs[0])
+  assert ours[1] == theirs[1]
+  assert _losses(workdir) == _losses(uninterrupted)
+
+
+def _train(inputs, steps, **overrides):
+  """Losses of each step and the final state, without files."""
+  config = _config(**overrides)
+  trainer = train.Trainer(config, inputs)
+  source = data.BatchSource(
+    inputs, 'train_s', trainer.seeds, config.data.batch_size, _STEPS
+  )
+  state, losses = trainer.init(), []
+  for batch in itertools.islice(data.iterate(source, 0), steps):
+    state, values = trainer.step(state, trainer.put(batch))
+    losses.append(np.asarray(values['loss']))
+  return np.array(losses), state
+
+
+def test_models_trained_together_are_those_trained_alone(inputs):
+  together, state = _train(inputs, 8)
+  assert np.abs(together[:, 0] - together[:, 1]).max() > 0.01
+  for seed in (0, 1):
+    alone, own = _train(inputs, 8, **{'train.num_seeds': 1, 'train.seed': seed})
+    np.testing.assert_allclose(alone[:, 0], together[:, seed], atol=2e-5)
+    jax.tree.map(
+      lambda a, b, s=seed: np.testing.assert_allclose(a[0], b[s], atol=2e-4),
+      own['params'],
+      state['params'],
+    )
+
+
+def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
+  trainer = train.Trainer(_config(), inputs)
+  state = trainer.init()
+  params = jax.tree.map(jnp.zeros_like, state['params'])
+  bias_SxV = np.random.default_rng(0).standard_normal((2, 11))
+  params['head']['bias'] = jnp.asarray(bias_SxV, jnp.float32)
+  batch = data.make_batch(inputs, inputs.split.dev, np.zeros((6, 5)))
+  logprob_SxV = bias_SxV - np.log(np.exp(bias_SxV).sum(1, keepdims=True))
+  target = batch['target'][batch['target'] != tokens.PAD]
+  assert tokens.EOS in target
+  wanted_S = -logprob_SxV[:, target].mean(axis=1)
+  np.testing.assert_allclose(trainer.losses(params, batch), wanted_S, atol=1e-5)
+
+
+def test_weight_decay_shrinks_matrices_only():
+  opt = _config().opt
+  tx = train.make_optimizer(opt)
+  params = {'embed': jnp.ones(3), 'up': {'kernel': jnp.ones(3),
+                                         'bias': jnp.ones(3)}}  # fmt: skip
+
+  @jax.jit
+  def two_steps(params):
+    state = tx.init(params)
+    for _ in range(2):  # the first has a learning rate of zero
+      zero = jax.tree.map(jnp.zeros_like, params)
+      updates, state = tx.update(zero, state, params)
+      params = optax.apply_updates(params, updates)
+    return params
+
+  after = two_steps(params)
+  assert (after['embed'] == 1).all() and (after['up']['bias'] == 1).all()
+  assert (after['up']['kernel'] < 1).all()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+  class Checkpoints:
+    def latest(self):
+      return 40
+
+  metrics = runs.Metrics(tmp_path, 0)
+  values = {'loss': np.array([1.0, np.nan])}
+  with pytest.raises(errors.InputError, match=r'seed 5 is nan at step 50.* 40'):
+    train._log(metrics, 50, values, (4, 5), Checkpoints())
+
+
+@pytest.mark.parametrize(
+  'key, value',
+  [('opt.lr', 0.5), ('train.seed', 7), ('model.N', 2), ('eval.seed', 1)],
+)
+def test_resuming_with_another_config_names_the_key(
+  finished, data_dir, key, value
+):
+  workdir, _ = finished
+  old = support_config.get_config('tiny').to_dict()[key.split('.')[0]]
+  old = old[key.split('.')[1]]
+  with pytest.raises(errors.InputError) as caught:
+    train.train_and_evaluate(_config(**{key: value}), workdir, data_dir)
+  message = str(caught.value)
+  assert f'config.{key}={old!r}, not {value!r}' in message
+  assert '\n' not in message
+
+
+def test_resuming_with_other_inputs_is_refused(finished, tmp_path):
+  workdir, _ = finished
+  config = _config(**{'universe.seed': 3})
+  with pytest.raises(errors.InputError, match=r'universe\.seed=0, not 3'):
+    train.train_and_evaluate(config, workdir, tmp_path)
+
+
+@pytest.mark.parametrize(
+  'overrides, named',
+  [
+    ({'data.arm': 'train_x'}, "did you mean 'train_"),
+    ({'data.batch_size': 1000}, 'batch_size=1000 exceeds'),
+    ({'model.H': 5}, r'model\.D=32 .*model\.H=5'),
+    ({'mesh.data': 3}, 'data=3 .*number of devices, 1'),
+  ],
+)
+def test_impossible_settings_are_refused(
+  data_dir, inputs, tmp_path, overrides, named
+):
+  with pytest.raises(errors.InputError, match=named):
+    train.train_and_evaluate(_config(**overrides), tmp_path / 'run', data_dir)
+  assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
+
+
+def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
+  """Reads of leaves in a run and its evaluation, but for copies to JSON."""
+  read, kept, paths, paused = set(), [], {}, []
+  getitem = ml_collections.ConfigDict.__getitem__
+  plain = cli.plain
+
+  def recording(self, key):
+    value = getitem(self, key)
+    path = paths.get(id(self), '') + key
+    if isinstance(value, ml_collections.ConfigDict):
+      kept.append(value)  # so that no other object gets its id
+      paths[id(value)] = path + '.'
+    elif not paused:
+      read.add(path)
+    return value
+
+  def silent(config):
+    paused.append(True)
+    try:
+      return plain(config)
+    finally:
+      paused.pop()
+
+  config = _config()
+  flat = set(_flat(config.to_dict()))
+  monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recording)
+  monkeypatch.setattr(cli, 'plain', silent)
+  # The numbers of steps cannot be less without compiling anew.
+  train.train_and_evaluate(config, tmp_path)
+  in_training = set(read)
+  evaluate.evaluate(tmp_path)
+  monkeypatch.undo()
+  assert flat - read == set()
+  assert read - flat == set()
+  assert {k for k in flat if k.startswith('eval.')} & in_training == set()
+
+
+def _flat(tree, prefix=''):
+  for key, value in tree.items():
+    if isinstance(value, dict):
+      yield from _flat(value, f'{prefix}{key}.')
+    else:
+      yield prefix + key
