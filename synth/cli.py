@@ -145,8 +145,9 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
       except errors.InputError as error:
         raise errors.InputError(f'{key}.{error}') from None
     elif isinstance(value, int | float):
-      if value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
-        least = 'at least 0' if key in _MAY_BE_ZERO else 'positive'
+      zero_allowed = key in _MAY_BE_ZERO
+      if value < 0 or (value == 0 and not zero_allowed):
+        least = 'at least 0' if zero_allowed else 'positive'
         raise errors.InputError(f'{key}={value!r} must be {least}')
 
 

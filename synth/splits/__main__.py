@@ -86,7 +86,14 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
       universe, usable_C, split, holdout, settings['seed']
     )
   certificate.require(manifest, found['checks'])
-  store.check_facts(directory, split.facts, found)
+  claimed = {name: split.facts.get(name) for name in found}
+  difference = store.first_difference(claimed, found)
+  if difference is not None:
+    key, before, after = difference
+    raise certificate.CertificateError(
+      f'{manifest}: the split claims {key}={before!r} where its universe gives '
+      f'{after!r}'
+    )
   return _summary(directory, split)
 
 

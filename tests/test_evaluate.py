@@ -1,0 +1,280 @@
+"""Evaluation: results that agree with what was written, and refusals."""
+
+import json
+import shutil
+
+import ml_collections
+import numpy as np
+import pytest
+
+from configs import support as support_config
+from synth import errors
+from synth import evaluate
+from synth import inputs as inputs_lib
+from synth import runs
+from synth import statistics
+from synth import train
+from synth import verify
+from synth.language import program as program_lib
+from synth.language import reference
+from synth.verify import Outcome
+
+_SETS = ('control', 'novel', 'dev')
+
+
+def _config(**overrides):
+  """The config of `test_train`, so that both share their compiled steps."""
+  config = support_config.get_config('tiny')
+  config.update_from_flattened_dict(
+    {
+      'universe.max_size': 5,
+      'split.num_test': 4,
+      'split.num_dev': 6,
+      'data.batch_size': 32,
+      'opt.num_steps': 120,
+      'train.log_every_steps': 40,
+      'train.dev_every_steps': 120,
+      'train.checkpoint_every_steps': 120,
+      'eval.num_samples': 4,
+      'eval.batch_size': 6,
+      **overrides,
+    }
+  )
+  return config
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+  """A trained and evaluated run: its directory and the result."""
+  workdir = tmp_path_factory.mktemp('run')
+  train.train_and_evaluate(_config(), workdir)
+  return workdir, evaluate.evaluate(workdir)
+
+
+@pytest.fixture(scope='module')
+def samples(run):
+  with np.load(run[0] / runs.SAMPLES) as arrays:
+    return dict(arrays)
+
+
+def _copy(workdir, target, **config):
+  """A copy of a run whose recorded config is changed."""
+  shutil.copytree(workdir, target)
+  record = runs.read_json(target / runs.RECORD)
+  changed = ml_collections.ConfigDict(record['config'])
+  changed.update_from_flattened_dict(config)
+  record['config'] = changed.to_dict()
+  runs.write_json(target / runs.RECORD, record)
+  return target
+
+
+def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
+  workdir, result = run
+  stored = runs.read_json(workdir / runs.RESULT)
+  assert json.loads(json.dumps(result)) == stored
+  assert {
+    'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
+    'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
+  } <= stored.keys()  # fmt: skip
+  assert 'pass@16' not in stored  # of four samples
+  assert stored['step'] == 120 and stored['seeds'] == [0, 1]
+  assert stored['items'] == {'control': 4, 'novel': 4, 'dev': 6}
+  for key in ('pass@1', 'pass@1_by_seed', 'outcomes', 'novelty', 'baselines'):
+    assert stored[key].keys() == set(_SETS)
+  text = (workdir / runs.RESULT).read_text()
+  assert 'NaN' not in text and 'Infinity' not in text
+
+
+def test_intervals_hold_their_means(run):
+  for mean, low, high in run[1]['pass@1'].values():
+    assert 0 <= low <= mean <= high <= 1
+
+
+def test_shares_sum_to_one(run):
+  for kind in ('outcomes', 'novelty'):
+    for shares in run[1][kind].values():
+      assert sum(shares.values()) == pytest.approx(1)
+      assert all(share >= 0 for share in shares.values())
+
+
+def test_the_result_follows_from_the_samples(run, samples):
+  result = run[1]
+  for name in _SETS:
+    outcome_SxIxn = samples[f'{name}_outcome']
+    items = result['items'][name]
+    assert outcome_SxIxn.shape == (2, items, 4)
+    assert samples[f'{name}_logprob'].shape == (2, items, 4)
+    assert samples[f'{name}_tok'].shape == (2, items, 4, 6)
+    by_seed = (outcome_SxIxn == Outcome.CORRECT).mean(axis=(1, 2))
+    assert result['pass@1_by_seed'][name] == pytest.approx(by_seed.tolist())
+    assert result['pass@1'][name][0] == pytest.approx(by_seed.mean())
+    for outcome in Outcome:
+      share = (outcome_SxIxn == outcome).mean()
+      assert result['outcomes'][name][outcome.name.lower()] == (
+        pytest.approx(share)
+      )
+    novelty = result['novelty'][name]
+    assert 1 - novelty['unsolved'] == pytest.approx(by_seed.mean())
+
+
+def test_outcomes_follow_from_what_was_written(run, samples):
+  """By the exact reference semantics, one sample after the other."""
+  inputs = inputs_lib.load_or_build(_config(), run[0])
+  vocabulary = inputs.universe.vocabulary
+  function = reference.RationalFunctions(('x',))
+  seen = set()
+  for name, classes in inputs.split.evaluation_sets().items():
+    np.testing.assert_array_equal(samples[f'{name}_class'], classes)
+    for (_, item, _), outcome in np.ndenumerate(samples[f'{name}_outcome']):
+      seen.add(int(outcome))
+    for index in np.ndindex(samples[f'{name}_outcome'].shape):
+      item, outcome = index[1], samples[f'{name}_outcome'][index]
+      target = vocabulary.decode(
+        inputs.universe.representative_CxL[classes[item]]
+      )
+      try:
+        value = function(vocabulary.decode(samples[f'{name}_tok'][index]))
+      except program_lib.ProgramError:
+        assert outcome == Outcome.UNPARSED
+        continue
+      if value is reference.Undefined.ZERO_FUNCTION:
+        assert outcome == Outcome.UNDEFINED
+      else:
+        assert (outcome == Outcome.CORRECT) == (value == function(target))
+  assert {Outcome.WRONG, Outcome.CORRECT} <= seen
+
+
+def test_log_probabilities_are_log_probabilities(samples):
+  for name in _SETS:
+    logprob = samples[f'{name}_logprob']
+    assert np.isfinite(logprob).all() and (logprob <= 0).all()
+  # Low temperature: what is written often is probable.
+  assert np.mean(samples['dev_logprob']) > -12
+
+
+def test_evaluating_again_gives_the_same(run, samples):
+  workdir, result = run
+  assert evaluate.evaluate(workdir) == result
+  with np.load(workdir / runs.SAMPLES) as again:
+    for name, array in samples.items():
+      np.testing.assert_array_equal(again[name], array)
+
+
+def test_the_padding_of_the_last_batch_does_not_matter(run, tmp_path):
+  workdir, _ = run
+  results, written = [], []
+  for size in (6, 5):  # 4 and 6 tasks: 5 divides neither
+    copy = _copy(
+      workdir,
+      tmp_path / str(size),
+      **{'eval.temperature': 0.0, 'eval.batch_size': size},
+    )
+    results.append(evaluate.evaluate(copy))
+    with np.load(copy / runs.SAMPLES) as arrays:
+      written.append(dict(arrays))
+  assert results[0]['outcomes'] == results[1]['outcomes']
+  assert results[0]['pass@1'] == results[1]['pass@1']
+  for name in _SETS:
+    for field in ('class', 'tok', 'outcome'):
+      np.testing.assert_array_equal(
+        written[0][f'{name}_{field}'], written[1][f'{name}_{field}']
+      )
+    # Greedy: all samples of a task are the same.
+    tok = written[0][f'{name}_tok']
+    np.testing.assert_array_equal(tok, np.repeat(tok[:, :, :1], 4, axis=2))
+
+
+def _made_up(rng, samples, shares=(0.4, 0.1, 0.3, 0.1, 0.1)):
+  shape = (2, 30, samples)
+  outcome = rng.choice(5, shape, p=shares).astype(np.int8)
+  return {'class': np.arange(30), 'outcome': outcome}
+
+
+def test_made_up_outcomes_are_summarized_as_by_hand():
+  config = _config(**{'eval.num_samples': 16})
+  rng = np.random.default_rng(0)
+  written = {'novel': _made_up(rng, 16), 'dev': _made_up(rng, 16)}
+  summary = evaluate._summarize(config, written)
+  for name, fields in written.items():
+    correct_SxI = (fields['outcome'] == 0).sum(axis=2)
+    solved = (correct_SxI > 0).mean()
+    assert summary['pass@1'][name][0] == pytest.approx(correct_SxI.mean() / 16)
+    assert summary['pass@16'][name][0] == pytest.approx(solved)
+    value = statistics.pass_at_k(correct_SxI, 16, 1)
+    assert summary['pass@1_by_seed'][name] == pytest.approx(
+      value.mean(axis=1).tolist()
+    )
+    for outcome in verify.Outcome:
+      share = (fields['outcome'] == outcome).mean()
+      assert summary['outcomes'][name][outcome.name.lower()] == (
+        pytest.approx(share)
+      )
+
+
+def test_solutions_are_told_apart_by_the_held_out_edge(run):
+  inputs = inputs_lib.load_or_build(_config(), run[0])
+  vocabulary = inputs.universe.vocabulary
+  programs = ['x - 1 / x', 'x * x - 1', 'x - 2 / x', '1 + x']
+  tok_SxIxnxT = np.zeros((1, 2, 2, 6), np.int8)
+  for row, text in zip(tok_SxIxnxT.reshape(4, 6), programs, strict=True):
+    program = program_lib.parse(text)
+    row[:] = vocabulary.encode(program, 6)
+    row[program.size] = 2  # EOS
+  outcome = np.array([[[0, 0], [2, 0]]], np.int8)  # the third is wrong
+  found = evaluate._novelty(
+    {'novel': {'tok': tok_SxIxnxT, 'outcome': outcome}}, inputs
+  )
+  assert found['novel'] == {
+    'solved_with_held_out_edge': 0.25,
+    'solved_without_it': 0.5,
+    'unsolved': 0.25,
+  }
+
+
+def test_baselines_are_chance_of_retrieval(run):
+  for name, baseline in run[1]['baselines'].items():
+    # No training class equals a test class.
+    assert baseline['nearest_neighbour'] == 0
+    assert 0 <= baseline['nearest_neighbour_on_grid'] <= 1
+    assert baseline['best_constant'] == 1 / run[1]['items'][name]
+
+
+# Refusals.
+
+
+def _refusal(workdir):
+  with pytest.raises(errors.InputError) as caught:
+    evaluate.evaluate(workdir)
+  message = str(caught.value)
+  assert message and '\n' not in message
+  return message
+
+
+def test_a_run_without_a_checkpoint_is_refused(run, tmp_path):
+  copy = _copy(run[0], tmp_path / 'copy')
+  shutil.rmtree(copy / 'checkpoints')
+  assert _refusal(copy) == f'{copy} holds no checkpoint: train it first'
+
+
+def test_a_checkpoint_that_is_truncated_is_refused(run, tmp_path):
+  copy = _copy(run[0], tmp_path / 'copy')
+  for path in (copy / 'checkpoints' / '120').rglob('*'):
+    if path.is_file():
+      path.write_bytes(path.read_bytes()[:10])
+  assert str(copy / 'checkpoints' / '120') in _refusal(copy)
+
+
+@pytest.mark.parametrize('content', [None, 'x', '{"config": {"model'])
+def test_a_directory_that_is_no_run_is_refused(tmp_path, content):
+  if content is not None:
+    (tmp_path / runs.RECORD).write_text(content)
+  message = _refusal(tmp_path)
+  assert runs.RECORD in message and str(tmp_path) in message
+
+
+def test_inputs_of_another_split_are_refused(run, tmp_path):
+  copy = _copy(run[0], tmp_path / 'copy', **{'split.seed': 1})
+  assert 'was built with settings=' in _refusal(copy)
+  # Rebuilt, they are still not what the models were trained on.
+  shutil.rmtree(copy / 'split')
+  assert 'split=' in _refusal(copy)

@@ -1,0 +1,142 @@
+"""Meshes of several devices compute what one device computes."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from configs import support as support_config
+from synth import data
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import sharding
+from synth import train
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_OVERRIDES = {
+  'universe.max_size': 5,
+  'split.num_test': 4,
+  'split.num_dev': 6,
+  'data.batch_size': 32,
+  'train.num_seeds': 1,
+  'opt.num_steps': 120,
+}
+_STEPS = 2
+
+# Runs on four devices: prints one JSON object.
+_SCRIPT = """
+import json, pathlib, sys
+from absl import flags
+flags.FLAGS.mark_as_parsed()
+import jax
+from synth import errors, sharding, train
+from tests import test_sharding
+directory = pathlib.Path(sys.argv[1])
+result = {'devices': jax.device_count()}
+for mesh in ((2, 1, 2), (2, 2, 1)):
+  losses, state = test_sharding.losses(directory, mesh)
+  kernel = state['params']['blocks'][0]['qkv']['kernel']
+  result[str(mesh)] = {
+    'losses': losses,
+    'local': kernel.addressable_shards[0].data.shape,
+    'whole': kernel.shape,
+  }
+def refusal(**overrides):
+  config = test_sharding.config(**overrides)
+  try:
+    train.train_and_evaluate(config, directory / 'run', directory)
+  except errors.InputError as error:
+    return str(error)
+result['rows'] = refusal(**{'mesh.data': 4, 'data.batch_size': 30})
+result['width'] = refusal(**{'mesh.tensor': 4, 'model.D': 30})
+result['product'] = refusal()
+print(json.dumps(result))
+"""
+
+
+def config(**overrides):
+  config = support_config.get_config('tiny')
+  config.update_from_flattened_dict({**_OVERRIDES, **overrides})
+  return config
+
+
+def losses(directory, mesh):
+  """Losses of the first steps on a mesh, and the state after them."""
+  names = ('mesh.data', 'mesh.fsdp', 'mesh.tensor')
+  settings = config(**dict(zip(names, mesh, strict=True)))
+  inputs = inputs_lib.load_or_build(settings, directory)
+  trainer = train.Trainer(settings, inputs)
+  source = data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
+  state, found = trainer.init(), []
+  for step in range(_STEPS):
+    state, values = trainer.step(state, trainer.put(source[step]))
+    found.append(float(values['loss'][0]))
+    found.append(float(values['grad_norm'][0]))
+  return found, state
+
+
+@pytest.fixture(scope='module')
+def on_four(tmp_path_factory):
+  """What `_SCRIPT` prints, and losses on one device."""
+  directory = tmp_path_factory.mktemp('sharding')
+  alone, _ = losses(directory, (1, 1, 1))
+  process = subprocess.run(
+    [sys.executable, '-c', _SCRIPT, str(directory)],
+    cwd=_ROOT,
+    env={
+      **os.environ,
+      'JAX_PLATFORMS': 'cpu',
+      'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+    },
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert process.returncode == 0, process.stderr
+  return json.loads(process.stdout.splitlines()[-1]), alone
+
+
+@pytest.mark.parametrize('mesh', ['(2, 1, 2)', '(2, 2, 1)'])
+def test_a_mesh_of_four_computes_what_one_device_does(on_four, mesh):
+  found, alone = on_four
+  assert found['devices'] == 4
+  np.testing.assert_allclose(found[mesh]['losses'], alone, atol=1e-5)
+  assert len(set(alone)) == len(alone)
+
+
+def test_parameters_are_cut_along_their_axes(on_four):
+  found, _ = on_four
+  for mesh, fsdp, tensor in (('(2, 1, 2)', 1, 2), ('(2, 2, 1)', 2, 1)):
+    models, rows, columns = found[mesh]['whole']
+    assert found[mesh]['local'] == [models, rows // fsdp, columns // tensor]
+
+
+def test_lengths_that_a_mesh_does_not_divide_are_refused(on_four):
+  found, _ = on_four
+  assert 'batch_size=30 cannot be cut into 4' in found['rows']
+  assert "cannot be cut into 4 along 'tensor'" in found['width']
+  assert 'number of devices, 4' in found['product']
+
+
+def test_a_mesh_of_another_number_of_devices_is_refused():
+  with pytest.raises(errors.InputError, match=r'data=2 .* devices, 1'):
+    sharding.make_mesh(2, 1, 1)
+
+
+def test_a_parameter_without_a_rule_is_named():
+  mesh = sharding.make_mesh(1, 1, 1)
+  leaf = jax.ShapeDtypeStruct((1, 4, 4), np.float32)
+  state = {'params': {'blocks': [{'mystery': {'kernel': leaf}}]}}
+  with pytest.raises(ValueError, match='params/blocks/0/mystery/kernel'):
+    sharding.of_state(mesh, state)
+
+
+def test_rows_are_cut_along_data_and_fsdp():
+  mesh = sharding.make_mesh(1, 1, 1)
+  assert sharding.batch_ways(mesh) == 1
+  assert sharding.of_batch(mesh).spec[1] == ('data', 'fsdp')
