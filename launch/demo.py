@@ -124,9 +124,9 @@ def main() -> dict[str, Any]:
   """Runs the demonstration and prints its table."""
   began = time.monotonic()
   workdir = pathlib.Path(flags.FLAGS.workdir)
-  recipe = next(a for a in sys.argv if a.lstrip('-').startswith('config='))
+  recipe = cli.recipe_of(sys.argv)
   overrides = [a for a in sys.argv if a.lstrip('-').startswith('config.')]
-  run(stages(recipe.split('=', 1)[1], overrides, str(workdir)))
+  run(stages(recipe, overrides, str(workdir)))
   found = results.load(workdir)
   print(f'\n{results.table(found, evaluate.HEADLINE)}\n')
   result = {

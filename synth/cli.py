@@ -9,6 +9,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import difflib
+import itertools
 import json
 import pathlib
 import sys
@@ -39,6 +40,33 @@ def define_config(example: str, required: bool = True) -> None:
   flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['config'])
   if required:
     flags.mark_flag_as_required('config')
+
+
+def define_workdir(what: str) -> None:
+  """Defines `--workdir`, which `workdir` reads; `what` is shown in the help."""
+  flags.DEFINE_string(
+    'workdir', None, f'{what} runs/RECIPE-VARIANT if not given.'
+  )
+  flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['workdir'])
+
+
+def workdir() -> pathlib.Path:
+  """The working directory: as given, else named after the recipe."""
+  if flags.FLAGS.workdir:
+    return pathlib.Path(flags.FLAGS.workdir)
+  recipe, _, variant = recipe_of(sys.argv).partition(':')
+  name = '-'.join(filter(None, (pathlib.Path(recipe).stem, variant)))
+  print(f'working directory: runs/{name}', file=sys.stderr)
+  return pathlib.Path('runs') / name
+
+
+def recipe_of(argv: Sequence[str]) -> str:
+  """FILE.py:VARIANT, as `--config` was given."""
+  for flag, value in itertools.zip_longest(argv, argv[1:], fillvalue=''):
+    name, equals, text = flag.lstrip('-').partition('=')
+    if name == 'config' and flag.startswith('-'):
+      return text if equals else value
+  return ''
 
 
 def run(main: Callable[[], Mapping[str, Any]]) -> None:
@@ -85,11 +113,9 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 def _check_config_file(argv: Sequence[str]) -> None:
   """The library would report a missing config file only when it is used."""
-  for arg in argv:
-    if arg.lstrip('-').startswith('config='):
-      path = arg.split('=', 1)[1].split(':')[0]
-      if not pathlib.Path(path).is_file():
-        fail(f'no config file {path!r}')
+  path = recipe_of(argv).partition(':')[0]
+  if path and not pathlib.Path(path).is_file():
+    fail(f'no config file {path!r}')
 
 
 def _last_sentence(error: Exception) -> str:

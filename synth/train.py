@@ -335,12 +335,7 @@ def _record(
 def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/support.py:tiny')
-  flags.DEFINE_string(
-    'workdir',
-    None,
-    'Where checkpoints and metrics go; resumed if not empty.',
-    required=True,
-  )
+  cli.define_workdir('Where checkpoints and metrics go; resumed if not empty.')
   flags.DEFINE_string(
     'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
   )
@@ -350,7 +345,7 @@ def main() -> dict[str, Any]:
   """Trains."""
   args = flags.FLAGS
   data_dir = pathlib.Path(args.data) if args.data else None
-  return train_and_evaluate(args.config, pathlib.Path(args.workdir), data_dir)
+  return train_and_evaluate(args.config, cli.workdir(), data_dir)
 
 
 if __name__ == '__main__':

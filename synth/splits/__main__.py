@@ -29,9 +29,7 @@ from synth.universe import universe as universe_lib
 def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/support.py:tiny', required=False)
-  flags.DEFINE_string(
-    'workdir', None, 'Where to build; gets universe/, spaces/, split/.'
-  )
+  cli.define_workdir('Where to build; gets universe/, spaces/, split/.')
   flags.DEFINE_string(
     'verify', None, 'Manifest of a stored split to re-check instead.'
   )
@@ -42,9 +40,9 @@ def main() -> dict[str, Any]:
   args = flags.FLAGS
   if args.verify:
     return verify(pathlib.Path(args.verify))
-  if not (args.config and args.workdir):
-    raise errors.InputError('give --config and --workdir, or --verify')
-  workdir = pathlib.Path(args.workdir)
+  if not args.config:
+    raise errors.InputError('give --config, or --verify')
+  workdir = cli.workdir()
   inputs = inputs_lib.load_or_build(args.config, workdir)
   return _summary(workdir / split_lib.KIND, inputs.split)
 

@@ -8,7 +8,6 @@ programs with sympy, writes DIR/audit.json and exits with code 2 on any
 disagreement.
 """
 
-import pathlib
 import resource
 import time
 from typing import Any
@@ -27,9 +26,7 @@ from synth.universe import universe as universe_lib
 def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/universe.py:arithmetic')
-  flags.DEFINE_string(
-    'workdir', None, 'Where to write; gets universe/.', required=True
-  )
+  cli.define_workdir('Where to write; gets universe/.')
   flags.DEFINE_string(
     'grammar', None, 'Grammar file, in place of config.universe.grammar.'
   )
@@ -48,9 +45,10 @@ def main() -> dict[str, Any]:
   """Builds (or finds) the universe and summarizes it."""
   args = flags.FLAGS
   settings = args.config.universe
+  workdir = cli.workdir()
   start = time.monotonic()
   universe = universe_lib.load_or_build(
-    pathlib.Path(args.workdir) / universe_lib.KIND,
+    workdir / universe_lib.KIND,
     grammar_lib.load(grammar_lib.find(args.grammar or settings.grammar)),
     args.max_size or settings.max_size,
     settings.seed,
@@ -65,7 +63,7 @@ def main() -> dict[str, Any]:
     found = audit.audit(universe, args.audit, settings.seed)
     result['audit'] = found.to_json()
     facts = {'universe_sha256': store.content_hash(universe.manifest)}
-    path = pathlib.Path(args.workdir) / 'audit.json'
+    path = workdir / 'audit.json'
     runs.write_json(path, {**facts, **found.to_json()})
     if not found.passed:
       raise errors.InputError(f'the universe fails its audit: see {path}')
