@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/python -m launch.demo --config=configs/support.py:$(SIZE) --workdir=$(OUT)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

@@ -33,6 +33,6 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
-    'dev': ['mypy', 'pytest', 'ruff'],
+    'dev': ['mypy', 'pytest', 'pytest-xdist', 'ruff'],
   },
 )

@@ -121,7 +121,7 @@ def train_step(
     loss, grads = jax.value_and_grad(loss_fn)(params, batch, graph)
     updates, opt = tx.update(grads, opt, params)
     params = optax.apply_updates(params, updates)
-    return params, opt, loss, optax.global_norm(grads)
+    return params, opt, loss, optax.tree.norm(grads)
 
   params, opt, loss_S, norm_S = jax.vmap(one)(
     state['params'], state['opt'], batch

@@ -282,10 +282,9 @@ def test_impossible_settings_are_refused(
 
 
 def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
-  """Reads of leaves in a run and its evaluation, but for copies to JSON."""
+  """Reads of leaves in a run and its evaluation, but for those of every key."""
   read, kept, paths, paused = set(), [], {}, []
   getitem = ml_collections.ConfigDict.__getitem__
-  plain = cli.plain
 
   def recording(self, key):
     value = getitem(self, key)
@@ -297,17 +296,21 @@ def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
       read.add(path)
     return value
 
-  def silent(config):
-    paused.append(True)
-    try:
-      return plain(config)
-    finally:
-      paused.pop()
+  def silent(function):
+    def wrapped(config):
+      paused.append(True)
+      try:
+        return function(config)
+      finally:
+        paused.pop()
+
+    return wrapped
 
   config = _config()
   flat = set(_flat(config.to_dict()))
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recording)
-  monkeypatch.setattr(cli, 'plain', silent)
+  for name in ('plain', 'check_numbers'):
+    monkeypatch.setattr(cli, name, silent(getattr(cli, name)))
   # The numbers of steps cannot be less without compiling anew.
   train.train_and_evaluate(config, tmp_path)
   in_training = set(read)

@@ -1,0 +1,403 @@
+"""Command lines: exit codes, the one line on stderr, the JSON on stdout.
+
+A Python process that has imported everything forks for each command, so that a
+command is a process of its own but starts at once.
+"""
+
+import dataclasses
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TINY = (
+  '--config=configs/support.py:tiny --config.universe.max_size=5 '
+  '--config.split.num_test=4 --config.split.num_dev=6 '
+)
+# As in `test_train`, so that both share their compiled steps.
+_SHORT = (
+  '--config.data.batch_size=32 --config.opt.num_steps=120 '
+  '--config.train.dev_every_steps=120 --config.train.log_every_steps=40 '
+  '--config.train.checkpoint_every_steps=120 --config.eval.num_samples=4 '
+  '--config.eval.batch_size=6 '
+)
+_ARITHMETIC = '--grammar=configs/grammars/arithmetic.bnf '
+
+# Reads a list of (name, module, arguments, stdin), writes NAME.out, NAME.err
+# and prints {name: exit code}. `{dir}` in arguments is the directory.
+_DRIVER = """
+import json, os, runpy, sys, traceback, warnings
+import synth.evaluate, synth.interpret, synth.splits.__main__
+import synth.train, synth.universe.__main__
+directory, codes = sys.argv[1], {}
+for name, module, arguments, stdin in json.load(sys.stdin):
+  with open(f'{directory}/{name}.in', 'w') as file:
+    file.write(stdin)
+  child = os.fork()
+  if not child:
+    streams = [os.open(f'{directory}/{name}.in', os.O_RDONLY)]
+    for end in ('out', 'err'):
+      path = f'{directory}/{name}.{end}'
+      streams.append(os.open(path, os.O_CREAT | os.O_WRONLY))
+    for number, stream in enumerate(streams):
+      os.dup2(stream, number)
+    warnings.simplefilter('ignore')
+    sys.stdin = open(0)
+    sys.argv = [module, *arguments]
+    code = 99  # a tool never returns
+    try:
+      runpy.run_module(module, run_name='__main__', alter_sys=True)
+    except SystemExit as end:
+      code = end.code or 0
+    except BaseException:
+      traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(code)  # skips half a second of tidying up
+  codes[name] = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(json.dumps(codes))
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+  """A command; `error` are parts of its one line on stderr, if it fails."""
+
+  name: str
+  module: str
+  arguments: str
+  error: tuple[str, ...] = ()
+  stdin: str = ''
+
+
+# In this order: later commands read what earlier ones made.
+_GOOD = [
+  Case(
+    'universe',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --max_size=5 --workdir={dir}/u',
+  ),
+  Case(
+    'universe_again',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --config.universe.max_size=5 '
+    '--workdir={dir}/u',
+  ),
+  Case('splits', 'synth.splits', _TINY + '--workdir={dir}/data'),
+  Case('verify', 'synth.splits', '--verify={dir}/data/split/manifest.json'),
+  Case(
+    'train',
+    'synth.train',
+    _TINY + _SHORT + '--workdir={dir}/run --data={dir}/data',
+  ),
+  Case('evaluate', 'synth.evaluate', '--workdir={dir}/run'),
+  Case(
+    'interpret',
+    'synth.interpret',
+    _ARITHMETIC + "--points='x=0.5,0,-2'",
+    stdin='x + 1\n1 / x\n\n1 / (x - x)\nx +\ny\n(x - 3) / 2\nx ^ 2\nneg(x)\n',
+  ),
+]
+_BAD = [
+  Case(
+    'unknown_variant',
+    'synth.train',
+    '--config=configs/support.py:tinny --workdir={dir}/x',
+    ("'tinny'", "did you mean 'tiny'"),
+  ),
+  Case(
+    'unknown_universe',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetc --workdir={dir}/x',
+    ("'arithmetc'", "did you mean 'arithmetic'"),
+  ),
+  Case(
+    'unknown_key',
+    'synth.train',
+    _TINY + '--config.opt.num_step=3 --workdir={dir}/x',
+    ('num_step', 'num_steps'),
+  ),
+  Case(
+    'wrong_type',
+    'synth.train',
+    _TINY + '--config.opt.num_steps=many --workdir={dir}/x',
+    ('opt.num_steps', 'many'),
+  ),
+  Case(
+    'unknown_flag',
+    'synth.train',
+    _TINY + '--workdri={dir}/x',
+    ('workdri', 'workdir'),
+  ),
+  Case(
+    'no_config_file',
+    'synth.splits',
+    '--config=configs/suport.py:tiny --workdir={dir}/x',
+    ('configs/suport.py',),
+  ),
+  Case('no_config', 'synth.train', '--workdir={dir}/x', ('config',)),
+  Case(
+    'no_config_or_verify', 'synth.splits', '--workdir={dir}/x', ('--config',)
+  ),
+  Case('stray_argument', 'synth.train', _TINY + 'stray', ("'stray'", '--help')),
+  Case('no_workdir', 'synth.evaluate', '', ('workdir',)),
+  Case(
+    'unknown_arm',
+    'synth.train',
+    _TINY + '--config.data.arm=train_d --workdir={dir}/x --data={dir}/data',
+    ("'train_d'", "did you mean 'train_"),
+  ),
+  Case(
+    'unknown_split',
+    'synth.splits',
+    _TINY + '--config.split.kind=densty --workdir={dir}/y',
+    ("'densty'", "did you mean 'density'"),
+  ),
+  Case(
+    'other_config',
+    'synth.train',
+    _TINY
+    + _SHORT
+    + '--config.opt.lr=0.5 --workdir={dir}/run --data={dir}/data',
+    ('{dir}/run/run.json', 'config.opt.lr=0.003', '0.5'),
+  ),
+  Case(
+    'foreign_universe',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --max_size=4 --workdir={dir}/u',
+    ('{dir}/u/universe', 'max_size=5', '4'),
+  ),
+  Case(
+    'foreign_split',
+    'synth.splits',
+    _TINY + '--config.split.num_test=3 --workdir={dir}/data',
+    ('{dir}/data/split', 'num_test=4', '3'),
+  ),
+  Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
+  Case(
+    'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)
+  ),
+  Case(
+    'no_manifest',
+    'synth.splits',
+    '--verify={dir}/nope/manifest.json',
+    ('{dir}/nope',),
+  ),
+  Case(
+    'no_grammar',
+    'synth.interpret',
+    '--grammar={dir}/nope.bnf --points=x=1',
+    ('{dir}/nope.bnf',),
+  ),
+  Case(
+    'bad_grammar',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --grammar={dir}/bad.bnf '
+    '--workdir={dir}/x',
+    ('{dir}/bad.bnf',),
+  ),
+  Case(
+    'bad_size',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --max_size=0 --workdir={dir}/x',
+    ('max_size',),
+  ),
+  Case(
+    'unwritable',
+    'synth.splits',
+    _TINY + '--workdir={dir}/bad.bnf',
+    ('{dir}/bad.bnf',),
+  ),
+  *(
+    Case(
+      f'points_{number}',
+      'synth.interpret',
+      _ARITHMETIC + shlex.quote(f'--points={points}'),
+      ('--points', *parts),
+    )
+    for number, (points, parts) in enumerate(
+      [
+        ('x', ("'x'", 'variable=number')),
+        ('x=1,two', ("'x=1,two'",)),
+        ('x=1/0', ("'x=1/0'",)),
+        ('y=1', ("no values for 'x'",)),
+        ('x=1;x=2', ("'x' is given twice",)),
+        ('x=1,2;y=1', ('unequal numbers',)),
+        ('3=1', ("'3=1'",)),
+        ('', ("no values for 'x'",)),
+      ]
+    )
+  ),
+]
+_HELP = [
+  Case(f'help_{tool}', f'synth.{tool}', '--help')
+  for tool in ('universe', 'splits', 'interpret', 'train', 'evaluate')
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+  """What a command left."""
+
+  code: int
+  out: list[str]
+  err: list[str]
+
+  @property
+  def result(self):
+    """The last line of stdout."""
+    return json.loads(self.out[-1])
+
+
+@pytest.fixture(scope='module')
+def directory(tmp_path_factory):
+  directory = tmp_path_factory.mktemp('cli')
+  (directory / 'bad.bnf').write_text('expr ::= x | expr +\n')
+  return directory
+
+
+@pytest.fixture(scope='module')
+def done(directory):
+  """Name -> what the command left."""
+  cases = [*_GOOD, *_BAD, *_HELP]
+  assert len({case.name for case in cases}) == len(cases)
+  commands = [
+    (
+      case.name,
+      case.module,
+      [
+        part.replace('{dir}', str(directory))
+        for part in shlex.split(case.arguments)
+      ],
+      case.stdin,
+    )
+    for case in cases
+  ]
+  driver = subprocess.run(
+    [sys.executable, '-c', _DRIVER, str(directory)],
+    input=json.dumps(commands),
+    cwd=_ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert driver.returncode == 0, driver.stderr
+  codes = json.loads(driver.stdout.splitlines()[-1])
+
+  def lines(name, end):
+    return (directory / f'{name}.{end}').read_text().splitlines()
+
+  return {
+    name: Done(code, lines(name, 'out'), lines(name, 'err'))
+    for name, code in codes.items()
+  }
+
+
+@pytest.mark.parametrize('case', _BAD, ids=lambda case: case.name)
+def test_bad_input_is_one_line_and_exit_code_2(done, directory, case):
+  found = done[case.name]
+  assert found.code == 2, found.err
+  assert not found.out
+  # The line comes last; what was being built may have said so before it.
+  *before, line = found.err
+  assert line.startswith('error: ')
+  assert not [text for text in before if not text.startswith('enumerate ')]
+  for part in case.error:
+    assert part.replace('{dir}', str(directory)) in line
+
+
+@pytest.mark.parametrize('case', _GOOD, ids=lambda case: case.name)
+def test_good_input_ends_with_a_json_object_and_exit_code_0(done, case):
+  found = done[case.name]
+  assert found.code == 0, found.err
+  assert isinstance(found.result, dict)
+  if case.name != 'interpret':
+    assert len(found.out) == 1
+
+
+@pytest.mark.parametrize('case', _HELP, ids=lambda case: case.name)
+def test_help_lists_the_flags(done, case):
+  found = done[case.name]
+  assert found.code in (0, 1)
+  text = '\n'.join(found.out + found.err)
+  for flag in {
+    'universe': ['--config', '--workdir', '--grammar', '--max_size'],
+    'splits': ['--config', '--workdir', '--verify'],
+    'interpret': ['--grammar', '--points'],
+    'train': ['--config', '--workdir', '--data'],
+    'evaluate': ['--workdir'],
+  }[case.module.split('.')[1]]:
+    assert f'  {flag}: ' in text or f'  --[no]{flag[2:]}: ' in text
+  assert 'Traceback' not in text
+
+
+def test_the_universe_reports_its_sizes(done, directory):
+  result = done['universe'].result
+  assert result['new_classes_by_size'] == {'1': 4, '3': 28, '5': 249}
+  assert result['programs_by_size'] == {'1': 4, '3': 64, '5': 2048}
+  assert result['seconds'] >= 0 and result['peak_bytes'] > 10**7
+  assert (directory / 'u' / 'universe' / 'manifest.json').exists()
+  # --max_size and the config's key are two ways to say the same.
+  again = done['universe_again'].result
+  assert again['new_classes_by_size'] == result['new_classes_by_size']
+
+
+def test_making_and_verifying_a_split_report_the_same(done, directory):
+  made, verified = done['splits'].result, done['verify'].result
+  assert made == verified
+  assert made['manifest'] == str(directory / 'data/split/manifest.json')
+  assert made['classes']['test_novel'] == made['classes']['test_control'] == 4
+  assert made['checks'] and all(made['checks'].values())
+  assert len(made['sha256']) == 64
+  assert 'compound_divergence' in made['measurements']
+
+
+def test_training_reports_steps_losses_and_parameters(done, directory):
+  result = done['train'].result
+  assert result.keys() == {'steps', 'loss', 'dev_loss', 'params'}
+  assert result['steps'] == 120 and 0 < result['loss'] < 3
+  record = json.loads((directory / 'run' / 'run.json').read_text())
+  assert result['params'] == record['params']['total']
+  assert not (directory / 'run' / 'universe').exists()  # it is in --data
+
+
+def test_evaluation_reports_the_result_without_its_configuration(
+  done, directory
+):
+  stored = json.loads((directory / 'run' / 'result.json').read_text())
+  found = done['evaluate'].result
+  hidden = stored.keys() - found.keys()
+  assert hidden == {'config', 'versions', 'inputs_sha256'}
+  assert all(found[name] == stored[name] for name in found)
+
+
+def test_the_interpreter_prints_a_line_for_each_program(done):
+  lines = [json.loads(line) for line in done['interpret'].out]
+  values = [line.get('values') for line in lines[:-1]]
+  assert values == [
+    [1.5, 1.0, -1.0],
+    [2.0, None, -0.5],
+    [None, None, None],
+    None,
+    None,
+    [-1.25, -1.5, -2.5],
+    None,
+    None,
+  ]
+  for line in lines[:-1]:
+    assert line.keys() in ({'values'}, {'error'})
+    if 'error' in line:
+      assert isinstance(line['error'], str) and '\n' not in line['error']
+  assert 'unexpected end' in lines[3]['error']
+  assert 'does not derive' in lines[4]['error'] and 'y' in lines[4]['error']
+  assert "'^'" in lines[6]['error']
+  assert lines[-1] == {'programs': 8, 'errors': 4, 'points': 3}
+
+
+def test_refused_commands_leave_nothing_behind(done, directory):
+  assert not (directory / 'x' / 'run.json').exists()
+  assert not (directory / 'nope').exists()
+  assert not list(directory.rglob('*.tmp*'))

@@ -1,0 +1,171 @@
+"""Every recipe at every size loads, builds its model and takes a step."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import base
+from configs import density as density_config
+from configs import support as support_config
+from configs import universe as universe_config
+from synth import data
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import model as model_lib
+from synth import train
+from synth.language import counting
+from synth.language import grammar as grammar_lib
+from synth.spaces import semantic
+
+_RECIPES = {'support': support_config, 'density': density_config}
+_ALL = [(recipe, size) for recipe in _RECIPES for size in base.SIZES]
+
+
+def _small(recipe, size, **overrides):
+  """A recipe at a size, on the smallest data; the model is as it is."""
+  config = _RECIPES[recipe].get_config(size)
+  config.update_from_flattened_dict(
+    {
+      'universe.max_size': 5,
+      'split.num_test': 4,
+      'split.num_dev': 6,
+      **overrides,
+    }
+  )
+  return config
+
+
+@pytest.fixture(scope='module')
+def inputs(tmp_path_factory):
+  """Recipe -> small inputs, the same for all sizes."""
+  return {
+    recipe: inputs_lib.load_or_build(
+      _small(recipe, 'tiny'), tmp_path_factory.mktemp(recipe)
+    )
+    for recipe in _RECIPES
+  }
+
+
+def test_sizes_and_scales_name_the_same_variants():
+  assert base.SIZES.keys() == base.SCALES.keys()
+
+
+@pytest.mark.parametrize('recipe, size', _ALL)
+def test_a_recipe_is_complete(recipe, size):
+  config = _RECIPES[recipe].get_config(size)
+  keys = {'universe', 'spaces', 'split', 'data', 'model', 'opt', 'train',
+          'mesh', 'eval'}  # fmt: skip
+  assert set(config) == keys
+  assert config.split.kind == recipe
+  assert config.data.arm
+  max_size, steps, num_test, num_dev = base.SCALES[size]
+  assert config.universe.max_size == max_size
+  assert config.opt.num_steps == steps
+  assert (config.split.num_test, config.split.num_dev) == (num_test, num_dev)
+  assert config.model.to_dict() == base.SIZES[size]
+  assert config.train.checkpoint_every_steps <= steps
+  assert config.train.dev_every_steps <= steps
+  # Loading it twice gives two configs.
+  other = _RECIPES[recipe].get_config(size)
+  other.model.D = 1
+  assert config.model.D != 1
+
+
+@pytest.mark.parametrize('recipe, size', _ALL)
+def test_the_model_of_a_recipe_builds(recipe, size, inputs):
+  config = _RECIPES[recipe].get_config(size)
+  shape = model_lib.Config(
+    **config.model,
+    features=inputs[recipe].spaces.spec_CxF.shape[1],
+    vocabulary=len(inputs[recipe].universe.vocabulary),
+    length=config.universe.max_size + 1,
+  )
+  params = jax.eval_shape(lambda: model_lib.init(shape, jax.random.key(0)))
+  groups = model_lib.count_by_group(params)
+  total = sum(leaf.size for leaf in jax.tree.leaves(params))
+  assert sum(groups.values()) == total
+  assert min(groups.values()) > 0
+  low, high = {
+    'tiny': (2e4, 4e4),
+    'small': (2e5, 1e6),
+    'base': (1e7, 2e7),
+    'large': (8e7, 2e8),
+  }[size]
+  assert low < total < high
+
+
+@pytest.mark.parametrize('recipe, size', _ALL)
+def test_the_trainer_of_a_recipe_has_a_sharding_for_every_parameter(
+  recipe, size, inputs
+):
+  trainer = train.Trainer(_small(recipe, size), inputs[recipe])
+  leaves = jax.tree.leaves(trainer.abstract_state)
+  assert leaves and all(leaf.sharding is not None for leaf in leaves)
+
+
+def _take_a_step(config, inputs):
+  trainer = train.Trainer(config, inputs)
+  batch_size = config.data.batch_size
+  source = data.BatchSource(
+    inputs, config.data.arm, trainer.seeds, batch_size, 1
+  )
+  state, values = trainer.step(trainer.init(), trainer.put(source[0]))
+  assert int(state['step']) == 1
+  loss_S = np.asarray(values['loss'])
+  assert loss_S.shape == (config.train.num_seeds,)
+  # No better than chance and not absurd: log 11 = 2.4.
+  assert np.all((loss_S > 1.5) & (loss_S < 6))
+  assert np.all(np.asarray(values['grad_norm']) > 0)
+
+
+def test_a_tiny_recipe_takes_a_step(inputs):
+  # That of the other recipe is trained in `test_train`.
+  _take_a_step(_small('density', 'tiny'), inputs['density'])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('recipe, size', _ALL)
+def test_every_recipe_takes_a_step(recipe, size, inputs):
+  overrides = {}
+  if size in ('base', 'large'):
+    overrides = {'data.batch_size': 2, 'train.num_seeds': 1}
+  _take_a_step(_small(recipe, size, **overrides), inputs[recipe])
+
+
+@pytest.mark.parametrize('variant', universe_config.VARIANTS)
+def test_every_universe_loads_and_has_programs(variant):
+  config = universe_config.get_config(variant)
+  assert set(config) == {'universe'}
+  settings = config.universe
+  grammar = grammar_lib.load(grammar_lib.find(settings.grammar))
+  counts = counting.Counts(grammar)
+  assert counts.count(grammar.start, settings.max_size) > 0
+  assert settings.seed == 0
+  assert universe_config.get_config(variant) == config
+
+
+def test_unknown_variants_name_the_nearest():
+  for get, name, nearest in (
+    (support_config.get_config, 'samll', 'small'),
+    (density_config.get_config, 'bse', 'base'),
+    (universe_config.get_config, 'arithmetic_3', 'arithmetic'),
+  ):
+    with pytest.raises(errors.InputError, match=f"did you mean '{nearest}"):
+      get(name)
+
+
+def test_the_default_variants_are_the_smallest():
+  assert support_config.get_config() == support_config.get_config('tiny')
+  assert density_config.get_config() == density_config.get_config('tiny')
+  default = universe_config.get_config()
+  assert default == universe_config.get_config('arithmetic')
+
+
+def test_the_specification_grid_is_what_it_says():
+  grid = base.specification_grid()
+  assert len(grid) == len(set(grid)) == 32
+  assert grid == sorted(grid)
+  assert [-k for k in reversed(grid)] == grid
+  assert min(k for k in grid if k > 0) == 2
+  assert max(grid) / semantic.DENOMINATOR == pytest.approx(300, abs=0.1)
+  semantic.grid(grid, ('x',), 0)  # no poles, no repeats
