@@ -456,7 +456,7 @@ def test_a_rebuild_is_bit_identical(arithmetic, universe7, tmp_path):
 def test_loading_gives_back_what_was_built(arithmetic, tmp_path):
   built = _build(tmp_path, arithmetic, 5)
   loaded = universe_lib.load(tmp_path / 'universe')
-  assert loaded.grammar == arithmetic
+  assert loaded.grammar.productions == arithmetic.productions
   assert loaded.max_size == 5
   assert loaded.manifest == built.manifest
   assert np.array_equal(loaded.key_C, built.key_C)

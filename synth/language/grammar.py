@@ -137,7 +137,8 @@ class Grammar:
   def to_json(self) -> dict[str, Any]:
     """The grammar in its normal form, for manifests."""
     return {
-      'name': self.name,
+      # Without its folder, so that equal grammars give equal manifests.
+      'name': pathlib.PurePath(self.name).name,
       'start': self.start,
       'productions': [
         [p.nonterminal, p.symbol, list(p.args)] for p in self.productions
