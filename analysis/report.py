@@ -98,13 +98,7 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
     + '\n'.join(parts)
     + '</body></html>\n'
   )
-  try:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f'.{out.name}.tmp')
-    scratch.write_text(page, encoding='utf-8')
-    scratch.replace(out)
-  except OSError as error:
-    raise runs.RunError(f'cannot write {out}: {error.strerror}') from None
+  runs.write_text(out, page)
   return {
     'report': str(out),
     'runs': len(found),

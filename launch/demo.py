@@ -27,7 +27,7 @@ from synth import runs
 from synth.splits import support
 
 # Seconds of each kind of stage at `support.py:small` on two cores, measured;
-# for other sizes they only say how the time divides.
+# for other recipes they only say how the time divides.
 _SECONDS = {'split': 10, 'train': 200, 'evaluate': 18, 'report': 6}
 
 
@@ -85,8 +85,13 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
   return found
 
 
-def run(todo: Sequence[Stage]) -> None:
+def run(todo: Sequence[Stage], pace: float | None) -> None:
   """Runs the stages, says what each does and how long is left.
+
+  Args:
+    todo: The stages.
+    pace: Seconds that a second of the plan takes, None if not known: what is
+      left is told once two stages have shown it.
 
   Raises:
     InputError: if a stage fails; its own message stands above.
@@ -95,12 +100,14 @@ def run(todo: Sequence[Stage]) -> None:
   planned = [_SECONDS[stage.kind] for stage in todo]
   for number, stage in enumerate(todo):
     spent = time.monotonic() - began
-    # Once stages are done, the plan is scaled by how this machine kept it.
-    pace = spent / sum(planned[:number]) if number >= 2 else 1.0
-    left = progress.duration(pace * sum(planned[number:]))
+    if number >= 2:  # how this machine has kept the plan so far
+      pace = spent / sum(planned[:number])
+    left = ''
+    if pace is not None:
+      left = progress.duration(pace * sum(planned[number:]))
+      left = f'      about {left} left in all\n'
     print(
-      f'\n[{number + 1}/{len(todo)}] {stage.title}\n'
-      f'      about {left} left in all\n'
+      f'\n[{number + 1}/{len(todo)}] {stage.title}\n{left}'
       f'      python -m {" ".join(stage.command)}',
       file=sys.stderr,
       flush=True,
@@ -126,7 +133,13 @@ def main() -> dict[str, Any]:
   workdir = pathlib.Path(flags.FLAGS.workdir)
   recipe = cli.recipe_of(sys.argv)
   overrides = [a for a in sys.argv if a.lstrip('-').startswith('config.')]
-  run(stages(recipe, overrides, str(workdir)))
+  if flags.FLAGS.config.split.kind != 'support':
+    raise errors.InputError(
+      f'{recipe} has split.kind={flags.FLAGS.config.split.kind!r}: the '
+      "demonstration needs a recipe with 'support'"
+    )
+  pace = 1.0 if recipe.endswith('support.py:small') else None
+  run(stages(recipe, overrides, str(workdir)), pace)
   found = results.load(workdir)
   print(f'\n{results.table(found, evaluate.HEADLINE)}\n')
   result = {

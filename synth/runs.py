@@ -8,6 +8,7 @@ samples.npz     what the models wrote, written by `synth.evaluate`
 """
 
 from collections.abc import Mapping
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -48,8 +49,8 @@ def versions() -> dict[str, str]:
   }
 
 
-def write_json(path: pathlib.Path, value: Any) -> None:
-  """Writes a JSON file whole or not at all.
+def write_text(path: pathlib.Path, text: str) -> None:
+  """Writes a text file whole or not at all.
 
   Raises:
     RunError: names the path and the reason.
@@ -57,10 +58,21 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   scratch = path.with_name(f'.{path.name}.{os.getpid()}')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
+    scratch.write_text(text, encoding='utf-8')
     os.replace(scratch, path)
   except OSError as error:
+    with contextlib.suppress(OSError):
+      scratch.unlink()
     raise RunError(f'cannot write {path}: {error.strerror}') from None
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+  """Writes a JSON file whole or not at all.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  write_text(path, json.dumps(value, indent=1) + '\n')
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -185,4 +185,4 @@ def test_a_failing_stage_stops_the_demo(tmp_path):
     'report', 'fails', ['synth.evaluate', f'--workdir={missing}']
   )
   with pytest.raises(errors.InputError, match='exit code 2'):
-    demo.run([stage])
+    demo.run([stage], None)

@@ -157,6 +157,24 @@ def test_visits_of_a_class_draw_its_minimal_programs_afresh(inputs, class_of):
   assert np.mean([len(seen[c]) > 1 for c in many]) > 0.8
 
 
+def test_every_step_and_seed_draws_random_numbers_of_its_own(
+  inputs, monkeypatch
+):
+  drawn = []
+
+  def record(_, class_B, uniform_BxL):
+    drawn.append(uniform_BxL)
+    return {'class': class_B}
+
+  monkeypatch.setattr(data, 'make_batch', record)
+  source = _source(inputs, (0, 1))
+  for step in (0, 1, 2):
+    assert source[step]['class'].shape == (2, _BATCH)
+  number_Nx = np.concatenate(drawn)
+  assert len(np.unique(number_Nx)) == number_Nx.size == 6 * _BATCH * 5
+  assert number_Nx.min() >= 0 and number_Nx.max() < 1
+
+
 def test_input_is_the_target_shifted_behind_bos(inputs):
   batch = _source(inputs)[4]
   length = inputs.universe.max_size + 1

@@ -125,12 +125,16 @@ def test_outcomes_follow_from_what_was_written(run, samples):
   seen = set()
   for name, classes in inputs.split.evaluation_sets().items():
     np.testing.assert_array_equal(samples[f'{name}_class'], classes)
+    for target_L, number in zip(
+      samples[f'{name}_target'], classes, strict=True
+    ):
+      wanted = vocabulary.decode(inputs.universe.representative_CxL[number])
+      assert function(vocabulary.decode(target_L)) == function(wanted)
     seen |= set(samples[f'{name}_outcome'].ravel().tolist())
     for index in np.ndindex(samples[f'{name}_outcome'].shape):
       item, outcome = index[1], samples[f'{name}_outcome'][index]
-      target = vocabulary.decode(
-        inputs.universe.representative_CxL[classes[item]]
-      )
+      representative_L = inputs.universe.representative_CxL[classes[item]]
+      target = vocabulary.decode(representative_L)
       try:
         value = function(vocabulary.decode(samples[f'{name}_tok'][index]))
       except program_lib.ProgramError:

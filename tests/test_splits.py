@@ -19,6 +19,7 @@ from synth import inputs as inputs_lib
 from synth import store
 from synth.language import reference
 from synth.language import structure
+from synth.spaces import syntactic
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
 from synth.splits import divergence
@@ -207,6 +208,19 @@ def test_train_c_swaps_at_most_a_fifth_and_only_for_novel_classes(real):
   assert 0 < len(swapped_in) <= 0.2 * len(without)
   assert inputs.holdout.novel_C[swapped_in].all()
   assert not inputs.holdout.novel_C[without].any()
+
+
+def test_at_most_a_fifth_is_swapped_when_pairs_abound(real):
+  holdout = real[1].holdout
+  novel_C = holdout.novel_C
+  # Few classes without the edge: the cap binds, not the number of pairs.
+  rng = np.random.default_rng(0)
+  usable_C = novel_C | (rng.random(len(novel_C)) < 0.4)
+  split = support.make(holdout, usable_C, num_test=1, num_dev=1, seed=0)
+  without, with_ = (split.arms[a] for a in ('train_s', 'train_c'))
+  assert split.facts['pairs'] - 1 > 0.2 * len(without)
+  assert len(np.setdiff1d(with_, without)) == int(0.2 * len(without))
+  assert split.facts['swapped'] == int(0.2 * len(without))
 
 
 def test_matched_sets_have_equal_histograms_of_symbols(real):
@@ -603,6 +617,32 @@ def test_compound_divergence_weighs_test_not_training():
   missing = np.array([100.0, 0.0])
   assert divergence.chernoff(missing, test, 0.1) > 0.9
   assert divergence.chernoff(train, test, 0.1) < 0.5
+
+
+def test_divergence_of_programs_is_that_of_their_grams_and_symbols(universe7):
+  tok_CxL = universe7.representative_CxL
+  profiles = syntactic.profile(tok_CxL, universe7.vocabulary)
+  train, test = np.arange(0, 200), np.arange(100, 900, 3)
+
+  def by_hand(p, q, alpha):
+    p, q = p / p.sum(), q / q.sum()
+    return 1 - sum(
+      a**alpha * b ** (1 - alpha) for a, b in zip(p, q, strict=True)
+    )
+
+  gram_CxG = profiles.count_PxG.toarray().astype(float)
+  assert divergence.compounds(
+    profiles.take(train), profiles.take(test)
+  ) == pytest.approx(
+    by_hand(gram_CxG[train].sum(axis=0), gram_CxG[test].sum(axis=0), 0.1)
+  )
+  symbols = [
+    np.bincount(tok_CxL[rows].ravel(), minlength=11)[3:].astype(float)
+    for rows in (train, test)
+  ]
+  assert divergence.atoms(tok_CxL[train], tok_CxL[test]) == pytest.approx(
+    by_hand(*symbols, 0.5)
+  )
 
 
 def test_atom_divergence_counts_symbols_only():

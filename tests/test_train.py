@@ -22,6 +22,7 @@ from synth import data
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
+from synth import model as model_lib
 from synth import runs
 from synth import train
 from synth.language import tokens
@@ -133,8 +134,12 @@ def test_a_finished_run_called_again_changes_nothing(
   assert all(row in metrics for row in again)
 
 
+def _no_fresh_start(self):
+  raise AssertionError('the run was resumed, but not from its checkpoint')
+
+
 def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
-  finished, inputs, data_dir, tmp_path
+  finished, inputs, data_dir, tmp_path, monkeypatch
 ):
   workdir = tmp_path / 'killed'
   flags = [f'--config.{name}={value}' for name, value in _OVERRIDES.items()]
@@ -159,6 +164,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
       process.wait()
   with checkpoint.Checkpoints(workdir) as checkpoints:
     assert 0 < checkpoints.latest() < _STEPS
+  monkeypatch.setattr(train.Trainer, 'init', _no_fresh_start)
   result = train.train_and_evaluate(_config(), workdir, data_dir)
   uninterrupted, wanted = finished
   assert result == wanted
@@ -193,6 +199,19 @@ def test_models_trained_together_are_those_trained_alone(inputs):
       own['params'],
       state['params'],
     )
+
+
+def test_each_model_starts_from_the_weights_of_its_seed(inputs):
+  trainer = train.Trainer(_config(), inputs)
+  params = trainer.init()['params']
+  init = jax.jit(lambda s: model_lib.init(trainer.shape, jax.random.key(s)))
+  for place, seed in enumerate(trainer.seeds):
+    jax.tree.map(
+      lambda a, b, i=place: np.testing.assert_allclose(a[i], b, atol=1e-6),
+      params,
+      init(seed),
+    )
+  assert np.abs(params['embed'][0] - params['embed'][1]).min() > 0
 
 
 def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
