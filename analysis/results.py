@@ -55,7 +55,7 @@ def load(directory: pathlib.Path) -> list[Run]:
   found = []
   for path in sorted(directory.rglob(runs.RESULT)):
     parent = path.parent
-    record = runs.read_json(parent / runs.RECORD)
+    record = runs.read_record(parent)
     samples = parent / runs.SAMPLES
     try:
       with np.load(samples, allow_pickle=False) as archive:

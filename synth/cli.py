@@ -151,7 +151,6 @@ def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
 _MAY_BE_ZERO = (
   'seed',
   'extra_size',
-  'syntactic_dimensions',
   'weight_decay',
   'warmup_share',
   'temperature',

@@ -44,7 +44,7 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
     InputError: if the directory is no run, its inputs have changed or it has
       no checkpoint.
   """
-  record = runs.read_json(workdir / runs.RECORD)
+  record = runs.read_record(workdir)
   config = ml_collections.ConfigDict(record['config'])
   inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
   runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)

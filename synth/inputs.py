@@ -145,7 +145,6 @@ def _split(
     facts = {
       **made.facts,
       **wanted,
-      'ambiguous_classes': int((~usable_C).sum()),
       'class_sha256': hashes,
     }
     made = dataclasses.replace(made, facts=facts)

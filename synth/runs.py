@@ -89,6 +89,25 @@ def read_json(path: pathlib.Path) -> Any:
     raise RunError(f'{path} cannot be read: {error}') from None
 
 
+def read_record(workdir: pathlib.Path) -> dict[str, Any]:
+  """Reads run.json.
+
+  Raises:
+    RunError: if it is missing, damaged or not the record of a run.
+  """
+  path = workdir / RECORD
+  record = read_json(path)
+  parts = {'config', 'inputs_sha256', 'data_dir', 'params'}
+  if not (
+    isinstance(record, dict)
+    and parts <= record.keys()
+    and isinstance(record['config'], dict)
+    and record['config'].keys() >= {'universe', 'split', 'model', 'eval'}
+  ):
+    raise RunError(f'{path} is not the record of a run')
+  return record
+
+
 def check_same(
   path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:

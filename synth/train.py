@@ -261,7 +261,8 @@ def _loop(
     if last or (step > start and step % config.train.dev_every_steps == 0):
       dev_loss_S = np.asarray(trainer.losses(state['params'], dev))
       final['dev_loss'] = float(dev_loss_S.mean())
-      metrics.write(step, dev_loss=dev_loss_S.tolist())
+      if step > start:  # else it was written when the step was reached
+        metrics.write(step, dev_loss=dev_loss_S.tolist())
     due = step % config.train.checkpoint_every_steps == 0
     if step > start and (last or due):
       checkpoints.save(step, state, {'next_index': step})

@@ -43,7 +43,9 @@ def _write_run(path, arm, rates, config, inputs):
   path.mkdir()
   rng = np.random.default_rng(len(arm) + ord(arm[-1]))
   record = {'config': cli.plain(config), 'inputs_sha256': inputs.sha256}
-  runs.write_json(path / runs.RECORD, {**record, 'data_dir': '../data'})
+  runs.write_json(
+    path / runs.RECORD, {**record, 'data_dir': '../data', 'params': {}}
+  )
   length = inputs.universe.max_size
   arrays, result = {}, {}
   for name, classes in inputs.split.evaluation_sets().items():

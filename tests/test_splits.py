@@ -204,7 +204,8 @@ def test_train_c_swaps_at_most_a_fifth_and_only_for_novel_classes(real):
   without, with_ = (inputs.split.arms[a] for a in ('train_s', 'train_c'))
   swapped_in = np.setdiff1d(with_, without)
   swapped_out = np.setdiff1d(without, with_)
-  assert len(swapped_in) == len(swapped_out) == inputs.split.facts['swapped']
+  stated = inputs.split.facts['measurements']['swapped_classes']
+  assert len(swapped_in) == len(swapped_out) == stated
   assert 0 < len(swapped_in) <= 0.2 * len(without)
   assert inputs.holdout.novel_C[swapped_in].all()
   assert not inputs.holdout.novel_C[without].any()
@@ -218,9 +219,10 @@ def test_at_most_a_fifth_is_swapped_when_pairs_abound(real):
   usable_C = novel_C | (rng.random(len(novel_C)) < 0.4)
   split = support.make(holdout, usable_C, num_test=1, num_dev=1, seed=0)
   without, with_ = (split.arms[a] for a in ('train_s', 'train_c'))
-  assert split.facts['pairs'] - 1 > 0.2 * len(without)
+  cell_C, _ = support.cells(holdout, 0)
+  pairs = support.match(cell_C, novel_C, usable_C, rng)
+  assert len(pairs) - 1 > 0.2 * len(without)
   assert len(np.setdiff1d(with_, without)) == int(0.2 * len(without))
-  assert split.facts['swapped'] == int(0.2 * len(without))
 
 
 def test_matched_sets_have_equal_histograms_of_symbols(real):
@@ -535,6 +537,33 @@ def test_claiming_another_edge_is_caught(real, tmp_path):
   manifest = _doctor(real[0], tmp_path, change)
   message = _refusal(manifest)
   assert 'every_minimal_program_of_a_novel_class_has_the_edge' in message
+
+
+@pytest.mark.parametrize(
+  'lost, named',
+  [
+    ('arm_train_c', 'arm_train_c'),
+    ('dev', 'dev'),
+    ('settings', 'settings.kind'),
+    ('grid', 'grid'),
+  ],
+)
+def test_a_manifest_that_lacks_a_part_is_refused(real, tmp_path, lost, named):
+  def change(arrays, facts):
+    arrays.pop(lost, None)
+    facts.pop(lost, None)
+
+  message = _refusal(_doctor(real[0], tmp_path, change))
+  assert named in message
+
+
+@pytest.mark.parametrize('key', ['num_test', 'num_dev'])
+def test_sizes_other_than_the_settings_say_are_caught(real, tmp_path, key):
+  def change(_, facts):
+    facts['settings'][key] = 999
+
+  message = _refusal(_doctor(real[0], tmp_path, change))
+  assert 'set_sizes_match_settings' in message
 
 
 def test_only_a_manifest_can_be_verified(real):

@@ -33,6 +33,10 @@ def grid(
   Raises:
     InputError: for a numerator that repeats or is a multiple of 97.
   """
+  if not numerators or not all(type(k) is int for k in numerators):
+    raise errors.InputError(
+      f'grid numerators {list(numerators)} are not a list of whole numbers'
+    )
   for k in numerators:
     if k % DENOMINATOR == 0:
       raise errors.InputError(

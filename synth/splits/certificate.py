@@ -77,9 +77,10 @@ def certify(
   measurements: dict[str, Any] = {}
   sets = split.evaluation_sets()
   checks['class_numbers_valid'] = all(
-    len(np.unique(classes)) == len(classes)
-    and (not len(classes) or classes.min() >= 0)
-    and (not len(classes) or classes.max() < len(universe.node_C))
+    np.issubdtype(classes.dtype, np.integer)
+    and len(np.unique(classes)) == len(classes) > 0
+    and classes.min() >= 0
+    and classes.max() < len(universe.node_C)
     for classes in (*split.arms.values(), *sets.values())
   )
   if not checks['class_numbers_valid']:
@@ -92,6 +93,13 @@ def certify(
     name: split_lib.class_hash(universe, classes)
     for name, classes in split.all_sets().items()
   } == split.facts.get('class_sha256')
+  settings = split.facts['settings']
+  checks['set_sizes_match_settings'] = len(split.dev) == settings[
+    'num_dev'
+  ] and all(
+    len(classes) == settings['num_test'] for classes in split.tests.values()
+  )
+  measurements['ambiguous_classes'] = int((~usable_C).sum())
   if holdout is not None:
     _certify_support(split, holdout, seed, checks, measurements)
   return {'checks': checks, 'measurements': measurements}
@@ -170,6 +178,8 @@ def _certify_support(
     f'+{extra}': float(holdout.forced_C(extra)[novel].mean())
     for extra in range(0, reach + 1, 2)
   }
+  measurements['novel_classes'] = int(holdout.novel_C.sum())
+  measurements['swapped_classes'] = len(np.setdiff1d(with_, without))
   measurements['with_edge_share_of_train_c'] = float(
     holdout.novel_C[with_].mean()
   )

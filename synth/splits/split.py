@@ -67,6 +67,7 @@ def load(directory: pathlib.Path) -> Split:
     StoreError: if it is missing, truncated, edited or something else.
   """
   manifest, arrays = store.read(directory, KIND)
+  _check_complete(directory, manifest, arrays)
 
   def named(prefix: str) -> dict[str, np.ndarray]:
     return {
@@ -76,3 +77,30 @@ def load(directory: pathlib.Path) -> Split:
     }
 
   return Split(named(_ARM), named(_TEST), np.asarray(arrays[DEV]), manifest)
+
+
+# What the manifest of each kind of split must hold.
+_SETTINGS = {
+  'support': {'seed', 'num_test', 'num_dev', 'parent', 'child', 'extra_size'},
+  'density': {'seed', 'num_test', 'num_dev'},
+}
+_SETS = {
+  'support': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
+  'density': {'arm_uniform', 'test_uniform', DEV},
+}
+
+
+def _check_complete(
+  directory: pathlib.Path,
+  manifest: Mapping[str, Any],
+  arrays: Mapping[str, np.ndarray],
+) -> None:
+  """Refuses a stored split that lacks what its kind needs."""
+  settings = manifest.get('settings')
+  kind = settings.get('kind') if isinstance(settings, Mapping) else None
+  if not isinstance(settings, Mapping) or kind not in _SETTINGS:
+    raise store.StoreError(f'{directory}: settings.kind={kind!r} is no split')
+  missing = (_SETTINGS[kind] - settings.keys()) | (_SETS[kind] - arrays.keys())
+  missing |= {'grid', 'universe_sha256', 'checks'} - manifest.keys()
+  if missing:
+    raise store.StoreError(f'{directory} lacks {", ".join(sorted(missing))}')

@@ -124,9 +124,5 @@ def make(
       NOVEL: np.sort(test_Px2[:, 0]),
     },
     dev=np.sort(dev),
-    facts={
-      'pairs': len(pair_Px2),
-      'novel_classes': int(novel_C.sum()),
-      'swapped': len(swap_Px2),
-    },
+    facts={},
   )
