@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dataclasses
 import pathlib
 from typing import Any
+import zipfile
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def load(directory: pathlib.Path) -> list[Run]:
     try:
       with np.load(samples, allow_pickle=False) as archive:
         arrays = dict(archive)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
       raise runs.RunError(f'{samples} cannot be read: {error}') from None
     found.append(
       Run(
@@ -73,6 +74,14 @@ def load(directory: pathlib.Path) -> list[Run]:
     )
   if not found:
     raise errors.InputError(f'no {runs.RESULT} below {directory}')
+  for run in found:
+    if not isinstance(run.result, dict) or 'items' not in run.result:
+      raise runs.RunError(f'{run.path / runs.RESULT} is not a result')
+    if run.result['items'].keys() != found[0].result['items'].keys():
+      raise errors.InputError(
+        f'{run.path} and {found[0].path} have different test sets: report on '
+        'them one by one'
+      )
   # The arm without the structure first, then by path.
   return sorted(found, key=lambda run: (run.arm != support.WITHOUT, run.path))
 

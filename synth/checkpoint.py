@@ -25,6 +25,8 @@ class Checkpoints:
 
   def __init__(self, workdir: pathlib.Path):
     self._path = (workdir / _DIRECTORY).absolute()
+    if self._path.exists() and not self._path.is_dir():
+      raise CheckpointError(f'{self._path} is not a directory')
     self._manager = ocp.CheckpointManager(
       self._path,
       options=ocp.CheckpointManagerOptions(max_to_keep=_KEEP, create=True),
@@ -68,9 +70,10 @@ class Checkpoints:
         ),
       )
     except Exception as error:  # orbax raises many kinds
-      reason = str(error).strip().splitlines()[0] if str(error) else error
+      reason = (str(error).strip().splitlines() or [repr(error)])[0][:100]
       raise CheckpointError(
-        f'checkpoint {self._path / str(step)} cannot be read: {reason}'
+        f'checkpoint {self._path / str(step)} cannot be read ({reason}): '
+        'remove it to go on from the one before'
       ) from None
     return restored.state, restored.meta
 

@@ -103,8 +103,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     rest = flags.FLAGS(list(argv))
   except flags.Error as error:
     fail(_last_sentence(error))
-  except (AttributeError, KeyError, TypeError, ValueError) as error:
-    # An override that the config refuses: `--config.key=value`.
+  except Exception as error:
+    # The config file itself, or an override it refuses: `--config.key=value`.
     fail(f'config: {_last_sentence(error)}')
   if len(rest) > 1:
     fail(f'unexpected argument {rest[1]!r}: all options are flags, see --help')
@@ -156,6 +156,8 @@ _MAY_BE_ZERO = (
   'temperature',
 )
 
+_AT_MOST_ONE = ('b2', 'warmup_share')
+
 
 def check_numbers(config: ml_collections.ConfigDict) -> None:
   """Refuses negative numbers, and 0 where it makes no sense.
@@ -174,6 +176,8 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
       if value < 0 or (value == 0 and not zero_allowed):
         least = 'at least 0' if zero_allowed else 'positive'
         raise errors.InputError(f'{key}={value!r} must be {least}')
+      if value > 1 and key in _AT_MOST_ONE:
+        raise errors.InputError(f'{key}={value!r} must be at most 1')
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

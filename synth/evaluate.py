@@ -26,6 +26,7 @@ from synth import progress
 from synth import runs
 from synth import seeding
 from synth import statistics
+from synth import store
 from synth import train
 from synth import verify
 from synth.language import structure
@@ -46,7 +47,11 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
   """
   record = runs.read_record(workdir)
   config = ml_collections.ConfigDict(record['config'])
-  inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
+  data_dir = workdir / record['data_dir']
+  for name in record['inputs_sha256']:
+    if not store.exists(data_dir / name):
+      raise errors.InputError(f'the run was made with {data_dir / name}: gone')
+  inputs = inputs_lib.load_or_build(config, data_dir)
   runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
   trainer = train.Trainer(config, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:

@@ -70,6 +70,9 @@ def load_or_build(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
+  for part in ('universe', 'spaces', 'split'):
+    if part not in config:
+      raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
   cli.check_numbers(config)
   universe = universe_lib.load_or_build(
     directory / universe_lib.KIND,

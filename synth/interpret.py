@@ -69,7 +69,7 @@ def interpret(
     program = program_lib.parse(line)
     if not grammar.derives(program):
       raise program_lib.ProgramError(
-        f'program {line.strip()!r} does not derive from {grammar.name}'
+        f'program {line!r} does not derive from {grammar.name}'
       )
     functions = reference.RationalFunctions(grammar.variables)
     if functions(program) is reference.Undefined.ZERO_FUNCTION:
@@ -102,7 +102,7 @@ def main() -> dict[str, Any]:
   for line in sys.stdin:
     if not line.strip():
       continue
-    result = interpret(line, grammar, points)
+    result = interpret(line.strip(), grammar, points)
     programs += 1
     failed += 'error' in result
     print(json.dumps(result))

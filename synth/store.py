@@ -80,8 +80,18 @@ def write(
 
 
 def exists(directory: pathlib.Path) -> bool:
-  """Whether something was stored there (complete, by construction)."""
-  return (directory / MANIFEST).exists()
+  """Whether something was stored there (complete, by construction).
+
+  Raises:
+    StoreError: if there is a directory, but without a manifest.
+  """
+  if (directory / MANIFEST).exists():
+    return True
+  if directory.is_dir() and any(directory.iterdir()):
+    raise StoreError(
+      f'{directory} is incomplete: {MANIFEST} is missing; remove the directory'
+    )
+  return False
 
 
 def read_manifest(directory: pathlib.Path, kind: str) -> dict[str, Any]:

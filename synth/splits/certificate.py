@@ -180,6 +180,10 @@ def _certify_support(
   }
   measurements['novel_classes'] = int(holdout.novel_C.sum())
   measurements['swapped_classes'] = len(np.setdiff1d(with_, without))
+  measurements['classes_without_edge_in_cells_of_tests'] = {
+    arm: _left_in_cells(cell_C, classes[~holdout.novel_C[classes]], control)
+    for arm, classes in ((support.WITHOUT, without), (support.WITH, with_))
+  }
   measurements['with_edge_share_of_train_c'] = float(
     holdout.novel_C[with_].mean()
   )
@@ -212,6 +216,22 @@ def _certify_support(
       (support.CONTROL, control),
       (support.NOVEL, novel),
     )
+  }
+
+
+def _left_in_cells(
+  cell_C: np.ndarray, train: np.ndarray, tests: np.ndarray
+) -> dict[str, float]:
+  """How many of `train` share the cell of a test: mean, and share with none.
+
+  Replacing controls by novel classes thins out the cells that tests come from.
+  """
+  number_I = np.bincount(cell_C[train], minlength=cell_C.max() + 1)[
+    cell_C[tests]
+  ]
+  return {
+    'mean': float(number_I.mean()),
+    'share_with_none': float((number_I == 0).mean()),
   }
 
 
