@@ -1,7 +1,7 @@
 """Training batches: a deterministic function of (seed, global step).
 
 The element of the Grain source is a whole batch, gathered from memory-mapped
-arrays: a hundred times faster than a record a program. Element i does not
+arrays, so that no Python runs once a program. Element i does not
 depend on the number of processes, workers or seeds trained together, so the
 state of the iterator is the global step and survives a change of any of them.
 """
