@@ -27,6 +27,7 @@ from synth.splits import density
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
+from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 RESTRICTED = 'restricted'
@@ -74,7 +75,7 @@ def load_or_build(
     if part not in config:
       raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
   cli.check_numbers(config)
-  universe = universe_lib.load_or_build(
+  universe = build_lib.load_or_build(
     directory / universe_lib.KIND,
     grammar_lib.load(grammar_lib.find(config.universe.grammar)),
     config.universe.max_size,

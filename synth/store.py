@@ -6,6 +6,7 @@ it or nothing. Opening checks every file against the manifest.
 """
 
 from collections.abc import Mapping
+from concurrent import futures
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import numpy as np
 
 from synth import errors
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = 'manifest.json'
 _SELF = 'manifest_sha256'  # of everything else in the manifest
 
@@ -56,27 +57,57 @@ def write(
     reason = error.strerror or str(error)
     raise StoreError(f'cannot write {directory}: {reason}') from None
   try:
-    described = {}
     for name, array in arrays.items():
-      path = scratch / f'{name}.npy'
-      np.save(path, array, allow_pickle=False)
-      described[name] = {
-        'dtype': str(array.dtype),
-        'shape': list(array.shape),
-        'bytes': path.stat().st_size,
-        'sha256': sha256_of_file(path),
-      }
-    manifest = {'format': FORMAT, 'kind': kind, **facts, 'arrays': described}
-    manifest[_SELF] = content_hash(manifest)
-    text = json.dumps(manifest, indent=1) + '\n'
-    (scratch / MANIFEST).write_text(text, encoding='utf-8')
-    scratch.chmod(0o755)  # mkdtemp makes it private to its owner
-    os.replace(scratch, directory)
+      np.save(scratch / f'{name}.npy', array, allow_pickle=False)
+    seal(scratch, directory, kind, facts)
   except OSError as error:
     reason = error.strerror or str(error)
     raise StoreError(f'cannot write {directory}: {reason}') from None
   finally:
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def seal(
+  scratch: pathlib.Path,
+  directory: pathlib.Path,
+  kind: str,
+  facts: Mapping[str, Any],
+) -> None:
+  """Makes a directory of `.npy` files a stored one and moves it into place.
+
+  Args:
+    scratch: The files, on the same file system as `directory`.
+    directory: Must not exist yet.
+    kind: What the directory is, checked by `read`.
+    facts: JSON-serializable facts for the manifest.
+  """
+  paths = sorted(scratch.glob('*.npy'))
+  with futures.ThreadPoolExecutor() as threads:
+    hashes = list(threads.map(sha256_of_file, paths))
+  described = {}
+  for path, sha256 in zip(paths, hashes, strict=True):
+    array = _open(path)
+    described[path.stem] = {
+      'dtype': str(array.dtype),
+      'shape': list(array.shape),
+      'bytes': path.stat().st_size,
+      'sha256': sha256,
+    }
+  manifest = {'format': FORMAT, 'kind': kind, **facts, 'arrays': described}
+  manifest[_SELF] = content_hash(manifest)
+  text = json.dumps(manifest, indent=1) + '\n'
+  (scratch / MANIFEST).write_text(text, encoding='utf-8')
+  scratch.chmod(0o755)  # a temporary directory is private to its owner
+  os.replace(scratch, directory)
+
+
+def _open(path: pathlib.Path) -> np.ndarray:
+  """Maps an array; an empty one cannot be mapped."""
+  try:
+    array: np.ndarray = np.load(path, mmap_mode='r', allow_pickle=False)
+  except ValueError:
+    array = np.load(path, allow_pickle=False)
+  return array
 
 
 def exists(directory: pathlib.Path) -> bool:
@@ -142,12 +173,13 @@ def read(
       raise StoreError(
         f'{path} has {size} bytes where its manifest says {described["bytes"]}'
       )
-    if sha256_of_file(path) != described['sha256']:
+  paths = {name: directory / f'{name}.npy' for name in listed}
+  with futures.ThreadPoolExecutor() as threads:
+    hashes = list(threads.map(sha256_of_file, paths.values()))
+  for sha256, (name, path) in zip(hashes, paths.items(), strict=True):
+    if sha256 != listed[name]['sha256']:
       raise StoreError(f"{path} was changed: its sha256 is not the manifest's")
-    if 0 in described['shape']:  # nothing to map
-      arrays[name] = np.load(path, allow_pickle=False)
-    else:
-      arrays[name] = np.load(path, mmap_mode='r', allow_pickle=False)
+    arrays[name] = _open(path)
   return manifest, arrays
 
 

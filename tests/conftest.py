@@ -12,6 +12,7 @@ from absl import flags  # noqa: E402
 import pytest  # noqa: E402
 
 from synth.language import grammar as grammar_lib  # noqa: E402
+from synth.universe import build as build_lib  # noqa: E402
 from synth.universe import universe as universe_lib  # noqa: E402
 
 GRAMMARS = pathlib.Path(__file__).parents[1] / 'configs' / 'grammars'
@@ -34,4 +35,4 @@ def universe7(
 ) -> universe_lib.Universe:
   """The universe of `arithmetic` to size 7: 2,516 classes."""
   directory = tmp_path_factory.mktemp('universe7') / 'universe'
-  return universe_lib.build(directory, arithmetic, max_size=7, seed=0)
+  return build_lib.build(directory, arithmetic, max_size=7, seed=0)

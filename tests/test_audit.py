@@ -4,15 +4,23 @@ import numpy as np
 
 from synth.language import grammar as grammar_lib
 from synth.universe import audit
+from synth.universe import build as build_lib
+from synth.universe import forest as forest_lib
 from synth.universe import universe as universe_lib
 
 
 def _rebuild(tmp_path, arithmetic):
   directory = tmp_path / 'universe'
-  universe = universe_lib.build(directory, arithmetic, 5, seed=3)
-  for name, value in vars(universe.forest).items():
-    setattr(universe.forest, name, np.array(value))  # writable copies
-  return universe
+  universe = build_lib.build(directory, arithmetic, 5, seed=3)
+  writable = {
+    name: np.array(value) for name, value in vars(universe.forest).items()
+  }
+  return universe_lib.Universe(
+    universe.grammar,
+    forest_lib.Forest(**writable),
+    universe.representative_CxL,
+    universe.manifest,
+  )
 
 
 def test_a_true_universe_passes(universe7):
@@ -25,7 +33,7 @@ def test_a_true_universe_passes(universe7):
 
 def test_a_typed_universe_passes(tmp_path):
   grammar = grammar_lib.parse('s ::= x | s + p\np ::= 2 | p * x | neg(s)')
-  universe = universe_lib.build(tmp_path / 'u', grammar, 7, seed=0)
+  universe = build_lib.build(tmp_path / 'u', grammar, 7, seed=0)
   assert audit.audit(universe, pairs=50, seed=1).passed
 
 

@@ -10,7 +10,7 @@ from synth import errors
 from synth.language import counting
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
-from synth.universe import universe as universe_lib
+from synth.universe import build as build_lib
 from tests import conftest
 from tests import programs as programs_lib
 
@@ -111,7 +111,7 @@ def test_countdown_has_the_numbers_of_oeis_a140606(tmp_path):
   # Inequivalent expressions that use each of n distinct operands exactly once
   # with + - * /: 1, 6, 68, 1170 for n = 1..4.
   grammar = grammar_lib.load(conftest.GRAMMARS / 'countdown.bnf')
-  universe = universe_lib.build(tmp_path / 'universe', grammar, 7, seed=0)
+  universe = build_lib.build(tmp_path / 'universe', grammar, 7, seed=0)
   assert universe.classes_by_size() == {'7': 1170}
   found = collections.Counter(
     grammar.nonterminals[n] for n in universe.forest.nonterminal_N
@@ -129,5 +129,5 @@ def test_arithmetic3_counts_its_leaves_and_pairs(tmp_path):
   assert len(grammar.constants) == 10
   counts = counting.Counts(grammar)
   assert counts.by_size(5) == {1: 13, 3: 4 * 13**2, 5: 2 * 4**2 * 13**3}
-  universe = universe_lib.build(tmp_path / 'universe', grammar, 3, seed=0)
+  universe = build_lib.build(tmp_path / 'universe', grammar, 3, seed=0)
   assert universe.classes_by_size()['1'] == 13

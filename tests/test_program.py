@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import sympy
 
+from synth.language import constants
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
+from synth.language import symbolic
 from synth.language import tokens
 from tests import programs as programs_lib
 
@@ -113,10 +115,10 @@ def test_size_is_the_number_of_nodes():
 
 
 def test_constants_have_exact_values_and_variables_have_none():
-  assert program_lib.constant_value('3') == 3
-  assert program_lib.constant_value('0.1') == F(1, 10)
-  assert program_lib.constant_value('x') is None
-  assert program_lib.constant_value('add') is None
+  assert constants.value('3') == 3
+  assert constants.value('0.1') == F(1, 10)
+  assert constants.value('x') is None
+  assert constants.value('add') is None
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_whatever_parses_can_be_used(leaves):
   assert reference.evaluate(program, {'x': F(1)}) == leaves
   functions = reference.RationalFunctions(('x',))
   assert functions(program) == leaves * functions(program_lib.Node('x'))
-  assert program_lib.to_sympy(program) == leaves * sympy.Symbol('x')
+  assert symbolic.to_sympy(program) == leaves * sympy.Symbol('x')
 
 
 def test_sympy_has_the_exact_values(arithmetic):
@@ -222,7 +224,7 @@ def test_sympy_has_the_exact_values(arithmetic):
   ]
   compared = 0
   for program in programs:
-    expression = program_lib.to_sympy(program)
+    expression = symbolic.to_sympy(program)
     for point in (F(0), F(5, 97), F(-433, 97)):
       value = reference.evaluate(program, {'x': point})
       if value is reference.Undefined.AT_POINT:
@@ -243,7 +245,7 @@ def test_sympy_lambdify_has_the_same_values():
     if value is reference.Undefined.AT_POINT:
       continue
     function = sympy.lambdify(
-      sympy.symbols('x y'), program_lib.to_sympy(programs[i]), modules='math'
+      sympy.symbols('x y'), symbolic.to_sympy(programs[i]), modules='math'
     )
     assert function(*map(float, point.values())) == pytest.approx(float(value))
     compared += 1
@@ -252,12 +254,12 @@ def test_sympy_lambdify_has_the_same_values():
 
 def test_sympy_says_that_division_by_zero_is_undefined():
   for text in ('1 / (x - x)', 'inv(x - x)', '(x - x) / (x - x)'):
-    assert program_lib.to_sympy(program_lib.parse(text)) in (
+    assert symbolic.to_sympy(program_lib.parse(text)) in (
       sympy.zoo,
       sympy.nan,
     )
 
 
 def test_decimals_are_exact_in_sympy():
-  total = program_lib.to_sympy(program_lib.parse('0.1 + 0.2'))
+  total = symbolic.to_sympy(program_lib.parse('0.1 + 0.2'))
   assert total == sympy.Rational(3, 10)

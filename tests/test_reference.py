@@ -10,6 +10,7 @@ import sympy
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
+from synth.language import symbolic
 from tests import programs as programs_lib
 
 F = fractions.Fraction
@@ -167,11 +168,11 @@ def test_equivalence_is_that_of_sympy_cancel(arithmetic):
     p, q = (programs_lib.random_program(arithmetic, 7, rng) for _ in range(2))
     if _ZERO_FUNCTION in (functions(p), functions(q)):
       continue
-    same = sympy.cancel(program_lib.to_sympy(p) - program_lib.to_sympy(q)) == 0
+    same = sympy.cancel(symbolic.to_sympy(p) - symbolic.to_sympy(q)) == 0
     assert (functions(p) == functions(q)) == same
     # And the element itself is sympy's canonical form of the program.
     element = functions(p).as_expr(x)
-    assert sympy.cancel(element - program_lib.to_sympy(p)) == 0
+    assert sympy.cancel(element - symbolic.to_sympy(p)) == 0
 
 
 def test_equal_functions_agree_wherever_both_are_defined(arithmetic):

@@ -9,6 +9,7 @@ import pytest
 from synth import errors
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 _ARRAYS = {
@@ -226,11 +227,11 @@ _GRAMMAR = 'e ::= x | 1 | e + e | e / e'
 def test_load_or_build_builds_once_and_then_loads(tmp_path):
   grammar = grammar_lib.parse(_GRAMMAR)
   directory = tmp_path / 'universe'
-  built = universe_lib.load_or_build(directory, grammar, 5, 0)
+  built = build_lib.load_or_build(directory, grammar, 5, 0)
   inode = (directory / store.MANIFEST).stat().st_ino
   # The same grammar in another layout is the same grammar.
   same = grammar_lib.parse('e ::= e / e | e + e # ...\n | 1 | x')
-  loaded = universe_lib.load_or_build(directory, same, 5, 0)
+  loaded = build_lib.load_or_build(directory, same, 5, 0)
   assert (directory / store.MANIFEST).stat().st_ino == inode
   assert loaded.manifest == built.manifest
   assert np.array_equal(loaded.representative_CxL, built.representative_CxL)
@@ -248,11 +249,9 @@ def test_load_or_build_refuses_other_settings(
   tmp_path, text, max_size, seed, setting, values
 ):
   directory = tmp_path / 'universe'
-  universe_lib.build(directory, grammar_lib.parse(_GRAMMAR), 5, 0)
+  build_lib.build(directory, grammar_lib.parse(_GRAMMAR), 5, 0)
   with pytest.raises(store.StoreError) as caught:
-    universe_lib.load_or_build(
-      directory, grammar_lib.parse(text), max_size, seed
-    )
+    build_lib.load_or_build(directory, grammar_lib.parse(text), max_size, seed)
   message = str(caught.value)
   assert setting in message
   assert str(directory) in message
@@ -263,7 +262,7 @@ def test_load_or_build_refuses_other_settings(
 def test_a_universe_whose_grammar_was_edited_is_refused(tmp_path):
   directory = tmp_path / 'universe'
   grammar = grammar_lib.parse(_GRAMMAR)
-  universe_lib.build(directory, grammar, 3, 0)
+  build_lib.build(directory, grammar, 3, 0)
   data = grammar.to_json()
   data['productions'][0][1] = 'y'
   _edit_manifest(directory, grammar=data)
@@ -274,8 +273,8 @@ def test_a_universe_whose_grammar_was_edited_is_refused(tmp_path):
 def test_a_damaged_universe_is_refused_not_rebuilt(tmp_path):
   directory = tmp_path / 'universe'
   grammar = grammar_lib.parse(_GRAMMAR)
-  universe_lib.build(directory, grammar, 3, 0)
+  build_lib.build(directory, grammar, 3, 0)
   path = directory / 'arg_MxA.npy'
   path.write_bytes(path.read_bytes()[:-4])
   with pytest.raises(store.StoreError, match=re.escape('arg_MxA.npy')):
-    universe_lib.load_or_build(directory, grammar, 3, 0)
+    build_lib.load_or_build(directory, grammar, 3, 0)

@@ -12,7 +12,10 @@ from synth.language import forbid
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
+from synth.universe import build as build_lib
 from synth.universe import enumerate as enumerate_lib
+from synth.universe import executors
+from synth.universe import field as field_lib
 from synth.universe import identity
 from synth.universe import universe as universe_lib
 from tests import programs as programs_lib
@@ -20,7 +23,7 @@ from tests import programs as programs_lib
 F = fractions.Fraction
 _ZERO_FUNCTION = reference.Undefined.ZERO_FUNCTION
 # The first prime that seed 0 draws: where a false merge would show.
-_PRIMES = identity.IdentityPoints.draw(('x',), seed=0).primes
+_PRIMES = field_lib.Field.draw(('x',), seed=0).primes
 _A_PRIME = _PRIMES[0]
 
 
@@ -44,8 +47,14 @@ class _BruteForce:
     return {str(s): sizes.count(s) for s in sorted(set(sizes))}
 
 
+def _enumerate(grammar, max_size, points, directory):
+  return enumerate_lib.enumerate_classes(
+    grammar, max_size, points, directory, executors.Serial()
+  )
+
+
 def _build(directory, grammar, max_size, seed=0):
-  return universe_lib.build(directory / 'universe', grammar, max_size, seed)
+  return build_lib.build(directory / 'universe', grammar, max_size, seed)
 
 
 def _representatives(universe):
@@ -286,10 +295,8 @@ def test_typed_samples_are_programs_of_the_grammar(tmp_path):
 def test_representatives_follow_the_seed(arithmetic, tmp_path, monkeypatch):
   # The same identity points for all seeds, so that the classes have one order
   # and the representatives can be compared class by class.
-  points = identity.IdentityPoints.draw(('x',), seed=0)
-  monkeypatch.setattr(
-    identity.IdentityPoints, 'draw', staticmethod(lambda *_: points)
-  )
+  points = field_lib.Field.draw(('x',), seed=0)
+  monkeypatch.setattr(field_lib.Field, 'draw', staticmethod(lambda *_: points))
   first, same, other = (
     _build(tmp_path / str(i), arithmetic, 7, seed)
     for i, seed in enumerate((0, 0, 1))
@@ -397,7 +404,7 @@ def test_floats_equal_the_exact_values_of_the_representatives(universe7):
 
 
 def test_residues_equal_the_exact_values_of_the_representatives(universe7):
-  field = identity.IdentityPoints.draw(('x',), seed=0).fields[0]
+  field = field_lib.Field.draw(('x',), seed=0).fields[0]
   prime = field.prime
   points = [F(k, 97) for k in (-433, 5, 204)]
   residue = np.array(
@@ -467,14 +474,14 @@ def test_loading_gives_back_what_was_built(arithmetic, tmp_path):
 @pytest.mark.parametrize(
   'text', ['e ::= x | 1 | e - e', 'e ::= x | 1 | e - e | inv(e)']
 )
-def test_a_class_that_vanishes_at_an_identity_point_is_noticed(text):
+def test_a_class_that_vanishes_at_an_identity_point_is_noticed(text, tmp_path):
   # At x = 1, `x - 1` looks like zero although it is not the zero function.
-  unlucky = identity.IdentityPoints(_PRIMES, {'x': [1, 5, 6, 7]}, attempt=0)
-  lucky = identity.IdentityPoints(_PRIMES, {'x': [11, 5, 6, 7]}, attempt=0)
+  unlucky = field_lib.Field(_PRIMES, {'x': [1, 5, 6, 7]}, attempt=0)
+  lucky = field_lib.Field(_PRIMES, {'x': [11, 5, 6, 7]}, attempt=0)
   grammar = grammar_lib.parse(text)
   with pytest.raises(identity.UnluckyPoints):
-    enumerate_lib.enumerate_classes(grammar, 3, unlucky)
-  enumerate_lib.enumerate_classes(grammar, 3, lucky)
+    _enumerate(grammar, 5, unlucky, tmp_path / 'unlucky')
+  _enumerate(grammar, 5, lucky, tmp_path / 'lucky')
 
 
 @pytest.mark.parametrize(
@@ -484,22 +491,25 @@ def test_a_class_that_vanishes_at_an_identity_point_is_noticed(text):
     ('e ::= x | neg(e)', 2),  # one of each size
   ],
 )
-def test_classes_that_share_a_key_are_noticed(text, max_size, monkeypatch):
-  def pack(residue_KxN):
-    return np.zeros_like(residue_KxN[0]), residue_KxN[0]
+def test_classes_that_share_a_key_are_noticed(
+  text, max_size, monkeypatch, tmp_path
+):
+  def pack(self, values):
+    return np.zeros(len(values[0]), np.uint64), values[0].astype(np.uint64)
 
-  monkeypatch.setattr(identity, 'pack', pack)
-  points = identity.IdentityPoints.draw(('x',), seed=0)
+  monkeypatch.setattr(field_lib.Field, 'pack', pack)
+  points = field_lib.Field.draw(('x',), seed=0)
   with pytest.raises(identity.UnluckyPoints, match='share'):
-    enumerate_lib.enumerate_classes(grammar_lib.parse(text), max_size, points)
+    _enumerate(grammar_lib.parse(text), max_size, points, tmp_path)
 
 
 def test_packing_loses_nothing():
   rng = np.random.default_rng(0)
   residue_KxN = rng.integers(
-    0, 2**identity.PRIME_BITS, (identity.NUM_POINTS, 1000), np.uint64
+    0, 2**field_lib.PRIME_BITS, (field_lib.NUM_POINTS, 1000), np.uint32
   )
-  key_N, rest_N = identity.pack(residue_KxN)
+  points = field_lib.Field.draw(('x',), seed=0)
+  key_N, rest_N = points.pack(tuple(residue_KxN))
   # The inverse: rest is (third, fourth); the key then gives (first, second).
   mask = np.uint64(2**31 - 1)
   inverse = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
@@ -511,16 +521,14 @@ def test_packing_loses_nothing():
 
 def _unlucky_until(monkeypatch, attempts):
   """Makes the identity points of the first attempts unlucky."""
-  draw = identity.IdentityPoints.draw
+  draw = field_lib.Field.draw
 
   def first_unlucky(variables, seed, attempt=0):
     if attempt < attempts:
-      return identity.IdentityPoints(_PRIMES, {'x': [1, 5, 6, 7]}, attempt)
+      return field_lib.Field(_PRIMES, {'x': [1, 5, 6, 7]}, attempt)
     return draw(variables, seed, attempt)
 
-  monkeypatch.setattr(
-    identity.IdentityPoints, 'draw', staticmethod(first_unlucky)
-  )
+  monkeypatch.setattr(field_lib.Field, 'draw', staticmethod(first_unlucky))
 
 
 def test_unlucky_points_are_drawn_again(
@@ -541,12 +549,12 @@ def test_points_that_stay_unlucky_are_an_input_error(
 ):
   _unlucky_until(monkeypatch, 1000)
   with pytest.raises(errors.InputError, match=re.escape('arithmetic.bnf')):
-    _build(tmp_path, arithmetic, 3)
+    _build(tmp_path, arithmetic, 5)
   assert not (tmp_path / 'universe').exists()
 
 
 def test_identity_points_depend_on_seed_attempt_and_name_only():
-  draw = identity.IdentityPoints.draw
+  draw = field_lib.Field.draw
   xy = draw(('x', 'y'), seed=0).residues
   assert draw(('y',), seed=0).residues['y'] == xy['y']
   others = [

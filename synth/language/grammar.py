@@ -28,6 +28,7 @@ from typing import Any
 import lark
 
 from synth import errors
+from synth.language import constants
 from synth.language import operators
 from synth.language import program as program_lib
 
@@ -55,6 +56,16 @@ class Production:
   symbol: str
   args: tuple[str, ...] = ()
   line: int = dataclasses.field(default=0, compare=False)
+
+  @property
+  def symmetric(self) -> bool:
+    """Whether exchanging the two arguments gives a program of equal value."""
+    operator = operators.OPERATORS.get(self.symbol)
+    return (
+      operator is not None
+      and operator.commutative
+      and self.args[0] == self.args[1]
+    )
 
   def __str__(self) -> str:
     inner = f'({", ".join(self.args)})' if self.args else ''
@@ -113,9 +124,7 @@ class Grammar:
   def variables(self) -> tuple[str, ...]:
     """Names of the input variables, sorted."""
     leaves = {p.symbol for p in self.productions if not p.args}
-    return tuple(
-      sorted(s for s in leaves if program_lib.constant_value(s) is None)
-    )
+    return tuple(sorted(s for s in leaves if constants.value(s) is None))
 
   @functools.cached_property
   def constants(self) -> tuple[str, ...]:
@@ -123,7 +132,7 @@ class Grammar:
     leaves = {p.symbol for p in self.productions if not p.args}
     return tuple(
       sorted(
-        (s for s in leaves if program_lib.constant_value(s) is not None),
+        (s for s in leaves if constants.value(s) is not None),
         key=fractions.Fraction,
       )
     )
@@ -314,7 +323,7 @@ def _check_used(
 
 def _canonical(symbol: str, spelled: dict[fractions.Fraction, str]) -> str:
   """One spelling a constant: `0.50` is the `0.5` met before."""
-  value = program_lib.constant_value(symbol)
+  value = constants.value(symbol)
   return symbol if value is None else spelled.setdefault(value, symbol)
 
 

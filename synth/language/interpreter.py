@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from synth.language import arithmetic
-from synth.language import program as program_lib
+from synth.language import constants
 from synth.language import tokens
 
 # A prime whose residues multiply within 32 bits: no 64-bit types are needed,
@@ -150,7 +150,7 @@ def _leaves(
   for token, symbol in enumerate(vocabulary.symbols):
     value = zero
     if vocabulary.arity_V[token] == 0:
-      constant = program_lib.constant_value(symbol)
+      constant = constants.value(symbol)
       value = inputs[symbol] if constant is None else numbers.constant(constant)
     rows.append(jnp.broadcast_to(value, (points,)).astype(zero.dtype))
   return jnp.stack(rows)

@@ -1,4 +1,4 @@
-"""Programs as trees: parse, print, size, conversion to sympy.
+"""Programs as trees: parse, print, size.
 
 Notation. Infix: `x + 1 * 2` with the usual precedence, left-associative,
 parentheses where needed, `f(a, b)` for operators without an infix symbol.
@@ -9,11 +9,9 @@ Size = number of nodes of the tree (a binary tree with n leaves has 2n - 1).
 
 from collections.abc import Callable
 import dataclasses
-import fractions
 from typing import Any
 
 import lark
-import sympy
 
 from synth import errors
 from synth.language import operators
@@ -185,30 +183,3 @@ def from_preorder(symbols: list[str]) -> Node:
       f'prefix program {_clip(" ".join(symbols))} holds {len(stack)} programs'
     )
   return stack[0]
-
-
-def constant_value(symbol: str) -> fractions.Fraction | None:
-  """The value of a constant symbol; None for variables and operators."""
-  return fractions.Fraction(symbol) if symbol[0].isdigit() else None
-
-
-SYMPY_OPERATORS: dict[str, Callable[..., Any]] = {
-  'add': lambda a, b: a + b,
-  'sub': lambda a, b: a - b,
-  'mul': lambda a, b: a * b,
-  'div': lambda a, b: a / b,
-  'neg': lambda a: -a,
-  'inv': lambda a: 1 / a,
-}
-
-
-def to_sympy(program: Node) -> sympy.Expr:
-  """The program as a sympy expression (`zoo`/`nan` for division by 0)."""
-  value = constant_value(program.symbol)
-  if value is not None:
-    return sympy.Rational(value.numerator, value.denominator)
-  if not program.args:
-    return sympy.Symbol(program.symbol)
-  return SYMPY_OPERATORS[program.symbol](
-    *(to_sympy(arg) for arg in program.args)
-  )

@@ -16,7 +16,9 @@ import sympy
 from sympy.polys import fields
 
 from synth.language import arithmetic
+from synth.language import constants
 from synth.language import program as program_lib
+from synth.language import symbolic
 
 _RATIONAL = arithmetic.Rational()
 
@@ -48,7 +50,7 @@ def _evaluate(
     if not all(ok for _, ok in args):
       return fractions.Fraction(0), False
     return _RATIONAL.apply(program.symbol, *args)
-  constant = program_lib.constant_value(program.symbol)
+  constant = constants.value(program.symbol)
   return (point[program.symbol] if constant is None else constant), True
 
 
@@ -74,7 +76,7 @@ class RationalFunctions:
 
   def _evaluate(self, program: program_lib.Node) -> object:
     if not program.args:
-      constant = program_lib.constant_value(program.symbol)
+      constant = constants.value(program.symbol)
       if constant is None:
         return self._leaf[program.symbol]
       return self._field(sympy.QQ(constant.numerator, constant.denominator))
@@ -83,4 +85,4 @@ class RationalFunctions:
       return Undefined.ZERO_FUNCTION
     if program.symbol in ('div', 'inv') and args[-1] == 0:
       return Undefined.ZERO_FUNCTION
-    return program_lib.SYMPY_OPERATORS[program.symbol](*args)
+    return symbolic.OPERATORS[program.symbol](*args)

@@ -18,7 +18,7 @@ from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
-from synth.universe import identity
+from synth.universe import field
 from synth.universe import universe as universe_lib
 
 _AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
@@ -109,9 +109,7 @@ def _disjoint(
   universe: universe_lib.Universe, split: split_lib.Split, seed: int
 ) -> bool:
   """L1 by other means than enumeration: other primes, fresh points."""
-  points = identity.IdentityPoints.draw(
-    universe.grammar.variables, seed, _AUDIT_ATTEMPT
-  )
+  points = field.Field.draw(universe.grammar.variables, seed, _AUDIT_ATTEMPT)
   residue_CxK = np.stack(
     [
       universe.evaluate(

@@ -16,6 +16,7 @@ import numpy as np
 from synth import errors
 from synth.language import forbid
 from synth.language import tokens
+from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 
@@ -114,7 +115,7 @@ def load_or_build(
   Raises:
     InputError: for an operator the grammar lacks or a foreign directory.
   """
-  restricted = universe_lib.load_or_build(
+  restricted = build_lib.load_or_build(
     directory,
     forbid.forbid_edge(universe.grammar, parent, child),
     universe.max_size + extra_size,

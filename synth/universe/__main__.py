@@ -20,6 +20,7 @@ from synth import runs
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.universe import audit
+from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 
@@ -47,7 +48,7 @@ def main() -> dict[str, Any]:
   settings = args.config.universe
   workdir = cli.workdir()
   start = time.monotonic()
-  universe = universe_lib.load_or_build(
+  universe = build_lib.load_or_build(
     workdir / universe_lib.KIND,
     grammar_lib.load(grammar_lib.find(args.grammar or settings.grammar)),
     args.max_size or settings.max_size,

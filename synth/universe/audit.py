@@ -17,7 +17,7 @@ from synth import progress
 from synth import seeding
 from synth.language import arithmetic
 from synth.language import reference
-from synth.universe import identity
+from synth.universe import field as field_lib
 from synth.universe import universe as universe_lib
 
 _ATTEMPT = 2_000_003  # of drawing points: no enumeration gets there
@@ -100,11 +100,9 @@ def _fresh_primes(
 ) -> tuple[int, int]:
   """Numbers of alternatives unlike their class and of classes alike."""
   forest = universe.forest
-  points = identity.IdentityPoints.draw(
-    universe.grammar.variables, seed, _ATTEMPT
-  )
+  points = field_lib.Field.draw(universe.grammar.variables, seed, _ATTEMPT)
   differs_M = np.zeros(len(forest.production_M), bool)
-  residue_KxN = np.zeros((identity.NUM_POINTS, len(forest.size_N)), np.uint64)
+  residue_KxN = np.zeros((field_lib.NUM_POINTS, len(forest.size_N)), np.uint64)
   node_M = np.repeat(np.arange(len(forest.size_N)), np.diff(forest.first_N1))
   for k, field in enumerate(points.fields):
     inputs = {

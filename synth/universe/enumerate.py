@@ -7,339 +7,355 @@ minimal size are kept as *alternatives* (production and argument classes): every
 minimal program is made of minimal programs, so the alternatives generate
 exactly the minimal programs of each class (methods: A0).
 
-Time: candidates * K modular operations and one sort a size. Memory: 26 bytes a
-candidate of the largest size.
+Small levels are done at once in memory. Large ones go over the disk: workers
+write candidates in buckets of leading key bits (`spill`), then group one bucket
+after the other (`equivalence`), so memory is bounded by a bucket a worker and
+the result does not depend on their number. What a level found is appended to
+columns (`columns`) and noted in `progress.json`; an interrupted enumeration
+resumes at the level, and within it at the task, where it was.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
+from concurrent import futures
 import dataclasses
-import functools
 import itertools
+import json
+import pathlib
+import shutil
 
 import numpy as np
 
 from synth import errors
+from synth import progress
 from synth.language import grammar as grammar_lib
-from synth.language import operators
-from synth.language import program as program_lib
+from synth.universe import candidates as candidates_lib
+from synth.universe import columns as columns_lib
+from synth.universe import equivalence
 from synth.universe import identity
+from synth.universe import tasks as tasks_lib
 
-_BLOCK = 1 << 20  # candidates evaluated at once: fits the cache hierarchy
-_COLUMNS = 2048  # of the last argument, so that reciprocals are shared
+_AT_ONCE = 1 << 20  # candidates of a level that is done in memory
+_TASK = 1 << 20  # candidates of a task at least
+_TASKS = 256  # of a level, about, when it is large
+_BUCKET = 1 << 18  # candidates of a bucket, about
+_MAX_BITS = 12
+_CHUNK = 1 << 18  # classes whose values are computed at once
+_MAX_WAYS = 2**53  # programs of a level: random numbers have 53 bits
+STATE = 'progress.json'
 
 Report = Callable[[int, str], None]
 
 
-@dataclasses.dataclass
-class Forest:
-  """Classes and their alternatives, as flat arrays.
-
-  N nodes: a node is a semantic class of one nonterminal, in the order of
-  (size, nonterminal, key). M alternatives, grouped by node. A = max arity.
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """What an enumeration found.
 
   Attributes:
-    size_N: Minimal size of the class.
-    nonterminal_N: Index of its nonterminal.
-    key_N, rest_N: Exact identity (`identity.pack`).
-    residue_KxN: Residues at the identity points.
-    first_N1: First alternative of each node; N + 1 entries.
-    production_M: Index of the production.
-    arg_MxA: Argument nodes; -1 beyond the arity.
-    upto_M: Inclusive running number of minimal programs within the node.
+    columns: Where it is; see `candidates.Workbench.columns`.
+    levels: (size, index of the nonterminal) -> its level, in order.
   """
 
-  size_N: np.ndarray
-  nonterminal_N: np.ndarray
-  key_N: np.ndarray
-  rest_N: np.ndarray
-  residue_KxN: np.ndarray
-  first_N1: np.ndarray
-  production_M: np.ndarray
-  arg_MxA: np.ndarray
-  upto_M: np.ndarray
-
-
-@dataclasses.dataclass
-class _Candidates:
-  """Candidates of one nonterminal and size, indexed alike."""
-
-  key: np.ndarray
-  rest: np.ndarray
-  production: np.ndarray
-  args: np.ndarray  # [candidates, max arity]; -1 beyond the arity
+  columns: columns_lib.Columns
+  levels: dict[tuple[int, int], candidates_lib.Level]
 
 
 def enumerate_classes(
   grammar: grammar_lib.Grammar,
   max_size: int,
-  points: identity.IdentityPoints,
+  policy: identity.Policy,
+  directory: pathlib.Path,
+  executor: futures.Executor,
+  multiplicities: bool = False,
   report: Report = lambda size, note: None,
-) -> Forest:
+) -> Found:
   """All semantic classes with a program of at most `max_size` nodes.
 
   Args:
-    grammar: Any grammar over the field operators.
+    grammar: Any grammar over the operators that the policy knows.
     max_size: Largest size, in nodes.
-    points: Where classes are told apart.
+    policy: How classes are told apart.
+    directory: Where to work; what an interrupted call left there is used, so
+      it must have been one with the same arguments.
+    executor: Who does the work of large levels.
+    multiplicities: Whether to count all programs of each class and size, not
+      only minimal ones.
     report: Called with (size, note) after each size.
 
   Raises:
-    identity.UnluckyPoints: draw other points and call again.
-    InputError: if a number of programs exceeds 53 bits.
+    identity.UnluckyPoints: draw other points and call again, elsewhere.
+    InputError: if a number of programs exceeds 53 bits, or the disk is too
+      small.
   """
-  return _Enumeration(grammar, points).run(max_size, report)
+  return _Enumeration(grammar, policy, directory, executor, multiplicities).run(
+    max_size, report
+  )
 
 
 class _Enumeration:
   """The growing state of one enumeration."""
 
   def __init__(
-    self, grammar: grammar_lib.Grammar, points: identity.IdentityPoints
+    self,
+    grammar: grammar_lib.Grammar,
+    policy: identity.Policy,
+    directory: pathlib.Path,
+    executor: futures.Executor,
+    multiplicities: bool,
   ):
     self._grammar = grammar
-    self._points = points
-    self._arity = max(len(p.args) for p in grammar.productions)
-    # (nonterminal, size) -> (first node, end node): levels are contiguous.
-    self._levels: dict[tuple[str, int], tuple[int, int]] = {}
-    # nonterminal -> key and rest of its classes so far, sorted by key.
-    empty = np.zeros(0, np.uint64)
-    self._known = {name: (empty, empty) for name in grammar.nonterminals}
-    self._residue_KxN = np.zeros((identity.NUM_POINTS, 0), np.uint64)
-    self._count_N = np.zeros(0, np.int64)  # minimal programs of each node
-    self._parts: dict[str, list[np.ndarray]] = {}
-    self._num_alternatives = 0
+    self._executor = executor
+    self._multiplicities = multiplicities
+    self._bench = candidates_lib.Workbench(
+      directory,
+      policy,
+      rules_of(grammar),
+      max(1, *(len(p.args) for p in grammar.productions)),
+    )
+    self._columns = self._bench.columns
+    self._levels: dict[tuple[int, int], candidates_lib.Level] = {}
 
-  def run(self, max_size: int, report: Report) -> Forest:
-    """Enumerates size by size."""
+  def run(self, max_size: int, report: Report) -> Found:
+    """Enumerates level by level."""
+    self._resume()
     for size in range(1, max_size + 1):
-      before = len(self._count_N)
-      for index, name in enumerate(self._grammar.nonterminals):
-        self._add_level(name, index, size)
-      now = len(self._count_N)
+      before = self._columns.length('key_N')
+      for index in range(len(self._grammar.nonterminals)):
+        if (size, index) not in self._levels:
+          self._add_level(size, index, last=size == max_size)
+          self._note()
+      now = self._columns.length('key_N')
       report(size, f'{now - before:,} new classes, {now:,} in all')
-    arrays = {name: np.concatenate(p) for name, p in self._parts.items()}
-    arrays['first_N1'] = np.append(arrays['first_N1'], self._num_alternatives)
-    return Forest(residue_KxN=self._residue_KxN, **arrays)
+      if now > before:
+        self._check_room(size, max_size)
+    if self._columns.length('first_N1') == self._columns.length('key_N'):
+      total = self._columns.length('production_M')
+      self._columns.append('first_N1', np.array([total]))
+    return Found(self._columns, self._levels)
 
-  def _add_level(self, name: str, index: int, size: int) -> None:
-    """Adds the classes of a nonterminal whose minimal size is `size`."""
-    start = len(self._count_N)
-    blocks = [
-      block
-      for number, production in enumerate(self._grammar.productions)
-      if production.nonterminal == name
-      for sizes in grammar_lib.argument_sizes(size, len(production.args))
-      for block in self._apply(number, production, sizes)
-    ]
-    if blocks:
-      found = _Candidates(
-        *(
-          np.concatenate([getattr(block, f.name) for block in blocks])
-          for f in dataclasses.fields(_Candidates)
-        )
+  def _resume(self) -> None:
+    """Goes back to the last level that was finished."""
+    path = self._bench.directory / STATE
+    self._columns.create()
+    lengths = dict.fromkeys(self._columns.columns, 0)
+    if path.exists():
+      state = json.loads(path.read_text())
+      lengths = state['lengths']
+      self._levels = {
+        (size, index): candidates_lib.Level(tuple(new), tuple(again))
+        for size, index, new, again in state['levels']
+      }
+    have = self._columns.lengths()
+    if any(have[name] < length for name, length in lengths.items()):
+      raise errors.InputError(
+        f'{self._bench.directory} is damaged: it holds less than {path.name} '
+        'says; remove it and build again'
       )
-      del blocks
-      self._add_classes(name, index, size, found)
-    self._levels[name, size] = (start, len(self._count_N))
+    self._columns.truncate(lengths)
 
-  def _add_classes(
-    self, name: str, index: int, size: int, found: _Candidates
+  def _note(self) -> None:
+    """Writes down that a level is finished."""
+    state = {
+      'lengths': self._columns.lengths(),
+      'levels': [
+        [size, index, level.new, level.again]
+        for (size, index), level in self._levels.items()
+      ],
+    }
+    path = self._bench.directory / STATE
+    scratch = path.with_suffix('.tmp')
+    scratch.write_text(json.dumps(state))
+    scratch.replace(path)
+
+  def _add_level(self, size: int, index: int, last: bool) -> None:
+    """Adds the programs of a nonterminal and size."""
+    tiles = self._tiles(size, index)
+    total = sum(tile.size for tile in tiles)
+    known = [
+      self._levels[smaller, index].new
+      for smaller in range(1, size)
+      if (smaller, index) in self._levels
+    ]
+    nodes = self._columns.length('key_N')
+    again = self._columns.length('again_node_R')
+    if total <= _AT_ONCE:
+      parts: Iterable[equivalence.Part] = (
+        [tasks_lib.group(self._bench, tiles, known)] if tiles else []
+      )
+      self._append(parts)
+    else:
+      self._over_disk(size, index, tiles, total, known)
+    level = candidates_lib.Level(
+      (nodes, self._columns.length('key_N')),
+      (again, self._columns.length('again_node_R')),
+    )
+    if level.new[1] > np.iinfo(candidates_lib.NODE).max:
+      raise errors.InputError(
+        f'{self._grammar.name}: {level.new[1]:,} classes are more than a '
+        'universe can number; choose a smaller max_size'
+      )
+    self._levels[size, index] = level
+    if not last:
+      self._append_values(*level.new)
+
+  def _tiles(self, size: int, index: int) -> list[candidates_lib.Tile]:
+    """All tiles of a nonterminal and size, those of minimal programs first."""
+    found: list[candidates_lib.Tile] = []
+    for rule, production in zip(
+      self._bench.rules, self._grammar.productions, strict=True
+    ):
+      if production.nonterminal != self._grammar.nonterminals[index]:
+        continue
+      for sizes in grammar_lib.argument_sizes(size, len(rule.args)):
+        if rule.symmetric and sizes[0] > sizes[1]:
+          continue  # formed with the sizes exchanged
+        levels = [
+          self._levels[pair] for pair in zip(sizes, rule.args, strict=True)
+        ]
+        found += candidates_lib.tiles(
+          rule, levels, self._multiplicities, len(set(sizes)) == 1
+        )
+    return sorted(found, key=lambda tile: not tile.minimal)
+
+  def _over_disk(
+    self,
+    size: int,
+    index: int,
+    tiles: list[candidates_lib.Tile],
+    total: int,
+    known: list[tuple[int, int]],
   ) -> None:
-    if not len(found.key):
-      return  # every candidate divides by the zero function
-    # Stable, so that alternatives keep the order of the candidates.
-    order = np.argsort(found.key, kind='stable')
-    key, rest = found.key[order], found.rest[order]
-    leader = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
-    group = np.repeat(
-      np.arange(len(leader)), np.diff(np.append(leader, len(key)))
+    """A level that does not fit memory: spill, then group by bucket."""
+    directory = self._bench.directory / f'level-{size}-{index}'
+    directory.mkdir(exist_ok=True)
+    bits = min(max(total // _BUCKET, 1).bit_length(), _MAX_BITS)
+    tasks = _tasks(tiles, max(_TASK, total // _TASKS))
+    bar = progress.Progress(
+      f'size {size}: {total:,} candidates', len(tasks) + 2**bits, 'blocks'
     )
-    key_G, rest_G = key[leader], rest[leader]
-    if not np.array_equal(rest, rest_G[group]):
-      raise identity.UnluckyPoints('two classes share a 64-bit key')
-    new_G = self._is_new(name, key_G, rest_G)
-    if not new_G.any():
-      return
-    kept = new_G[group]
-    self._add_alternatives(found, order[kept], group[kept])
-    key_G, rest_G = key_G[new_G], rest_G[new_G]
-    self._add_residues(found, order[leader[new_G]])
-    self._append(
-      size_N=np.full(len(key_G), size, np.uint8),
-      nonterminal_N=np.full(len(key_G), index, np.uint16),
-      key_N=key_G,
-      rest_N=rest_G,
+    spills = [directory / f'{i}.spill' for i in range(len(tasks))]
+    parts = [directory / f'{bucket}.part' for bucket in range(2**bits)]
+    written = self._all(
+      (tasks_lib.write_spill, self._bench, task, bits, path)
+      for task, path in zip(tasks, spills, strict=True)
     )
-    known, known_rest = self._known[name]
-    merged = np.concatenate([known, key_G])
-    order = np.argsort(merged, kind='stable')
-    self._known[name] = (
-      merged[order],
-      np.concatenate([known_rest, rest_G])[order],
+    for done, _ in enumerate(written):
+      bar.update(done + 1)
+    plan = candidates_lib.Plan.of(tiles, self._bench.arity)
+    sizes = [sum(tile.size for tile in task) for task in tasks]
+    starts = [0, *itertools.accumulate(sizes)]
+    files = list(zip(starts, spills, strict=False))
+    grouped = self._all(
+      (tasks_lib.write_part, *(self._bench, plan, known, files, bits), *part)
+      for part in enumerate(parts)
     )
 
-  def _append(self, **arrays: np.ndarray) -> None:
-    for name, array in arrays.items():
-      self._parts.setdefault(name, []).append(array)
+    def in_order() -> Iterator[equivalence.Part]:
+      """Each part as soon as it is there, while others are worked on."""
+      for path, (done, _) in zip(parts, enumerate(grouped), strict=True):
+        bar.update(len(tasks) + done + 1)
+        yield equivalence.Part.load(path)
 
-  def _is_new(
-    self, name: str, key_G: np.ndarray, rest_G: np.ndarray
-  ) -> np.ndarray:
-    """Which of the sorted, distinct keys are no class of `name` yet."""
-    known, known_rest = self._known[name]
-    if not len(known):
-      return np.ones(len(key_G), bool)
-    place = np.minimum(np.searchsorted(known, key_G), len(known) - 1)
-    same = known[place] == key_G
-    if not np.array_equal(known_rest[place[same]], rest_G[same]):
-      raise identity.UnluckyPoints('two classes share a 64-bit key')
-    return ~same
+    self._append(in_order())
+    shutil.rmtree(directory)
 
-  def _add_alternatives(
-    self, found: _Candidates, chosen: np.ndarray, group: np.ndarray
-  ) -> None:
-    """Stores the candidates `chosen`, sorted by their class `group`."""
-    production, args = found.production[chosen], found.args[chosen]
-    # Commutative applications were formed in one order: store both.
-    symmetric = np.array([_is_symmetric(p) for p in self._grammar.productions])
-    twice = symmetric[production]
-    if twice.any():  # else there may be no second argument
-      twice[twice] = args[twice, 0] != args[twice, 1]
-    row = np.repeat(np.arange(len(chosen)), 1 + twice)
-    again = np.append(False, row[1:] == row[:-1])
-    production, args, group = production[row], args[row], group[row]
-    if again.any():
-      args[again, :2] = args[again, 1::-1]
-    ways = np.ones(len(args), np.int64)
-    for column in range(self._arity):
-      used = args[:, column] >= 0
-      ways[used] *= self._count_N[args[used, column]]
-    self._check_overflow(args)
-    first = np.flatnonzero(np.append(True, group[1:] != group[:-1]))
-    first = first[: len(group)]  # nothing chosen: no groups
-    count = np.add.reduceat(ways, first) if len(first) else ways
-    upto = np.cumsum(ways)
-    before = np.cumsum(count) - count
-    upto -= np.repeat(before, np.diff(np.append(first, len(group))))
-    self._append(
-      first_N1=first + self._num_alternatives,
-      production_M=production,
-      arg_MxA=args,
-      upto_M=upto,
-    )
-    self._num_alternatives += len(args)
-    self._count_N = np.concatenate([self._count_N, count])
+  def _all(self, calls: Iterable[tuple]) -> Iterator[None]:
+    """Runs the calls; yields as each of them is done, in their order."""
+    running = [self._executor.submit(*call) for call in calls]
+    try:
+      for future in running:
+        future.result()
+        yield
+    finally:
+      for future in running:
+        future.cancel()
 
-  def _check_overflow(self, args: np.ndarray) -> None:
-    """All programs of a level together must fit the 53 bits of the draws."""
-    count_N = self._count_N.astype(float)
-    total = np.where(
-      args >= 0, count_N[args] if len(count_N) else 1.0, 1.0
-    ).prod(axis=1)
-    if total.sum() > 2.0**53:
+  def _append(self, parts: Iterable[equivalence.Part]) -> None:
+    """Appends what the parts of a level hold, in order."""
+    ways = 0.0
+    for part in parts:
+      ways += float(part.count_G.sum())
+      offset = self._columns.length('production_M')
+      self._columns.append('key_N', part.key_G)
+      self._columns.append('rest_N', part.rest_G)
+      self._columns.append('count_N', part.count_G)
+      self._columns.append('first_N1', part.first_G + offset)
+      for name in ('production_M', 'arg_MxA', 'upto_M'):
+        self._columns.append(name, getattr(part, name))
+      if self._multiplicities:
+        self._columns.append('again_node_R', part.again_node_R)
+        self._columns.append('again_ways_R', part.again_ways_R)
+    if ways > _MAX_WAYS:
       raise errors.InputError(
         f'{self._grammar.name}: more than 2**53 minimal programs of one size; '
         'choose a smaller max_size'
       )
 
-  def _add_residues(self, found: _Candidates, leader: np.ndarray) -> None:
-    """Recomputes and stores the residues of the candidates `leader`."""
-    production, args = found.production[leader], found.args[leader]
-    residue_KxN = np.zeros((identity.NUM_POINTS, len(leader)), np.uint64)
-    for number in np.unique(production):
-      rows = np.flatnonzero(production == number)
-      rule = self._grammar.productions[number]
-      values = [
-        self._residue_KxN[:, args[rows, column]]
-        for column in range(len(rule.args))
-      ]
-      residue_KxN[:, rows] = self._value(rule, values)[0]
-    zero_KxN = residue_KxN == 0
-    if np.any(zero_KxN.any(axis=0) & ~zero_KxN.all(axis=0)):
-      raise identity.UnluckyPoints('a class vanishes at an identity point')
-    self._residue_KxN = np.concatenate([self._residue_KxN, residue_KxN], axis=1)
+  def _append_values(self, low: int, high: int) -> None:
+    """Values of new classes, each by its first alternative."""
+    for start in range(low, high, _CHUNK):
+      values = tasks_lib.values_of(
+        self._bench, start, min(start + _CHUNK, high)
+      )
+      self._bench.policy.check(values)
+      for k, value in enumerate(values):
+        self._columns.append(candidates_lib.value_name(k), value)
 
-  def _value(
-    self, rule: grammar_lib.Production, values: list[np.ndarray]
-  ) -> tuple[np.ndarray, np.ndarray]:
-    """Applies a production's symbol to residues [K, ...] of its arguments.
-
-    Returns:
-      Residues [K, ...] and whether they are defined in all fields [...].
-    """
-    fields = self._points.fields
-    if rule.args:
-      results = [
-        field.apply(rule.symbol, *((value[k], np.True_) for value in values))
-        for k, field in enumerate(fields)
-      ]
-      defined = functools.reduce(np.logical_and, (ok for _, ok in results))
-      return np.stack([number for number, _ in results]), defined
-    constant = program_lib.constant_value(rule.symbol)
-    if constant is None:
-      residues = self._points.residues[rule.symbol]
-    else:
-      residues = [int(field.constant(constant)) for field in fields]
-    return np.array(residues, np.uint64)[:, None], np.array(True)
-
-  def _apply(
-    self,
-    number: int,
-    rule: grammar_lib.Production,
-    sizes: tuple[int, ...],
-  ) -> Iterator[_Candidates]:
-    """All applications of a production to classes of the given sizes."""
-    levels = [self._levels[pair] for pair in zip(rule.args, sizes, strict=True)]
-    symmetric = _is_symmetric(rule)
-    if symmetric and sizes[0] > sizes[1]:
-      return  # formed with the sizes exchanged
-    triangle = symmetric and sizes[0] == sizes[1]
-    for ranges in _blocks(levels):
-      if triangle and ranges[0][0] >= ranges[1][1]:
-        continue  # wholly below the diagonal
-      # One axis an argument; numpy broadcasts them against each other.
-      nodes = np.ix_(*(np.arange(*r, dtype=np.int32) for r in ranges))
-      values = [self._residue_KxN[:, node] for node in nodes]
-      residue, ok = self._value(rule, values)
-      shape = np.broadcast_shapes(*(node.shape for node in nodes), (1,))
-      residue = np.broadcast_to(residue, (identity.NUM_POINTS, *shape))
-      residue = residue.reshape(identity.NUM_POINTS, -1)
-      keep = np.broadcast_to(ok, shape).reshape(-1)
-      if triangle:
-        keep = np.logical_and(keep, (nodes[0] <= nodes[1]).reshape(-1))
-      args = np.full((residue.shape[1], self._arity), -1, np.int32)
-      for column, node in enumerate(nodes):
-        args[:, column] = np.broadcast_to(node, shape).reshape(-1)
-      key, rest = identity.pack(residue)
-      production = np.full(len(args), number, np.uint16)
-      if keep.all():
-        yield _Candidates(key, rest, production, args)
-      else:
-        yield _Candidates(key[keep], rest[keep], production[keep], args[keep])
+  def _check_room(self, size: int, max_size: int) -> None:
+    """Refuses early what the disk cannot hold, by the growth seen so far."""
+    found = [0] * (size + 1)
+    for (s, _), level in self._levels.items():
+      found[s] += level.new[1] - level.new[0]
+    sizes = [s for s, number in enumerate(found) if number]
+    if len(sizes) < 3 or size == max_size:
+      return
+    step = sizes[-1] - sizes[-2]
+    growth = found[sizes[-1]] / found[sizes[-2]]
+    steps = (max_size - size) // step
+    classes = sum(found[size] * growth**i for i in range(1, steps + 1))
+    stored = sum(
+      length * self._columns.columns[name].nbytes
+      for name, length in self._columns.lengths().items()
+    )
+    # A candidate spilled and its part take about as much as the class it may
+    # become; there are about five to a class.
+    need = 5 * classes * stored / sum(found)
+    free = shutil.disk_usage(self._bench.directory).free
+    if need > free:
+      raise errors.InputError(
+        f'{self._grammar.name}: max_size={max_size} would give about '
+        f'{classes:.1e} classes and need {need / 2**30:,.0f} GiB of disk in '
+        f'{self._bench.directory.parent}, which has {free / 2**30:,.0f}'
+      )
 
 
-def _is_symmetric(rule: grammar_lib.Production) -> bool:
-  """Whether exchanging the two arguments gives a program of equal value."""
-  operator = operators.OPERATORS.get(rule.symbol)
-  return (
-    operator is not None
-    and operator.commutative
-    and rule.args[0] == rule.args[1]
+def rules_of(grammar: grammar_lib.Grammar) -> tuple[candidates_lib.Rule, ...]:
+  """The productions of a grammar in numbers."""
+  index = {name: i for i, name in enumerate(grammar.nonterminals)}
+  return tuple(
+    candidates_lib.Rule(
+      number,
+      production.symbol,
+      tuple(index[arg] for arg in production.args),
+      production.symmetric,
+    )
+    for number, production in enumerate(grammar.productions)
   )
 
 
-def _blocks(
-  levels: list[tuple[int, int]],
-) -> Iterator[tuple[tuple[int, int], ...]]:
-  """Cuts the product of node ranges into blocks of at most `_BLOCK`."""
-  steps, budget = [], _BLOCK
-  for start, end in reversed(levels):
-    step = max(1, min(end - start, budget, _COLUMNS))
-    steps.append(step)
-    budget //= step
-  cuts = [
-    [(low, min(low + step, end)) for low in range(start, end, step)]
-    for (start, end), step in zip(levels, reversed(steps), strict=True)
-  ]
-  yield from itertools.product(*cuts)
+def _tasks(
+  tiles: Iterable[candidates_lib.Tile], least: int
+) -> list[list[candidates_lib.Tile]]:
+  """Consecutive tiles of one kind, `least` candidates together if possible."""
+  found = []
+  for _, kind in itertools.groupby(tiles, key=lambda tile: tile.minimal):
+    task: list[candidates_lib.Tile] = []
+    for tile in kind:
+      task.append(tile)
+      if sum(t.size for t in task) >= least:
+        found.append(task)
+        task = []
+    if task:
+      found.append(task)
+  return found

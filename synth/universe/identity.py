@@ -1,88 +1,99 @@
-"""Exact identity of rational functions by evaluation modulo primes.
+"""Identity: when two programs are one class. Policies share this interface.
 
-Two programs are the same function iff they agree at random points of prime
-fields. Each of the K points has a prime of its own near 2**31: agreement by
-accident then needs K coincidences, with probability at most `(degree / p)**K`
-for functions (Schwartz-Zippel) and about `p**-K` for constants, which look the
-same at every point of one field. With K = 4 that is below 1e-20 for all pairs
-of a universe of millions. See methods: sections 3.1 and 3.3.
+A policy evaluates programs at points of its own and packs what it found into
+128 bits; two programs are one class iff those are equal. Values are tuples of
+arrays with the same leading axes, one entry a program, so that a production is
+applied to whole blocks of argument classes at once.
+
+    field    rational functions, exact (`synth.universe.field`)
 """
 
-import dataclasses
-import functools
+import abc
+from typing import Any
 
 import numpy as np
-import sympy
 
-from synth import seeding
-from synth.language import arithmetic
+from synth.language import program as program_lib
+from synth.universe import columns
 
-NUM_POINTS = 4
-PRIME_BITS = 31  # primes lie between 2**30 and 2**31
+Values = tuple[np.ndarray, ...]
 
 
 class UnluckyPoints(Exception):
-  """A class vanishes at an identity point but is not the zero function.
-
-  Its reciprocal would be undefined there. This has probability about
-  classes * K * degree / p and is cured by other points and primes.
-  """
+  """The points drawn cannot tell classes apart; others will do."""
 
 
-@dataclasses.dataclass(frozen=True)
-class IdentityPoints:
-  """K random points, each in a prime field of its own.
+class Policy(abc.ABC):
+  """How classes are told apart.
 
   Attributes:
-    primes: The K primes.
-    residues: Variable -> its K residues.
+    name: Of the policy, for manifests.
+    columns: What is kept of a class's values: one column each.
     attempt: How often unlucky points were replaced.
   """
 
-  primes: list[int]
-  residues: dict[str, list[int]]
+  name: str
+  columns: tuple[columns.Column, ...]
   attempt: int
 
-  @classmethod
-  def draw(
-    cls, variables: tuple[str, ...], seed: int, attempt: int = 0
-  ) -> 'IdentityPoints':
-    """Points that depend on the seed, the attempt and each variable's name."""
-    rng = seeding.generator(seed, 'primes', attempt)
-    low, high = 2 ** (PRIME_BITS - 1), 2**PRIME_BITS
-    primes: list[int] = []
-    while len(primes) < NUM_POINTS:
-      prime = int(sympy.prevprime(int(rng.integers(low + 1000, high))))
-      if prime not in primes:
-        primes.append(prime)
-    return cls(
-      primes,
-      {
-        name: seeding.generator(seed, 'identity', attempt, name)
-        .integers(1, primes)
-        .tolist()
-        for name in variables
-      },
-      attempt,
+  @abc.abstractmethod
+  def leaf(self, symbol: str) -> Values:
+    """Values of a variable or constant, leading axis 1."""
+
+  def ready(self, symbol: str, place: int, values: Values) -> Values:
+    """Prepares an argument of an operator for `apply`, once for many uses."""
+    del symbol, place
+    return values
+
+  @abc.abstractmethod
+  def apply(
+    self, symbol: str, args: tuple[Values, ...]
+  ) -> tuple[Values, np.ndarray | None]:
+    """Values of an operator on `ready` arguments, which are broadcast.
+
+    Returns:
+      The values and a mask of the results that have semantics (any shape that
+      broadcasts; None: all have).
+    """
+
+  @abc.abstractmethod
+  def pack(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
+    """Two 64-bit words a program; equal iff the programs are one class."""
+
+  def value(self, symbol: str, args: tuple[Values, ...]) -> Values:
+    """Values of a variable, a constant or an operator on arguments."""
+    if not args:
+      return self.leaf(symbol)
+    ready = (self.ready(symbol, i, value) for i, value in enumerate(args))
+    return self.apply(symbol, tuple(ready))[0]
+
+  def run(self, program: program_lib.Node) -> Values | None:
+    """Values of a program, leading axis 1; None if it has no semantics."""
+    if not program.args:
+      return self.leaf(program.symbol)
+    args = [self.run(arg) for arg in program.args]
+    if any(arg is None for arg in args):
+      return None
+    ready = tuple(
+      self.ready(program.symbol, i, arg)
+      for i, arg in enumerate(args)
+      if arg is not None
     )
+    values, keep = self.apply(program.symbol, ready)
+    return values if keep is None or bool(keep.all()) else None
 
-  @functools.cached_property
-  def fields(self) -> list[arithmetic.Modular]:
-    """The field of each point, on the host."""
-    return [arithmetic.Modular(np, prime, np.uint64) for prime in self.primes]
+  @abc.abstractmethod
+  def moved(self, variable: str) -> 'Policy':
+    """The same policy where one variable has other values."""
 
+  def check(self, values: Values) -> None:
+    """Looks at the values of new classes.
 
-def pack(residue_KxN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Four 31-bit residues as two 64-bit words, without loss.
+    Raises:
+      UnluckyPoints: if the points should be replaced.
+    """
+    del values
 
-  Returns:
-    key_N and rest_N (uint64). `key` mixes all residues, so it alone sorts and
-    tells almost all classes apart; the pair is a bijection of the residues.
-  """
-  shift = np.uint64(31)
-  high_N = (residue_KxN[0] << shift) | residue_KxN[1]
-  low_N = (residue_KxN[2] << shift) | residue_KxN[3]
-  # Odd multipliers (bijections mod 2**64), so `key` and `low` fix `high`.
-  key_N = high_N * np.uint64(0x9E3779B97F4A7C15)
-  key_N ^= low_N * np.uint64(0xC2B2AE3D27D4EB4F)
-  return key_N, low_N
+  @abc.abstractmethod
+  def to_json(self) -> dict[str, Any]:
+    """Everything that determines the policy's decisions, for manifests."""

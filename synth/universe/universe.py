@@ -1,35 +1,33 @@
 """The universe: every semantic class of a grammar up to a size, stored.
 
-`build` enumerates and writes a directory; `load` opens it. A class is known by
-its node (`synth.universe.enumerate.Forest`); the classes of the start
-nonterminal are the tasks.
+`synth.universe.build` writes the directory that `load` opens. A class is known
+by its node (`synth.universe.forest`); the classes of the start nonterminal are
+the tasks.
 """
 
-import dataclasses
+from collections.abc import Iterator
 import fractions
 import functools
 import itertools
 import pathlib
-import sys
 from typing import Any
 
 import numpy as np
 
-from synth import __version__
 from synth import errors
-from synth import progress
-from synth import seeding
 from synth import store
 from synth.language import arithmetic
-from synth.language import counting
+from synth.language import constants
 from synth.language import grammar as grammar_lib
+from synth.language import operators
 from synth.language import program as program_lib
 from synth.language import tokens
-from synth.universe import enumerate as enumerate_lib
+from synth.universe import draws
+from synth.universe import forest as forest_lib
 from synth.universe import identity
+from synth.universe import policies
 
 KIND = 'universe'
-_ATTEMPTS = 20
 
 
 class Universe:
@@ -48,7 +46,7 @@ class Universe:
   def __init__(
     self,
     grammar: grammar_lib.Grammar,
-    forest: enumerate_lib.Forest,
+    forest: forest_lib.Forest,
     representative_CxL: np.ndarray,
     manifest: dict[str, Any],
   ):
@@ -61,9 +59,13 @@ class Universe:
     start = grammar.nonterminals.index(grammar.start)
     self.node_C = np.flatnonzero(forest.nonterminal_N == start)
     self.count_N = forest.upto_M[forest.first_N1[1:] - 1]
-    self._token_P = np.array(
+    self._token_R = np.array(
       [self.vocabulary.index[p.symbol] for p in grammar.productions],
       tokens.DTYPE,
+    )
+    self._alternatives = draws.Alternatives(
+      **{name: np.asarray(getattr(forest, name)) for name in draws.STORED},
+      symmetric_R=symmetric(grammar),
     )
 
   @property
@@ -116,32 +118,7 @@ class Universe:
     Returns:
       tok_PxL in prefix order, padded.
     """
-    forest = self.forest
-    rows = np.arange(len(node_P))
-    tok_PxL = np.full(uniform_PxL.shape, tokens.PAD, tokens.DTYPE)
-    # A stack of nodes still to write for each program; the top is written.
-    stack_PxL = np.zeros((len(node_P), self.max_size + 1), np.int64)
-    stack_PxL[:, 0] = node_P
-    height_P = np.ones(len(node_P), np.int64)
-    for position in range(uniform_PxL.shape[1]):
-      height_P[rows] -= 1
-      node = stack_PxL[rows, height_P[rows]]
-      # 53 random bits: enumeration refuses counts that would need more.
-      pick = (uniform_PxL[rows, position] * self.count_N[node]).astype(np.int64)
-      alternative = _first_above(
-        forest.upto_M, forest.first_N1[node], forest.first_N1[node + 1], pick
-      )
-      tok_PxL[rows, position] = self._token_P[forest.production_M[alternative]]
-      args = forest.arg_MxA[alternative]
-      for column in reversed(range(args.shape[1])):  # first argument on top
-        used = args[:, column] >= 0
-        target = rows[used]
-        stack_PxL[target, height_P[target]] = args[used, column]
-        height_P[target] += 1
-      rows = rows[height_P[rows] > 0]
-      if not len(rows):
-        break
-    return tok_PxL
+    return self._alternatives.programs_at(node_P, uniform_PxL, self._token_R)
 
   def evaluate(
     self, system: arithmetic.NumberSystem, input_AxE: dict[str, np.ndarray]
@@ -173,26 +150,142 @@ class Universe:
     sample = system.constant(fractions.Fraction(0))
     value_NxE = np.zeros((len(first), points), np.asarray(sample).dtype)
     ok_NxE = np.ones((len(first), points), bool)
-    bounds = np.searchsorted(forest.size_N, np.arange(self.max_size + 2))
+    for rows, rule in self._levels(production_N):
+      if rule.args:
+        args = arg_NxA[rows, : len(rule.args)].T
+        value, ok = system.apply(
+          rule.symbol, *((value_NxE[a], ok_NxE[a]) for a in args)
+        )
+        value_NxE[rows], ok_NxE[rows] = value, ok
+      else:
+        constant = constants.value(rule.symbol)
+        value_NxE[rows] = (
+          input_AxE[rule.symbol]
+          if constant is None
+          else system.constant(constant)
+        )
+    return value_NxE, ok_NxE
+
+  @functools.cached_property
+  def policy(self) -> identity.Policy:
+    """How its classes are told apart."""
+    return policies.from_json(self.manifest['identity'])
+
+  def class_of(self, program: program_lib.Node) -> int | None:
+    """The class of a program, or None: it has none up to `max_size`.
+
+    The program may be larger than the universe's, and need not be one of the
+    grammar's.
+
+    Raises:
+      ProgramError: if it has a variable that the grammar lacks.
+    """
+    for symbol in program_lib.preorder(program):
+      if symbol not in operators.OPERATORS and constants.value(symbol) is None:
+        self._check_variable(program, symbol)
+    values = self.policy.run(program)
+    if values is None:
+      return None
+    key, rest = self.policy.pack(values)
+    pair = np.zeros(1, self.key_C.dtype)
+    pair['key'], pair['rest'] = key, rest
+    (found,) = self.find(pair).tolist()
+    return found if found >= 0 else None
+
+  def _check_variable(self, program: program_lib.Node, symbol: str) -> None:
+    if symbol not in self.grammar.variables:
+      raise program_lib.ProgramError(
+        f'program {program_lib.to_infix(program)!r}: {symbol!r} is no variable '
+        f'of {self.grammar.name} (has: {" ".join(self.grammar.variables)})'
+      )
+
+  def minimal_programs(self, node: int) -> Iterator[program_lib.Node]:
+    """All `count_N[node]` minimal programs of a node, each once."""
+    forest = self.forest
+    for alternative in range(forest.first_N1[node], forest.first_N1[node + 1]):
+      rule = self.grammar.productions[forest.production_M[alternative]]
+      nodes = forest.arg_MxA[alternative, : len(rule.args)].tolist()
+      orders = [nodes]
+      if rule.symmetric and nodes[0] != nodes[1]:
+        orders.append(nodes[::-1])
+      for order in orders:
+        for args in itertools.product(*map(self.minimal_programs, order)):
+          yield program_lib.Node(rule.symbol, args)
+
+  def _levels(
+    self, production_N: np.ndarray
+  ) -> Iterator[tuple[np.ndarray, grammar_lib.Production]]:
+    """Nodes of one size and production after the other, arguments first."""
+    bounds = np.searchsorted(self.forest.size_N, np.arange(self.max_size + 2))
     for low, high in itertools.pairwise(bounds):
       level = production_N[low:high]
       for number in np.unique(level):
         rows = low + np.flatnonzero(level == number)
-        rule = self.grammar.productions[number]
-        if rule.args:
-          args = arg_NxA[rows, : len(rule.args)].T
-          value, ok = system.apply(
-            rule.symbol, *((value_NxE[a], ok_NxE[a]) for a in args)
-          )
-          value_NxE[rows], ok_NxE[rows] = value, ok
-        else:
-          constant = program_lib.constant_value(rule.symbol)
-          value_NxE[rows] = (
-            input_AxE[rule.symbol]
-            if constant is None
-            else system.constant(constant)
-          )
-    return value_NxE, ok_NxE
+        yield rows, self.grammar.productions[number]
+
+  def multiplicity(self, size: int) -> np.ndarray:
+    """Number of programs of exactly `size` nodes of each class: int64_C.
+
+    Raises:
+      InputError: if they were not counted (too many for 63 bits).
+    """
+    if not self.manifest['multiplicities']:
+      raise errors.InputError(
+        f'{self.grammar.name}: multiplicities were not counted to size '
+        f'{self.max_size}: there may be more than 2**63'
+      )
+    start = self.grammar.nonterminals.index(self.grammar.start)
+    count_C = np.zeros(len(self.node_C), np.int64)
+    for level in self.manifest['levels']:
+      if level[:2] == [size, start]:
+        new, again = level[2:4], level[4:6]
+        at = np.searchsorted(self.node_C, new)
+        count_C[slice(*at)] = self.count_N[slice(*new)]
+        node = self.forest.again_node_R[slice(*again)]
+        at = np.searchsorted(self.node_C, node)
+        count_C[at] = self.forest.again_ways_R[slice(*again)]
+    return count_C
+
+  def values_under(self, policy: identity.Policy) -> identity.Values:
+    """Values of every node at a policy's points, by its first alternative."""
+    forest = self.forest
+    first_N = forest.first_N1[:-1]
+    production_N, arg_NxA = (
+      forest.production_M[first_N],
+      forest.arg_MxA[first_N],
+    )
+    values = tuple(
+      np.zeros((len(first_N), *column.shape), column.dtype)
+      for column in policy.columns
+    )
+    for rows, rule in self._levels(production_N):
+      found = policy.value(
+        rule.symbol,
+        tuple(
+          tuple(column[arg_NxA[rows, place]] for column in values)
+          for place in range(len(rule.args))
+        ),
+      )
+      for value, column in zip(found, values, strict=True):
+        column[rows] = value
+    return values
+
+  def depends_CxV(self) -> np.ndarray:
+    """Whether each class depends on each variable of the grammar.
+
+    Decided at the identity points: a class depends on a variable iff giving
+    that variable other values changes the class's values.
+    """
+    depends_CxV = np.zeros(
+      (len(self.node_C), len(self.grammar.variables)), bool
+    )
+    here = self.values_under(self.policy)
+    for v, name in enumerate(self.grammar.variables):
+      moved = self.values_under(self.policy.moved(name))
+      for before, after in zip(here, moved, strict=True):
+        differs_N = (before != after).reshape(len(before), -1).any(axis=1)
+        depends_CxV[:, v] |= differs_N[self.node_C]
+    return depends_CxV
 
   def classes_by_size(self) -> dict[str, int]:
     """New classes of the start nonterminal by size, for JSON."""
@@ -200,97 +293,16 @@ class Universe:
     return {str(s): int(c) for s, c in zip(sizes, counts, strict=True)}
 
 
-def _pair(forest: enumerate_lib.Forest, node: np.ndarray) -> np.ndarray:
+def symmetric(grammar: grammar_lib.Grammar) -> np.ndarray:
+  """Whether each production is symmetric (`grammar.Production.symmetric`)."""
+  return np.array([p.symmetric for p in grammar.productions], bool)
+
+
+def _pair(forest: forest_lib.Forest, node: np.ndarray) -> np.ndarray:
   pair = np.empty(len(node), [('key', np.uint64), ('rest', np.uint64)])
   pair['key'] = forest.key_N[node]
   pair['rest'] = forest.rest_N[node]
   return pair
-
-
-def _first_above(
-  value_M: np.ndarray, low_P: np.ndarray, high_P: np.ndarray, than_P: np.ndarray
-) -> np.ndarray:
-  """First index in [low, high) whose value exceeds `than`; values ascend."""
-  low_P, high_P = low_P.copy(), high_P - 1
-  while np.any(low_P < high_P):
-    middle_P = (low_P + high_P) // 2
-    above = value_M[middle_P] > than_P
-    high_P = np.where(above, middle_P, high_P)
-    low_P = np.where(above, low_P, np.minimum(middle_P + 1, high_P))
-  return low_P
-
-
-def enumerate_universe(
-  grammar: grammar_lib.Grammar, max_size: int, seed: int, name: str
-) -> tuple[enumerate_lib.Forest, identity.IdentityPoints]:
-  """Enumerates, drawing other identity points when they prove unlucky."""
-  for attempt in range(_ATTEMPTS):
-    points = identity.IdentityPoints.draw(grammar.variables, seed, attempt)
-    bar = progress.Progress(f'enumerate {name}', max_size, 'size')
-    try:
-      forest = enumerate_lib.enumerate_classes(
-        grammar, max_size, points, bar.update
-      )
-      return forest, points
-    except identity.UnluckyPoints as reason:
-      print(f'identity points redrawn: {reason}', file=sys.stderr)
-  raise errors.InputError(
-    f'{grammar.name}: no {_ATTEMPTS} sets of identity points tell its classes '
-    'apart; is the grammar over rational functions?'
-  )
-
-
-def build(
-  directory: pathlib.Path,
-  grammar: grammar_lib.Grammar,
-  max_size: int,
-  seed: int,
-) -> 'Universe':
-  """Enumerates a universe and stores it in `directory`.
-
-  Raises:
-    InputError: for limits without a program, overflow or a failed write.
-  """
-  programs = counting.Counts(grammar).by_size(max_size)
-  if not programs:
-    raise errors.InputError(
-      f'{grammar.name}: no program of at most {max_size} nodes'
-    )
-  _check_limits(grammar, max_size)
-  forest, points = enumerate_universe(grammar, max_size, seed, directory.name)
-  facts = {
-    'version': __version__,
-    'grammar': grammar.to_json(),
-    'grammar_sha256': grammar.sha256,
-    'max_size': max_size,
-    'seed': seed,
-    'identity': dataclasses.asdict(points),
-    'numpy': np.__version__,
-    'programs_by_size': {str(size): n for size, n in programs.items()},
-  }
-  universe = Universe(grammar, forest, np.zeros((0, max_size)), facts)
-  if not len(universe.node_C):
-    raise errors.InputError(
-      f'{grammar.name}: every program of at most {max_size} nodes divides by '
-      'the zero function'
-    )
-  universe.representative_CxL = universe.sample_programs(
-    universe.node_C, seeding.generator(seed, 'representative')
-  )
-  facts['classes_by_size'] = universe.classes_by_size()
-  arrays = dataclasses.asdict(forest)
-  arrays['representative_CxL'] = universe.representative_CxL
-  store.write(directory, KIND, arrays, facts)
-  return load(directory)
-
-
-def _check_limits(grammar: grammar_lib.Grammar, max_size: int) -> None:
-  """Refuses sizes that the stored types cannot hold."""
-  limit = np.iinfo(np.uint8).max
-  if max_size > limit:
-    raise errors.InputError(
-      f'{grammar.name}: max_size={max_size} is more than {limit}'
-    )
 
 
 def load(directory: pathlib.Path) -> Universe:
@@ -305,31 +317,5 @@ def load(directory: pathlib.Path) -> Universe:
     raise store.StoreError(f'{directory}: its grammar was changed')
   representative_CxL = arrays.pop('representative_CxL')
   return Universe(
-    grammar, enumerate_lib.Forest(**arrays), representative_CxL, manifest
+    grammar, forest_lib.Forest(**arrays), representative_CxL, manifest
   )
-
-
-def load_or_build(
-  directory: pathlib.Path,
-  grammar: grammar_lib.Grammar,
-  max_size: int,
-  seed: int,
-) -> Universe:
-  """Opens `directory`, building it first if it is not there.
-
-  Raises:
-    InputError: if it holds a universe of another grammar, size or seed.
-  """
-  if not store.exists(directory):
-    return build(directory, grammar, max_size, seed)
-  universe = load(directory)
-  store.check_facts(
-    directory,
-    universe.manifest,
-    {
-      'grammar_sha256': grammar.sha256,
-      'max_size': max_size,
-      'seed': seed,
-    },
-  )
-  return universe

@@ -1,0 +1,149 @@
+"""Candidates to classes: which are new, and all ways to form each of them.
+
+Candidates are sorted by identity together with the classes known before, so one
+pass tells groups apart, finds those that are known and collects what belongs
+together. It works on any part of the candidates that holds whole groups: the
+enumeration cuts them by leading bits of the key.
+"""
+
+import dataclasses
+import pathlib
+from typing import BinaryIO
+
+import numpy as np
+
+from synth.universe import candidates as candidates_lib
+from synth.universe import identity
+
+
+@dataclasses.dataclass
+class Known:
+  """Classes of the nonterminal found at smaller sizes, indexed alike."""
+
+  key: np.ndarray
+  rest: np.ndarray
+  node: np.ndarray
+
+
+@dataclasses.dataclass
+class Part:
+  """What a part of the candidates holds.
+
+  G new classes in order of their key, M alternatives grouped by class (ways to
+  form it at its minimal size: `forest.Forest`), R known classes found again.
+
+  Attributes:
+    key_G, rest_G: Identity.
+    count_G: Number of minimal programs.
+    first_G: Each class's first alternative.
+    production_M, arg_MxA: Production and argument nodes.
+    upto_M: Inclusive running number of minimal programs within the class.
+    again_node_R, again_ways_R: Known classes and their programs of this size.
+  """
+
+  key_G: np.ndarray
+  rest_G: np.ndarray
+  count_G: np.ndarray
+  first_G: np.ndarray
+  production_M: np.ndarray
+  arg_MxA: np.ndarray
+  upto_M: np.ndarray
+  again_node_R: np.ndarray
+  again_ways_R: np.ndarray
+
+  def save(self, path: pathlib.Path) -> None:
+    """Writes the part; the file appears whole or not at all."""
+    scratch = path.with_suffix('.tmp')
+    with scratch.open('wb') as file:
+      for field in dataclasses.fields(self):
+        np.save(file, getattr(self, field.name), allow_pickle=False)
+    scratch.replace(path)
+
+  @classmethod
+  def load(cls, path: pathlib.Path) -> 'Part':
+    """The inverse of `save`."""
+    with path.open('rb') as file:
+      return cls(*(_load(file) for _ in dataclasses.fields(cls)))
+
+
+def _load(file: BinaryIO) -> np.ndarray:
+  array: np.ndarray = np.load(file, allow_pickle=False)
+  return array
+
+
+def classes_of(
+  found: candidates_lib.Candidates, plan: candidates_lib.Plan, known: Known
+) -> Part:
+  """Groups candidates into classes.
+
+  Args:
+    found: Candidates of one nonterminal and size: all of any class they touch,
+      in order of their ordinals.
+    plan: What the ordinals mean.
+    known: All known classes they can belong to.
+
+  Raises:
+    UnluckyPoints: if two classes share a key.
+  """
+  num_known = len(known.key)
+  key = np.concatenate([known.key, found.key])
+  rest = np.concatenate([known.rest, found.rest])
+  order = _sorted(key)
+  key, rest = key[order], rest[order]
+  leads = np.append(True, key[1:] != key[:-1])[: len(key)]
+  if np.any((rest[1:] != rest[:-1]) & ~leads[1:]):
+    raise identity.UnluckyPoints('two classes share a 64-bit key')
+  leader = np.flatnonzero(leads)
+  size_G = np.diff(np.append(leader, len(key)))
+  # Known classes were put first and the order is stable, so they lead.
+  new_G = order[leader] >= num_known
+  ways = np.append(np.zeros(num_known, candidates_lib.WAYS), found.ways)[order]
+  ways_G = np.add.reduceat(ways, leader) if len(leader) else ways
+  again_G = ~new_G & (ways_G > 0)
+  is_new = np.repeat(new_G, size_G)
+  chosen = order[is_new] - num_known
+  tile = plan.tiles_of(found.ordinal)[chosen]
+  if not plan.minimal_T[tile].all():
+    raise identity.UnluckyPoints('a program of a known class is in none')
+  size_G = size_G[new_G]
+  first_G = np.cumsum(size_G) - size_G
+  upto = np.cumsum(ways[is_new])
+  upto -= np.repeat(upto[first_G] - found.ways[chosen[first_G]], size_G)
+  return Part(
+    key[leader[new_G]],
+    rest[leader[new_G]],
+    ways_G[new_G],
+    first_G,
+    plan.production_T[tile],
+    plan.arguments(found.ordinal[chosen], tile),
+    upto,
+    known.node[order[leader[again_G]]],
+    ways_G[again_G],
+  )
+
+
+def _sorted(key: np.ndarray) -> np.ndarray:
+  """A stable order by key.
+
+  Two passes of a radix sort over the first 32 bits that differ, several times
+  as fast as an argsort of 64, then the few places where these are equal and
+  the keys are not.
+  """
+  if not len(key):
+    return np.zeros(0, np.int64)
+  differ = int(key.min() ^ key.max())
+  word = key << np.uint64(min(64 - differ.bit_length(), 63))
+  head = (word >> np.uint64(32)).astype(np.uint32)
+  order = np.argsort(head.astype(np.uint16), kind='stable')
+  high = (head >> np.uint32(16)).astype(np.uint16)
+  order = order[np.argsort(high[order], kind='stable')]
+  ordered = key[order]
+  wrong = np.flatnonzero(ordered[1:] < ordered[:-1])
+  if len(wrong):
+    head = head[order]
+    for cell in np.unique(head[wrong]):
+      low = np.searchsorted(head, cell, 'left')
+      stop = np.searchsorted(head, cell, 'right')
+      place = order[low:stop]
+      order[low:stop] = place[np.argsort(key[place], kind='stable')]
+  return order

@@ -1,0 +1,113 @@
+"""Who does the work: this process, its cores, or a cluster.
+
+The enumeration is written against `concurrent.futures.Executor`. Workers share
+a file system with the process that asks; they get paths, never arrays.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+import contextlib
+import ctypes
+import multiprocessing
+import os
+from typing import Any
+
+from synth import errors
+
+SERIAL, PROCESSES, DASK = 'serial', 'processes', 'dask'
+
+
+class Serial(futures.Executor):
+  """Does everything at once, here."""
+
+  def submit(
+    self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+  ) -> futures.Future:
+    future: futures.Future = futures.Future()
+    try:
+      future.set_result(fn(*args, **kwargs))
+    except Exception as error:  # as an executor does: the caller asks for it
+      future.set_exception(error)
+    return future
+
+
+def cores() -> int:
+  """Cores this process may use."""
+  return len(os.sched_getaffinity(0))
+
+
+@contextlib.contextmanager
+def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
+  """An executor by name.
+
+  Args:
+    spec: `serial`; `processes` (one a core) or `processes:N`; `dask` (a local
+      cluster, one worker a core) or `dask:ADDRESS` of a scheduler.
+
+  Raises:
+    InputError: if there is no such executor, or it loses a worker for good.
+  """
+  kind, _, rest = spec.partition(':')
+  if kind == SERIAL and not rest:
+    yield Serial()
+  elif kind == PROCESSES and (not rest or (rest.isdigit() and int(rest))):
+    # Started afresh, so that nothing of this process (threads of JAX) is
+    # shared; and only when the first task comes.
+    context = multiprocessing.get_context('spawn')
+    pool = futures.ProcessPoolExecutor(
+      int(rest or cores()), context, _keep_memory
+    )
+    try:
+      yield pool
+    except futures.process.BrokenProcessPool:
+      raise errors.InputError(
+        'a worker process was killed (out of memory?): the same command resumes'
+      ) from None
+    finally:
+      pool.shutdown(cancel_futures=True)
+  elif kind == DASK:
+    with _dask(rest) as executor:
+      yield executor
+  else:
+    raise errors.InputError(
+      f'unknown executor {spec!r}: choose from {SERIAL}, {PROCESSES}, '
+      f'{PROCESSES}:N, {DASK}, {DASK}:ADDRESS'
+    )
+
+
+def _keep_memory() -> None:
+  """Tells the C library to keep freed memory for the next array.
+
+  Else each large array is mapped and unmapped anew, and touching fresh pages
+  takes longer than computing what goes there.
+  """
+  library = ctypes.CDLL(None)
+  if hasattr(library, 'mallopt'):  # glibc
+    trim_threshold, mmap_threshold = -1, -3
+    library.mallopt(mmap_threshold, 1 << 30)
+    library.mallopt(trim_threshold, 1 << 30)
+
+
+@contextlib.contextmanager
+def _dask(address: str) -> Iterator[futures.Executor]:
+  """A Dask cluster as an executor."""
+  try:
+    import distributed  # an optional extra
+  except ImportError:
+    raise errors.InputError(
+      "the executor 'dask' needs the extra: pip install -e '.[dask]'"
+    ) from None
+  try:
+    client = (
+      distributed.Client(address)
+      if address
+      else distributed.Client(n_workers=cores(), threads_per_worker=1)
+    )
+  except (OSError, ValueError) as error:
+    reason = str(error).splitlines()[0]
+    raise errors.InputError(
+      f'no Dask scheduler at {address}: {reason}'
+    ) from None
+  with client, client.get_executor(pure=False) as executor:
+    yield executor
