@@ -17,9 +17,14 @@ from absl import flags
 
 from synth import cli
 from synth import errors
+from synth.language import arithmetic
 from synth.language import grammar as grammar_lib
+from synth.language import multiprecision
+from synth.language import operators
 from synth.language import program as program_lib
 from synth.language import reference
+
+_DIGITS = 40  # for functions whose values are not rational
 
 Point = dict[str, fractions.Fraction]
 
@@ -71,13 +76,18 @@ def interpret(
       raise program_lib.ProgramError(
         f'program {line!r} does not derive from {grammar.name}'
       )
-    functions = reference.RationalFunctions(grammar.variables)
-    if functions(program) is reference.Undefined.ZERO_FUNCTION:
-      return {'values': [None] * len(points)}
-    values = [reference.evaluate(program, point) for point in points]
+    kinds = operators.kinds(grammar.operators)
+    if kinds <= {operators.FIELD}:
+      functions = reference.RationalFunctions(grammar.variables)
+      if functions(program) is reference.Undefined.ZERO_FUNCTION:
+        return {'values': [None] * len(points)}
+    system: arithmetic.NumberSystem = arithmetic.Rational()
+    if operators.TRANSCENDENTAL in kinds:
+      system = multiprecision.Multiprecision(_DIGITS)
+    values = [reference.evaluate(program, point, system) for point in points]
     return {
       'values': [
-        float(value) if isinstance(value, fractions.Fraction) else None
+        None if value is reference.Undefined.AT_POINT else float(value)
         for value in values
       ]
     }

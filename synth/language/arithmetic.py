@@ -1,18 +1,29 @@
-"""Three number systems behind one set of operator names.
+"""Number systems behind one set of operator names.
 
 `Rational` is exact and slow (the reference), `Modular` works on residues mod a
 prime (exact identity of rational functions by random evaluation) and `Real` on
 floats (what a model sees). A value is a pair `(number, ok)`: `ok` is False
 where the value is undefined, and the number is then unspecified. Undefined
 arguments give undefined results. Division by zero is undefined, never a
-protected default.
+protected default; so are logarithms and roots outside their domains.
 """
 
 from collections.abc import Callable
 import fractions
+import keyword
 from typing import Any
 
+from synth.language import operators
+
 Value = tuple[Any, Any]
+
+# sin and cos of larger numbers are undefined: a float's error would be a
+# sizable part of the period, so equal functions would have different values.
+LARGEST_ANGLE = 1e4
+# exp beyond this, either way, is undefined: it or its reciprocal exceeds 32-bit
+# floats, and `inv(exp(x))` shall be defined where `exp(neg(x))` is.
+LARGEST_EXPONENT = 80.0
+PERIODIC = ('sin', 'cos')
 
 
 class NumberSystem:
@@ -59,9 +70,42 @@ class NumberSystem:
     number, ok = self.reciprocal(a[0])
     return number, ok & a[1]
 
+  def less(self, a: Any, b: Any) -> Any:
+    """Whether `a < b`."""
+    raise NotImplementedError(f'{type(self).__name__} numbers have no order')
+
+  def select(self, condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`."""
+    return a if condition else b
+
+  def min(self, a: Value, b: Value) -> Value:
+    return self.select(self.less(a[0], b[0]), a[0], b[0]), a[1] & b[1]
+
+  def max(self, a: Value, b: Value) -> Value:
+    return self.select(self.less(a[0], b[0]), b[0], a[0]), a[1] & b[1]
+
+  def lt(self, a: Value, b: Value) -> Value:
+    one, zero = (self.constant(fractions.Fraction(bit)) for bit in (1, 0))
+    return self.select(self.less(a[0], b[0]), one, zero), a[1] & b[1]
+
+  def if_(self, condition: Value, a: Value, b: Value) -> Value:
+    holds = condition[0] != 0
+    ok = self.select(holds, a[1], b[1])
+    return self.select(holds, a[0], b[0]), condition[1] & ok
+
+  def function(self, name: str, number: Any) -> Value:
+    """A real function of one number, and where it is defined."""
+    raise NotImplementedError(f'{type(self).__name__} numbers have no {name}')
+
   def apply(self, name: str, *args: Value) -> Value:
     """Applies the operator called `name`."""
-    method: Callable[..., Value] = getattr(self, name)
+    if operators.OPERATORS[name].kind == operators.TRANSCENDENTAL:
+      ((number, ok),) = args
+      number, defined = self.function(name, number)
+      return number, ok & defined
+    method: Callable[..., Value] = getattr(
+      self, name + '_' if keyword.iskeyword(name) else name
+    )
     return method(*args)
 
 
@@ -75,6 +119,9 @@ class Rational(NumberSystem):
     if number == 0:
       return number, False
     return 1 / number, True
+
+  def less(self, a: fractions.Fraction, b: fractions.Fraction) -> bool:
+    return a < b
 
 
 class Modular(NumberSystem):
@@ -138,6 +185,26 @@ class Real(NumberSystem):
     # Divide by 1 where b is 0, so that no gradient or warning meets x / 0.
     ok = b != 0
     return a / self.xp.where(ok, b, self.xp.ones_like(b)), ok
+
+  def less(self, a: Any, b: Any) -> Any:
+    return a < b
+
+  def select(self, condition: Any, a: Any, b: Any) -> Any:
+    return self.xp.where(condition, a, b)
+
+  def function(self, name: str, number: Any) -> Value:
+    ok = self.xp.ones_like(number, dtype=bool)
+    if name == 'log':
+      ok = number > 0
+    elif name == 'sqrt':
+      ok = number >= 0
+    elif name in PERIODIC:
+      ok = abs(number) <= LARGEST_ANGLE
+    elif name == 'exp':
+      ok = abs(number) <= LARGEST_EXPONENT
+    # Of 1 where it is not defined, so that no warning or gradient meets it.
+    safe = self.xp.where(ok, number, self.xp.ones_like(number))
+    return getattr(self.xp, name)(safe), ok
 
   def apply(self, name: str, *args: Value) -> Value:
     number, ok = super().apply(name, *args)

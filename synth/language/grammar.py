@@ -6,7 +6,8 @@
 
 One rule a nonterminal, the first rule is the start. A name defined on the left
 is a nonterminal; any other bare name is an input variable; a number is a
-constant; `f(a, b)` applies an operator; infix `+ - * /` are `add sub mul div`.
+constant; `f(a, b)` applies an operator; infix `+ - * / <` are `add sub mul div
+lt`.
 Arguments may nest (`x * (expr + 1)`): inner parts become nonterminals of their
 own. A bare nonterminal as an alternative stands for all its alternatives.
 
@@ -35,7 +36,7 @@ from synth.language import program as program_lib
 _SYNTAX = (
   r"""
 start: rule+
-rule: NAME "::=" sum ("|" sum)*
+rule: NAME "::=" expression ("|" expression)*
 COMMENT: /#[^\n]*/
 %ignore COMMENT
 """

@@ -19,6 +19,8 @@ from synth.language import operators
 # One expression syntax for programs and for the alternatives of grammar files
 # (`synth.language.grammar`), with the terminals that both import.
 EXPRESSION_SYNTAX = r"""
+?expression: sum
+  | sum "<" sum -> lt
 ?sum: product
   | sum "+" product -> add
   | sum "-" product -> sub
@@ -29,17 +31,17 @@ EXPRESSION_SYNTAX = r"""
   | "-" unary -> neg
 ?atom: NAME -> name
   | NUMBER -> number
-  | NAME "(" [sum ("," sum)*] ")" -> call
-  | "(" sum ")"
+  | NAME "(" [expression ("," expression)*] ")" -> call
+  | "(" expression ")"
 NAME: /[A-Za-z_][A-Za-z_0-9]*/
 NUMBER: /[0-9]+(\.[0-9]+)?/
 %ignore /[ \t\r\n]+/
 """
 
 _PARSER = lark.Lark(
-  EXPRESSION_SYNTAX, start='sum', parser='lalr', propagate_positions=True
+  EXPRESSION_SYNTAX, start='expression', parser='lalr', propagate_positions=True
 )
-_INFIX_PRECEDENCE = {'add': 1, 'sub': 1, 'mul': 2, 'div': 2}
+_INFIX_PRECEDENCE = {'lt': 0, 'add': 1, 'sub': 1, 'mul': 2, 'div': 2}
 _ATOM_PRECEDENCE = 3
 # Programs are handled by recursion: deeper ones would exhaust Python's stack.
 MAX_DEPTH = 128
@@ -145,9 +147,10 @@ def _infix(node: Node) -> tuple[str, int]:
     return f'{operator.name}({inner})', _ATOM_PRECEDENCE
   precedence = _INFIX_PRECEDENCE[operator.name]
   (left, left_precedence), (right, right_precedence) = texts
-  if left_precedence < precedence:
+  # Infix operators are left-associative; `<` is not associative at all.
+  if left_precedence < precedence or left_precedence == 0:
     left = f'({left})'
-  if right_precedence <= precedence:  # infix operators are left-associative
+  if right_precedence <= precedence:
     right = f'({right})'
   return f'{left} {operator.infix} {right}', precedence
 

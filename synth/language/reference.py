@@ -1,6 +1,7 @@
 """The reference semantics: slow, plain, exact. Every interpreter must agree.
 
-A program denotes a rational function of its variables. Two things can be
+Without order and transcendental operators a program denotes a rational function
+of its variables. Two things can be
 undefined, and they are different:
   * the program divides by the *zero function* (`1 / (x - x)`): it has no
     semantics at all and belongs to no semantic class;
@@ -11,6 +12,7 @@ undefined, and they are different:
 from collections.abc import Mapping
 import enum
 import fractions
+from typing import Any
 
 import sympy
 from sympy.polys import fields
@@ -31,27 +33,36 @@ class Undefined(enum.Enum):
 
 
 def evaluate(
-  program: program_lib.Node, point: Mapping[str, fractions.Fraction]
-) -> fractions.Fraction | Undefined:
+  program: program_lib.Node,
+  point: Mapping[str, fractions.Fraction],
+  system: arithmetic.NumberSystem = _RATIONAL,
+) -> Any:
   """The exact value of `program` at `point`, or `Undefined.AT_POINT`.
+
+  Args:
+    program: A program.
+    point: Variable -> number.
+    system: Numbers one at a time: `Rational`, or `Multiprecision` for programs
+      that leave the rationals.
 
   Raises:
     KeyError: if the program has a variable that `point` lacks.
   """
-  value, ok = _evaluate(program, point)
+  value, ok = _evaluate(program, point, system)
   return value if ok else Undefined.AT_POINT
 
 
 def _evaluate(
-  program: program_lib.Node, point: Mapping[str, fractions.Fraction]
+  program: program_lib.Node,
+  point: Mapping[str, fractions.Fraction],
+  system: arithmetic.NumberSystem,
 ) -> arithmetic.Value:
   if program.args:
-    args = [_evaluate(arg, point) for arg in program.args]
-    if not all(ok for _, ok in args):
-      return fractions.Fraction(0), False
-    return _RATIONAL.apply(program.symbol, *args)
+    args = [_evaluate(arg, point, system) for arg in program.args]
+    return system.apply(program.symbol, *args)
   constant = constants.value(program.symbol)
-  return (point[program.symbol] if constant is None else constant), True
+  number = point[program.symbol] if constant is None else constant
+  return system.constant(number), True
 
 
 class RationalFunctions:

@@ -15,6 +15,17 @@ OPERATORS: dict[str, Callable[..., Any]] = {
   'div': lambda a, b: a / b,
   'neg': lambda a: -a,
   'inv': lambda a: 1 / a,
+  'min': sympy.Min,
+  'max': sympy.Max,
+  'lt': lambda a, b: sympy.Piecewise((1, a < b), (0, True)),
+  'if': lambda condition, a, b: sympy.Piecewise(
+    (a, sympy.Ne(condition, 0)), (b, True)
+  ),
+  'sqrt': sympy.sqrt,
+  'exp': sympy.exp,
+  'log': sympy.log,
+  'sin': sympy.sin,
+  'cos': sympy.cos,
 }
 
 

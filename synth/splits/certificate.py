@@ -18,7 +18,7 @@ from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
-from synth.universe import field
+from synth.universe import policies
 from synth.universe import universe as universe_lib
 
 _AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
@@ -109,21 +109,11 @@ def _disjoint(
   universe: universe_lib.Universe, split: split_lib.Split, seed: int
 ) -> bool:
   """L1 by other means than enumeration: other primes, fresh points."""
-  points = field.Field.draw(universe.grammar.variables, seed, _AUDIT_ATTEMPT)
-  residue_CxK = np.stack(
-    [
-      universe.evaluate(
-        field,
-        {
-          name: np.array(residues[k : k + 1], np.uint64)
-          for name, residues in points.residues.items()
-        },
-      )[0][:, 0]
-      for k, field in enumerate(points.fields)
-    ],
-    axis=1,
+  policy = policies.draw(universe.grammar, seed, _AUDIT_ATTEMPT)
+  word_N = np.stack(policy.pack(universe.values_under(policy)), axis=1)
+  _, identity_C = np.unique(
+    word_N[universe.node_C], axis=0, return_inverse=True
   )
-  _, identity_C = np.unique(residue_CxK, axis=0, return_inverse=True)
   sets = list(split.evaluation_sets().values())
   tested = np.concatenate([identity_C[classes] for classes in sets])
   trained = [identity_C[classes] for classes in split.arms.values()]

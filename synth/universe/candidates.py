@@ -14,6 +14,7 @@ or add to its minimal programs; the others count the programs of each size.
 from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
+import fractions
 import functools
 import itertools
 import math
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from synth.universe import columns as columns_lib
+from synth.universe import exact as exact_lib
 from synth.universe import identity
 
 _TILE = 1 << 20  # candidates at most; also what a tile's last argument fits
@@ -186,6 +188,22 @@ class Workbench:
   def __reduce__(self) -> tuple[Any, ...]:
     # Maps of files stay behind: a worker opens its own.
     return type(self), (self.directory, self.policy, self.rules, self.arity)
+
+  def exact(self, node: int, place: int) -> fractions.Fraction:
+    """The exact value of a node found so far at a point of the policy."""
+    known = self.__dict__.get('_exact')
+    if known is None or node >= len(known):
+      first_N, production_M, arg_MxA = (
+        self.columns.read(name, 0, self.columns.length(name))
+        for name in ('first_N1', 'production_M', 'arg_MxA')
+      )
+      known = exact_lib.Exact(
+        [rule.symbol for rule in self.rules],
+        *(first_N, production_M, arg_MxA),
+        self.policy.point,
+      )
+      self.__dict__['_exact'] = known
+    return known(node, place)
 
   @functools.cached_property
   def columns(self) -> columns_lib.Columns:
@@ -357,8 +375,17 @@ def _strip(
   parts = [arguments[0].rows(start, stop), *arguments[1:]]
   shape = np.broadcast_shapes(*(part.place.shape for part in parts))
   rank = len(shape)
+
+  def exact(
+    argument: int, index: tuple[int, ...], place: int
+  ) -> fractions.Fraction:
+    number = int(np.broadcast_to(parts[argument].place, shape)[index])
+    if tile.again[argument]:
+      number = int(bench.columns.read('again_node_R', number, number + 1)[0])
+    return bench.exact(number, place)
+
   values, keep = bench.policy.apply(
-    tile.rule.symbol, tuple(part.values for part in parts)
+    tile.rule.symbol, tuple(part.values for part in parts), exact
   )
   key, rest = bench.policy.pack(
     tuple(

@@ -41,6 +41,7 @@ _TASK = 1 << 20  # candidates of a task at least
 _TASKS = 256  # of a level, about, when it is large
 _BUCKET = 1 << 18  # candidates of a bucket, about
 _MAX_BITS = 12
+_ENOUGH = 10_000  # classes whose growth says something
 _CHUNK = 1 << 18  # classes whose values are computed at once
 _MAX_WAYS = 2**53  # programs of a level: random numbers have 53 bits
 STATE = 'progress.json'
@@ -303,24 +304,26 @@ class _Enumeration:
         self._columns.append(candidates_lib.value_name(k), value)
 
   def _check_room(self, size: int, max_size: int) -> None:
-    """Refuses early what the disk cannot hold, by the growth seen so far."""
-    found = [0] * (size + 1)
+    """Refuses early what the disk cannot hold, by the growth seen so far.
+
+    Two sizes at a time, because in a grammar of binary operators every other
+    size has no program.
+    """
+    found = np.zeros(size + 1)
     for (s, _), level in self._levels.items():
       found[s] += level.new[1] - level.new[0]
-    sizes = [s for s, number in enumerate(found) if number]
-    if len(sizes) < 3 or size == max_size:
+    total = np.cumsum(found)
+    if size < 3 or size == max_size or total[size] < _ENOUGH:
       return
-    step = sizes[-1] - sizes[-2]
-    growth = found[sizes[-1]] / found[sizes[-2]]
-    steps = (max_size - size) // step
-    classes = sum(found[size] * growth**i for i in range(1, steps + 1))
+    growth = total[size] / total[size - 2]
+    classes = total[size] * growth ** ((max_size - size) / 2)
     stored = sum(
       length * self._columns.columns[name].nbytes
       for name, length in self._columns.lengths().items()
     )
     # A candidate spilled and its part take about as much as the class it may
     # become; there are about five to a class.
-    need = 5 * classes * stored / sum(found)
+    need = 5 * classes * stored / total[size]
     free = shutil.disk_usage(self._bench.directory).free
     if need > free:
       raise errors.InputError(

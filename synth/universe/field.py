@@ -113,8 +113,12 @@ class Field(identity.Policy):
     )
 
   def apply(
-    self, symbol: str, args: tuple[identity.Values, ...]
+    self,
+    symbol: str,
+    args: tuple[identity.Values, ...],
+    exact: identity.ExactArgument,
   ) -> tuple[identity.Values, np.ndarray | None]:
+    del exact  # residues decide everything
     defined = None
     if symbol in ('div', 'inv'):
       nonzero = [residue_k != 0 for residue_k in args[-1]]

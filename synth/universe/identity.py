@@ -6,17 +6,40 @@ arrays with the same leading axes, one entry a program, so that a production is
 applied to whole blocks of argument classes at once.
 
     field    rational functions, exact (`synth.universe.field`)
+    ordered  piecewise rational ones, exact at points (`synth.universe.ordered`)
+    rounded  real ones, ten digits at points (`synth.universe.rounded`)
 """
 
 import abc
+from collections.abc import Callable
+import fractions
 from typing import Any
 
 import numpy as np
 
+from synth.language import constants
+from synth.language import operators
 from synth.language import program as program_lib
+from synth.language import reference
 from synth.universe import columns
 
 Values = tuple[np.ndarray, ...]
+# (argument, index of a result, point) -> the argument's exact value there.
+ExactArgument = Callable[[int, tuple[int, ...], int], fractions.Fraction]
+
+
+def undecided(
+  argument: int, index: tuple[int, ...], place: int
+) -> fractions.Fraction:
+  """An `ExactArgument` where there is none to ask.
+
+  Raises:
+    UnluckyPoints: always.
+  """
+  raise UnluckyPoints(
+    f'argument {argument} of result {index} is too close to order at point '
+    f'{place}'
+  )
 
 
 class UnluckyPoints(Exception):
@@ -47,9 +70,14 @@ class Policy(abc.ABC):
 
   @abc.abstractmethod
   def apply(
-    self, symbol: str, args: tuple[Values, ...]
+    self, symbol: str, args: tuple[Values, ...], exact: ExactArgument
   ) -> tuple[Values, np.ndarray | None]:
     """Values of an operator on `ready` arguments, which are broadcast.
+
+    Args:
+      symbol: The operator.
+      args: Values of its arguments.
+      exact: What to ask where these do not decide.
 
     Returns:
       The values and a mask of the results that have semantics (any shape that
@@ -60,26 +88,44 @@ class Policy(abc.ABC):
   def pack(self, values: Values) -> tuple[np.ndarray, np.ndarray]:
     """Two 64-bit words a program; equal iff the programs are one class."""
 
-  def value(self, symbol: str, args: tuple[Values, ...]) -> Values:
-    """Values of a variable, a constant or an operator on arguments."""
+  def value(
+    self, symbol: str, args: tuple[Values, ...], exact: ExactArgument
+  ) -> tuple[Values, np.ndarray | None]:
+    """`leaf` or `apply`, with the arguments made ready."""
     if not args:
-      return self.leaf(symbol)
+      return self.leaf(symbol), None
     ready = (self.ready(symbol, i, value) for i, value in enumerate(args))
-    return self.apply(symbol, tuple(ready))[0]
+    return self.apply(symbol, tuple(ready), exact)
+
+  def point(self, variable: str, place: int) -> fractions.Fraction:
+    """The exact value of a variable at a point, for policies that ask."""
+    raise NotImplementedError(f'{self.name} has no exact points')
 
   def run(self, program: program_lib.Node) -> Values | None:
     """Values of a program, leading axis 1; None if it has no semantics."""
     if not program.args:
       return self.leaf(program.symbol)
     args = [self.run(arg) for arg in program.args]
-    if any(arg is None for arg in args):
+    known = tuple(arg for arg in args if arg is not None)
+    if len(known) < len(args):
       return None
-    ready = tuple(
-      self.ready(program.symbol, i, arg)
-      for i, arg in enumerate(args)
-      if arg is not None
-    )
-    values, keep = self.apply(program.symbol, ready)
+
+    def exact(
+      argument: int, index: tuple[int, ...], place: int
+    ) -> fractions.Fraction:
+      symbols = set(program_lib.preorder(program.args[argument]))
+      value: fractions.Fraction = reference.evaluate(
+        program.args[argument],
+        {
+          symbol: self.point(symbol, place)
+          for symbol in symbols
+          if symbol not in operators.OPERATORS
+          and constants.value(symbol) is None
+        },
+      )
+      return value
+
+    values, keep = self.value(program.symbol, known, exact)
     return values if keep is None or bool(keep.all()) else None
 
   @abc.abstractmethod

@@ -4,8 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from synth.language import grammar as grammar_lib
+from synth.language import operators
 from synth.universe import field
 from synth.universe import identity
+from synth.universe import ordered
+from synth.universe import rounded
+
+_POLICIES: dict[
+  str, type[field.Field] | type[ordered.Ordered] | type[rounded.Rounded]
+] = {
+  policy.name: policy
+  for policy in (field.Field, ordered.Ordered, rounded.Rounded)
+}
 
 
 def draw(
@@ -18,9 +28,16 @@ def draw(
     seed: Of the points.
     attempt: Raised when points proved unlucky.
   """
-  return field.Field.draw(grammar.variables, seed, attempt)
+  kinds = operators.kinds(grammar.operators)
+  if operators.TRANSCENDENTAL in kinds:
+    name = rounded.Rounded.name
+  elif operators.ORDER in kinds:
+    name = ordered.Ordered.name
+  else:
+    name = field.Field.name
+  return _POLICIES[name].draw(grammar.variables, seed, attempt)
 
 
 def from_json(data: Mapping[str, Any]) -> identity.Policy:
   """The policy that a manifest describes."""
-  return field.Field.from_json(data)
+  return _POLICIES[data['policy']].from_json(data)

@@ -5,6 +5,7 @@ file whole or finds it written, so a task may be done twice. Nothing here
 imports a parser or JAX: workers start in a fraction of a second.
 """
 
+import fractions
 import pathlib
 
 import numpy as np
@@ -120,12 +121,23 @@ def values_of(
   for number in np.unique(production):
     rows = np.flatnonzero(production == number)
     rule = bench.rules[number]
-    found = bench.policy.value(
+    nodes = args[rows]
+
+    def exact(
+      argument: int,
+      index: tuple[int, ...],
+      place: int,
+      nodes: np.ndarray = nodes,
+    ) -> fractions.Fraction:
+      return bench.exact(int(nodes[*index, argument]), place)
+
+    found, _ = bench.policy.value(
       rule.symbol,
       tuple(
-        tuple(column[args[rows, place]] for column in so_far)
+        tuple(column[nodes[:, place]] for column in so_far)
         for place in range(len(rule.args))
       ),
+      exact,
     )
     for value, column in zip(found, values, strict=True):
       column[rows] = value

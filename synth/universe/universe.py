@@ -23,6 +23,7 @@ from synth.language import operators
 from synth.language import program as program_lib
 from synth.language import tokens
 from synth.universe import draws
+from synth.universe import exact as exact_lib
 from synth.universe import forest as forest_lib
 from synth.universe import identity
 from synth.universe import policies
@@ -258,13 +259,29 @@ class Universe:
       np.zeros((len(first_N), *column.shape), column.dtype)
       for column in policy.columns
     )
+    exact_value = exact_lib.Exact(
+      [p.symbol for p in self.grammar.productions],
+      *(first_N, forest.production_M, forest.arg_MxA),
+      policy.point,
+    )
     for rows, rule in self._levels(production_N):
-      found = policy.value(
+      nodes = arg_NxA[rows]
+
+      def exact(
+        argument: int,
+        index: tuple[int, ...],
+        place: int,
+        nodes: np.ndarray = nodes,
+      ) -> fractions.Fraction:
+        return exact_value(int(nodes[*index, argument]), place)
+
+      found, _ = policy.value(
         rule.symbol,
         tuple(
-          tuple(column[arg_NxA[rows, place]] for column in values)
+          tuple(column[nodes[:, place]] for column in values)
           for place in range(len(rule.args))
         ),
+        exact,
       )
       for value, column in zip(found, values, strict=True):
         column[rows] = value

@@ -1,0 +1,188 @@
+"""Probabilistic grammars: programs drawn by their derivation.
+
+Each production has a probability among those of its nonterminal, and a program
+the product of the probabilities of its derivation (there is exactly one). What
+is large is unlikely, and a law over sizes comes out that one does not choose:
+`sample` draws from it, up to a size; `sample_of_size` from the programs of one
+size, without rejection (methods: A2).
+"""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+import math
+
+import numpy as np
+
+from synth import errors
+from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
+
+
+class Pcfg:
+  """A grammar with a probability for each production.
+
+  Args:
+    grammar: The grammar.
+    weight: Production -> weight, positive; those of each nonterminal are
+      divided by their sum.
+
+  Raises:
+    InputError: for a weight that is missing or not positive.
+  """
+
+  def __init__(
+    self,
+    grammar: grammar_lib.Grammar,
+    weight: Mapping[grammar_lib.Production, float],
+  ):
+    self.grammar = grammar
+    self.probability: dict[grammar_lib.Production, float] = {}
+    for rules in grammar.by_nonterminal.values():
+      for rule in rules:
+        if not 0 < weight.get(rule, 0.0) < math.inf:
+          raise errors.InputError(
+            f'{grammar.name}: the weight of {rule} is {weight.get(rule)}: it '
+            'must be positive'
+          )
+      total = sum(weight[rule] for rule in rules)
+      self.probability |= {rule: weight[rule] / total for rule in rules}
+    # nonterminal -> probability that it derives a program of 0, 1, ... nodes.
+    self._mass: dict[str, list[float]] = {
+      name: [0.0] for name in grammar.nonterminals
+    }
+
+  @classmethod
+  def uniform(cls, grammar: grammar_lib.Grammar) -> 'Pcfg':
+    """Every production of a nonterminal equally likely."""
+    return cls(grammar, dict.fromkeys(grammar.productions, 1.0))
+
+  @classmethod
+  def fit(
+    cls,
+    grammar: grammar_lib.Grammar,
+    programs: Iterable[program_lib.Node],
+    smoothing: float = 1.0,
+  ) -> 'Pcfg':
+    """The most likely probabilities given some programs.
+
+    Args:
+      grammar: The grammar; it must derive all programs.
+      programs: What was drawn.
+      smoothing: Added to the count of each production, so that none is
+        impossible.
+
+    Raises:
+      ProgramError: if the grammar does not derive a program.
+    """
+    count = dict.fromkeys(grammar.productions, smoothing)
+    for program in programs:
+      for rule in _derivation(grammar, program):
+        count[rule] += 1
+    return cls(grammar, count)
+
+  def log_prob(self, program: program_lib.Node) -> float:
+    """Natural logarithm of the probability of a program.
+
+    Raises:
+      ProgramError: if the grammar does not derive it.
+    """
+    rules = _derivation(self.grammar, program)
+    return sum(math.log(self.probability[rule]) for rule in rules)
+
+  def size_probability(self, size: int) -> float:
+    """Probability that the start derives a program of exactly `size` nodes."""
+    return self._of_size(self.grammar.start, size)
+
+  def _of_size(self, name: str, size: int) -> float:
+    table = self._mass
+    while len(table[name]) <= size:
+      new = len(table[name])
+      for other, rules in self.grammar.by_nonterminal.items():
+        table[other].append(
+          sum(
+            self._share(rule, sizes)
+            for rule in rules
+            for sizes in grammar_lib.argument_sizes(new, len(rule.args))
+          )
+        )
+    return table[name][size]
+
+  def _share(
+    self, rule: grammar_lib.Production, sizes: tuple[int, ...]
+  ) -> float:
+    """Probability of a production with arguments of the given sizes."""
+    return self.probability[rule] * math.prod(
+      self._mass[name][size]
+      for name, size in zip(rule.args, sizes, strict=True)
+    )
+
+  def sample(self, max_size: int, rng: np.random.Generator) -> program_lib.Node:
+    """A program of at most `max_size` nodes.
+
+    Its law is the grammar's, given that the program is not larger.
+
+    Raises:
+      InputError: if there is none.
+    """
+    mass = np.array([self.size_probability(s) for s in range(max_size + 1)])
+    if not mass.sum():
+      raise errors.InputError(
+        f'{self.grammar.name}: no program of at most {max_size} nodes'
+      )
+    return self.sample_of_size(_choose(mass, rng), rng)
+
+  def sample_of_size(
+    self, size: int, rng: np.random.Generator
+  ) -> program_lib.Node:
+    """A program of exactly `size` nodes, by its probability among them.
+
+    Raises:
+      InputError: if there is none.
+    """
+    if not self.size_probability(size):
+      raise errors.InputError(
+        f'{self.grammar.name}: no program of {size} nodes'
+      )
+    return self._sample(self.grammar.start, size, rng)
+
+  def _sample(
+    self, name: str, size: int, rng: np.random.Generator
+  ) -> program_lib.Node:
+    choices = [
+      (rule, sizes)
+      for rule in self.grammar.by_nonterminal[name]
+      for sizes in grammar_lib.argument_sizes(size, len(rule.args))
+    ]
+    share = np.array([self._share(*choice) for choice in choices])
+    rule, sizes = choices[_choose(share, rng)]
+    return program_lib.Node(
+      rule.symbol,
+      tuple(
+        self._sample(arg, arg_size, rng)
+        for arg, arg_size in zip(rule.args, sizes, strict=True)
+      ),
+    )
+
+
+def _choose(weight: np.ndarray, rng: np.random.Generator) -> int:
+  """An index, with probability in proportion to its weight."""
+  return int(rng.choice(len(weight), p=weight / weight.sum()))
+
+
+def _derivation(
+  grammar: grammar_lib.Grammar, program: program_lib.Node
+) -> list[grammar_lib.Production]:
+  """The productions that derive a program, in pre-order."""
+  if not grammar.derives(program):
+    raise program_lib.ProgramError(
+      f'program {program_lib.to_infix(program)!r} does not derive from '
+      f'{grammar.name}'
+    )
+  found: list[grammar_lib.Production] = []
+  todo = [(grammar.start, program)]
+  while todo:
+    name, node = todo.pop()
+    rule = grammar.production(name, node)
+    found.append(rule)
+    todo += reversed(list(zip(rule.args, node.args, strict=True)))
+  return found

@@ -1,0 +1,112 @@
+"""Probabilistic grammars draw what their probabilities say."""
+
+from collections import Counter
+import math
+
+import numpy as np
+import pytest
+
+from synth import errors
+from synth.language import grammar as grammar_lib
+from synth.language import pcfg as pcfg_lib
+from synth.language import program as program_lib
+from tests import programs as programs_lib
+
+_TYPED = grammar_lib.parse('s ::= x | s + d | neg(s)\nd ::= 1 | d * s')
+
+
+def _weights(grammar, numbers):
+  return dict(zip(grammar.productions, numbers, strict=True))
+
+
+def _chi2(count, probability):
+  total = sum(count.values())
+  return sum(
+    (count[key] - total * p) ** 2 / (total * p)
+    for key, p in probability.items()
+  )
+
+
+def test_log_prob_is_the_product_along_the_derivation():
+  # s: x .5, s + d .3, neg .2; d: 1 .8, d * s .2.
+  pcfg = pcfg_lib.Pcfg(_TYPED, _weights(_TYPED, [5, 3, 2, 8, 2]))
+  program = program_lib.parse('neg(x) + 1 * x')
+  assert math.exp(pcfg.log_prob(program)) == pytest.approx(
+    0.3 * (0.2 * 0.5) * (0.2 * 0.8 * 0.5)
+  )
+  with pytest.raises(program_lib.ProgramError, match='does not derive'):
+    pcfg.log_prob(program_lib.parse('1 + x'))
+
+
+def test_probabilities_of_all_programs_of_a_size_add_up():
+  pcfg = pcfg_lib.Pcfg(_TYPED, _weights(_TYPED, [5, 3, 2, 8, 2]))
+  mass = Counter()
+  for program in programs_lib.all_programs(_TYPED, 8):
+    mass[program.size] += math.exp(pcfg.log_prob(program))
+  for size in range(1, 9):
+    assert pcfg.size_probability(size) == pytest.approx(mass[size])
+
+
+def test_the_mean_size_is_that_of_the_branching_process(arithmetic):
+  # Operators with probability q: a tree has 1 / (1 - 2 q) nodes on average.
+  weights = [1] * 4 + [0.5] * 4
+  pcfg = pcfg_lib.Pcfg(arithmetic, _weights(arithmetic, weights))
+  sizes = np.arange(600)
+  mass = np.array([pcfg.size_probability(int(s)) for s in sizes[:160]])
+  assert mass.sum() == pytest.approx(1, abs=1e-3)
+  assert mass @ sizes[:160] == pytest.approx(1 / (1 - 2 / 3), abs=0.05)
+
+
+def test_samples_of_a_size_have_their_probabilities():
+  pcfg = pcfg_lib.Pcfg(_TYPED, _weights(_TYPED, [5, 3, 2, 8, 2]))
+  rng = np.random.default_rng(0)
+  programs = [
+    program
+    for program in programs_lib.all_programs(_TYPED, 5)
+    if program.size == 5
+  ]
+  weight = [math.exp(pcfg.log_prob(program)) for program in programs]
+  probability = {
+    program: w / sum(weight)
+    for program, w in zip(programs, weight, strict=True)
+  }
+  count = Counter(pcfg.sample_of_size(5, rng) for _ in range(4000))
+  assert set(count) <= set(programs)
+  freedom = len(programs) - 1
+  assert _chi2(count, probability) < freedom + 5 * math.sqrt(2 * freedom)
+
+
+def test_samples_follow_the_law_of_sizes(arithmetic):
+  pcfg = pcfg_lib.Pcfg.uniform(arithmetic)
+  rng = np.random.default_rng(1)
+  count = Counter(pcfg.sample(9, rng).size for _ in range(4000))
+  mass = {size: pcfg.size_probability(size) for size in (1, 3, 5, 7, 9)}
+  share = {size: m / sum(mass.values()) for size, m in mass.items()}
+  assert set(count) == set(share)
+  assert _chi2(count, share) < 4 + 5 * math.sqrt(8)
+
+
+def test_fitting_finds_what_was_drawn_from():
+  true = pcfg_lib.Pcfg(_TYPED, _weights(_TYPED, [5, 3, 2, 8, 2]))
+  rng = np.random.default_rng(2)
+  # The law given a size of at most 30, which leaves next to nothing out.
+  drawn = [true.sample(30, rng) for _ in range(3000)]
+  fitted = pcfg_lib.Pcfg.fit(_TYPED, drawn)
+  for rule, probability in true.probability.items():
+    assert fitted.probability[rule] == pytest.approx(probability, abs=0.03)
+  # No other probabilities make the draws more likely.
+  likelihood = sum(map(fitted.log_prob, drawn))
+  assert likelihood >= sum(map(true.log_prob, drawn)) - 1e-6
+
+
+def test_what_cannot_be_drawn_is_refused(arithmetic):
+  pcfg = pcfg_lib.Pcfg.uniform(arithmetic)
+  rng = np.random.default_rng(0)
+  with pytest.raises(errors.InputError, match='no program of 4 nodes'):
+    pcfg.sample_of_size(4, rng)
+  with pytest.raises(errors.InputError, match='at most 0'):
+    pcfg.sample(0, rng)
+  with pytest.raises(errors.InputError, match='must be positive'):
+    pcfg_lib.Pcfg(arithmetic, _weights(arithmetic, [1] * 7 + [0]))
+  with pytest.raises(program_lib.ProgramError, match='does not derive'):
+    pcfg_lib.Pcfg.fit(arithmetic, [program_lib.parse('neg(x)')])
