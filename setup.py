@@ -23,6 +23,7 @@ setuptools.setup(
     'lark>=1.2',
     'matplotlib>=3.9',
     'ml-collections>=1.1.0',
+    'mpmath>=1.3',
     'numpy>=2.1',
     'optax>=0.2.8',
     'orbax-checkpoint>=0.12.0',
@@ -33,6 +34,7 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
-    'dev': ['mypy', 'pytest', 'pytest-xdist', 'ruff'],
+    'dask': ['distributed>=2025.1'],
+    'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
   },
 )

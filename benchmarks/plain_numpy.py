@@ -5,6 +5,8 @@ programs, no representatives, no store. Four points modulo 2**31 - 1, a 64-bit
 hash of the residues. `arithmetic.bnf` alone (methods: A0).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 _P = np.uint64(2**31 - 1)
@@ -31,8 +33,10 @@ def _inverse(value_NxK: np.ndarray) -> np.ndarray:
   return result
 
 
-def _pairs(a_NxK: np.ndarray, b_MxK: np.ndarray, same: bool):
-  """Values of all `a op b`; of `a + b` and `a * b` once if `same`."""
+def _pairs(
+  a_NxK: np.ndarray, b_MxK: np.ndarray, same: bool | None
+) -> Iterator[np.ndarray]:
+  """Values of all `a op b`; of `a + b` and `a * b` once, or not at all."""
   inverse_MxK = _inverse(b_MxK)
   rows = max(1, _BLOCK // max(len(b_MxK), 1))
   for start in range(0, len(a_NxK), rows):
@@ -41,7 +45,7 @@ def _pairs(a_NxK: np.ndarray, b_MxK: np.ndarray, same: bool):
     defined_M = (b_MxK != 0).any(axis=1)
     yield (left * inverse_MxK[defined_M] % _P).reshape(-1, _POINTS)
     if same is not None:
-      keep = slice(None)
+      keep = np.ones((len(left), len(b_MxK)), bool)
       if same:
         keep = np.arange(len(b_MxK)) >= start + np.arange(len(left))[:, None]
       yield ((left + b_MxK) % _P)[keep].reshape(-1, _POINTS)

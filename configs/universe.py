@@ -4,7 +4,9 @@
 
 `arithmetic`: one variable, constants 1 2 3, to size 9: 24,573 semantic classes
 in well under a second on one core. `arithmetic3`: three variables and the ten
-digits. `countdown`: each of four operands used exactly once.
+digits. `countdown`: each of four operands used exactly once. `conditional`:
+comparisons, min, max and `if`. `scientific`: two variables, roots, exp, log,
+sin and cos.
 """
 
 import ml_collections
@@ -17,6 +19,11 @@ VARIANTS = {
     'grammar': 'configs/grammars/arithmetic3.bnf',
     'max_size': 5,
   },
+  'conditional': {
+    'grammar': 'configs/grammars/conditional.bnf',
+    'max_size': 7,
+  },
+  'scientific': {'grammar': 'configs/grammars/scientific.bnf', 'max_size': 5},
   'countdown': {'grammar': 'configs/grammars/countdown.bnf', 'max_size': 7},
 }
 

@@ -1,6 +1,7 @@
 """Checkpoints: training state, position in the data, and what made them."""
 
 import pathlib
+import sys
 from typing import Any
 
 import jax
@@ -52,6 +53,41 @@ class Checkpoints:
     """The newest step, or None."""
     return self._manager.latest_step()
 
+  def restore_newest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
+    """The newest state that can be read, with its step and facts.
+
+    A damaged checkpoint is passed over with a warning.
+
+    Args:
+      like: Shapes, types and shardings of the state.
+
+    Returns:
+      Step, state and facts; None if nothing was saved yet.
+
+    Raises:
+      CheckpointError: if there are checkpoints, but none can be read.
+    """
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    failures = []
+    for step in steps:
+      try:
+        state, meta = self.restore(step, like)
+      except CheckpointError as error:
+        failures.append(error)
+        continue
+      for reason in failures:
+        print(f'warning: {reason}: using that of step {step}', file=sys.stderr)
+      return step, state, meta
+    if failures:
+      raise CheckpointError(f'{failures[0]}, and there is no earlier one')
+    return None
+
+  def forget_after(self, step: int) -> None:
+    """Removes checkpoints of later steps, so that these can be saved anew."""
+    for later in self._manager.all_steps():
+      if later > step:
+        self._manager.delete(later)
+
   def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
     """The state and facts saved at `step`.
 
@@ -72,8 +108,7 @@ class Checkpoints:
     except Exception as error:  # orbax raises many kinds
       reason = (str(error).strip().splitlines() or [repr(error)])[0][:100]
       raise CheckpointError(
-        f'checkpoint {self._path / str(step)} cannot be read ({reason}): '
-        'remove it to go on from the one before'
+        f'checkpoint {self._path / str(step)} cannot be read ({reason})'
       ) from None
     return restored.state, restored.meta
 

@@ -1,6 +1,6 @@
 """Evaluation: every test set and dev, per seed, by executing what was written.
 
-  python -m synth.evaluate --workdir=DIR
+  python -m synth.evaluate --workdir=DIR [--samples=256 --temperature=0.7]
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
 with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
@@ -9,6 +9,7 @@ The headline is exact success: the same rational function as the target.
 
 from collections.abc import Mapping
 import pathlib
+import sys
 from typing import Any
 
 from absl import flags
@@ -35,8 +36,14 @@ from synth.language import tokens
 HEADLINE = (1, 16)
 
 
-def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
+def evaluate(
+  workdir: pathlib.Path, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
   """Evaluates the newest checkpoint of a run.
+
+  Args:
+    workdir: The run.
+    overrides: Values for the config's `eval`, in place of the run's.
 
   Returns:
     What is written to result.json.
@@ -47,6 +54,8 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
   """
   record = runs.read_record(workdir)
   config = ml_collections.ConfigDict(record['config'])
+  config.eval.update(overrides or {})
+  cli.check_numbers(config)
   data_dir = workdir / record['data_dir']
   for name in record['inputs_sha256']:
     if not store.exists(data_dir / name):
@@ -55,10 +64,16 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
   runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
   trainer = train.Trainer(config, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    step = checkpoints.latest()
-    if step is None:
-      raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
-    state, _ = checkpoints.restore(step, trainer.abstract_state)
+    restored = checkpoints.restore_newest(trainer.abstract_state)
+  if restored is None:
+    raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
+  step, state, _ = restored
+  if step < config.opt.num_steps:
+    print(
+      f'warning: {workdir} was trained for {step} of {config.opt.num_steps} '
+      'steps: the result says so and is replaced by evaluating again',
+      file=sys.stderr,
+    )
   verifier = verify.Verifier(
     inputs.universe.vocabulary,
     inputs.universe.grammar.variables,
@@ -76,7 +91,7 @@ def evaluate(workdir: pathlib.Path) -> dict[str, Any]:
   result = {
     'step': step,
     'arm': config.data.arm,
-    'config': record['config'],
+    'config': cli.plain(config),
     'inputs_sha256': inputs.sha256,
     'versions': runs.versions(),
     'params': record['params'],
@@ -261,11 +276,20 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'workdir', None, 'Directory of a trained run.', required=True
   )
+  flags.DEFINE_integer(
+    'samples', None, 'Programs for each task, in place of eval.num_samples.'
+  )
+  flags.DEFINE_float(
+    'temperature', None, 'Of sampling, in place of eval.temperature.'
+  )
 
 
 def main() -> dict[str, Any]:
   """Evaluates; the last line is the result without its configuration."""
-  result = evaluate(pathlib.Path(flags.FLAGS.workdir))
+  args = flags.FLAGS
+  given = {'num_samples': args.samples, 'temperature': args.temperature}
+  overrides = {key: value for key, value in given.items() if value is not None}
+  result = evaluate(pathlib.Path(args.workdir), overrides)
   hidden = ('config', 'versions', 'inputs_sha256')
   return {name: value for name, value in result.items() if name not in hidden}
 

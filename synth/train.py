@@ -29,6 +29,7 @@ from synth import cli
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import locks
 from synth import model as model_lib
 from synth import progress
 from synth import runs
@@ -220,7 +221,13 @@ def train_and_evaluate(
       (len(inputs.split.dev), inputs.universe.max_size)
     ),
   )
-  with checkpoint.Checkpoints(workdir) as checkpoints:
+  path = workdir / '.train.lock'
+  with (
+    locks.exclusive(path, '', wait=False) as alone,
+    checkpoint.Checkpoints(workdir) as checkpoints,
+  ):
+    if not alone:
+      raise errors.InputError(f'another process is training in {workdir}')
     losses = _loop(config, workdir, trainer, source, dev, checkpoints)
   return {
     'steps': config.opt.num_steps,
@@ -244,12 +251,13 @@ def _loop(
   the next batch: the state after step n goes with position n in the data.
   """
   steps = config.opt.num_steps
-  start = checkpoints.latest() or 0
-  if start:
-    state, meta = checkpoints.restore(start, trainer.abstract_state)
+  restored = checkpoints.restore_newest(trainer.abstract_state)
+  if restored is not None:
+    start, state, meta = restored
     position = meta['next_index']
+    checkpoints.forget_after(start)
   else:
-    state, position = trainer.init(), 0
+    start, state, position = 0, trainer.init(), 0
   metrics = runs.Metrics(workdir, start)
   iterator = data.iterate(source, position)
   bar = progress.Progress(f'train {workdir.name}', steps, 'steps')

@@ -1,12 +1,17 @@
-"""Does a program compute the target? Exact identity and the grid, on device.
+"""Does a program compute the target? Identity and the grid, on device.
 
 Exact: residues modulo `interpreter.PRIME` at random points. Two programs of one
 class may have poles at different points (`1 / (1 / x)` at 0), so they are
 compared where both are defined. Different functions of degree d agree at k
 common points with probability at most (d / PRIME)**k: 1e-15 at k = 4, d = 13.
+
+Residues have neither order nor logarithm: programs of grammars with such
+operators are compared as floats, at fresh points that no model sees and on the
+grid, within a tolerance.
 """
 
 import enum
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +19,13 @@ import numpy as np
 
 from synth import seeding
 from synth.language import interpreter
+from synth.language import operators
 from synth.language import tokens
 from synth.spaces import semantic
 
 _POINTS = 8
+_FRESH = 64  # points where residues do not do
+_SPAN = 4.0  # fresh points lie between minus and plus this
 _COMMON = 4  # points at which both must be defined
 _TOLERANCE = 1e-4  # on the grid, relative to 1 + |target|
 
@@ -25,7 +33,7 @@ _TOLERANCE = 1e-4  # on the grid, relative to 1 + |target|
 class Outcome(enum.IntEnum):
   """What became of one sample: exactly one of these."""
 
-  CORRECT = 0  # the same function
+  CORRECT = 0  # the same function (to tolerance where it is not rational)
   GRID_ONLY = 1  # equal on the specification grid, another function
   WRONG = 2  # a defined program, not equal on the grid
   UNDEFINED = 3  # divides by the zero function
@@ -52,10 +60,10 @@ class Verifier:
     seed: int,
   ):
     self._vocabulary = vocabulary
-    self._residues = {
-      name: seeding.generator(seed, 'verify', name)
-      .integers(1, interpreter.PRIME, _POINTS)
-      .astype(np.uint32)
+    rational = operators.kinds(vocabulary.symbols) <= {operators.FIELD}
+    self._system = interpreter.MODULAR if rational else interpreter.FLOAT
+    self._points = {
+      name: _draw(seeding.generator(seed, 'verify', name), self._system)
       for name in variables
     }
     self._grid = {
@@ -74,9 +82,9 @@ class Verifier:
     """
     batch, samples, length = tok_BxnxL.shape
     tok_RxL = tok_BxnxL.reshape(-1, length)
-    measured = {}
+    measured = []
     for system, points in (
-      (interpreter.MODULAR, self._residues),
+      (self._system, self._points),
       (interpreter.FLOAT, self._grid),
     ):
       value, ok, parsed_R = interpreter.run(
@@ -85,35 +93,59 @@ class Verifier:
       wanted, wanted_ok, _ = interpreter.run(
         target_BxL, points, self._vocabulary, system
       )
-      measured[system] = (
-        value,
-        ok,
-        jnp.repeat(wanted, samples, axis=0),
-        jnp.repeat(wanted_ok, samples, axis=0),
+      measured.append(
+        (
+          value,
+          ok,
+          jnp.repeat(wanted, samples, axis=0),
+          jnp.repeat(wanted_ok, samples, axis=0),
+        )
       )
     outcome_R = _classify(
-      measured[interpreter.MODULAR], measured[interpreter.FLOAT], parsed_R
+      *measured, parsed_R, rational=self._system == interpreter.MODULAR
     )
     return np.asarray(outcome_R).reshape(batch, samples)
 
 
-@jax.jit
+def _draw(rng: np.random.Generator, system: str) -> np.ndarray:
+  """Points of one variable in a number system."""
+  if system == interpreter.MODULAR:
+    return rng.integers(1, interpreter.PRIME, _POINTS).astype(np.uint32)
+  return rng.uniform(-_SPAN, _SPAN, _FRESH).astype(np.float32)
+
+
+@functools.partial(jax.jit, static_argnames='rational')
 def _classify(
   exact: tuple[jax.Array, ...],
   grid: tuple[jax.Array, ...],
   parsed_R: jax.Array,
+  *,
+  rational: bool,
 ) -> jax.Array:
-  """int8_R from (value, ok, wanted value, wanted ok) in both systems."""
-  residue_RxK, ok_RxK, wanted_RxK, wanted_ok_RxK = exact
-  common_RxK = ok_RxK & wanted_ok_RxK
-  same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
-  correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
-  value_RxE, ok_RxE, target_RxE, target_ok_RxE = grid
-  error_RxE = jnp.abs(value_RxE - target_RxE) / (1 + jnp.abs(target_RxE))
-  close_RxE = (ok_RxE == target_ok_RxE) & (
-    (error_RxE < _TOLERANCE) | ~target_ok_RxE
-  )
-  outcome_R = jnp.where(close_RxE.all(axis=1), Outcome.GRID_ONLY, Outcome.WRONG)
+  """int8_R from (value, ok, wanted value, wanted ok) at points and grid."""
+  close_R = _close(*grid)
+  ok_RxK = exact[1]
+  if rational:
+    residue_RxK, _, wanted_RxK, wanted_ok_RxK = exact
+    common_RxK = ok_RxK & wanted_ok_RxK
+    same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
+    correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
+  else:
+    ok_RxK = jnp.concatenate([ok_RxK, grid[1]], axis=1)
+    correct_R = close_R & _close(*exact) & ok_RxK.any(axis=1)
+  outcome_R = jnp.where(close_R, Outcome.GRID_ONLY, Outcome.WRONG)
   outcome_R = jnp.where(ok_RxK.any(axis=1), outcome_R, Outcome.UNDEFINED)
   outcome_R = jnp.where(correct_R, Outcome.CORRECT, outcome_R)
   return jnp.where(parsed_R, outcome_R, Outcome.UNPARSED).astype(jnp.int8)
+
+
+def _close(
+  value_RxE: jax.Array,
+  ok_RxE: jax.Array,
+  target_RxE: jax.Array,
+  target_ok_RxE: jax.Array,
+) -> jax.Array:
+  """Whether rows are defined where their targets are, and equal there."""
+  error_RxE = jnp.abs(value_RxE - target_RxE) / (1 + jnp.abs(target_RxE))
+  close_RxE = (error_RxE < _TOLERANCE) | ~target_ok_RxE
+  return jnp.all((ok_RxE == target_ok_RxE) & close_RxE, axis=1)

@@ -7,8 +7,11 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import dask
+import distributed
 import numpy as np
 import pytest
 
@@ -200,6 +203,42 @@ def test_multiplicities_are_those_of_brute_force(tmp_path, text, max_size):
     assert universe.multiplicity(size).tolist() == [
       counted[function, size] for function in own
     ]
+
+
+def test_a_dask_cluster_that_loses_a_worker_finds_the_same_bits(
+  arithmetic, tmp_path
+):
+  here = build_lib.build(tmp_path / 'here', arithmetic, 11, 0, 'serial')
+  level = tmp_path / '.there-build' / 'columns' / 'level-11-0'
+  with distributed.LocalCluster(
+    n_workers=2, threads_per_worker=1, dashboard_address=None
+  ) as cluster:
+    killed = []
+
+    def kill() -> None:
+      deadline = time.monotonic() + 60
+      while not list(level.glob('*.spill')) and time.monotonic() < deadline:
+        time.sleep(0.002)
+      worker = next(iter(cluster.workers.values()))
+      os.kill(worker.process.pid, signal.SIGKILL)
+      killed.append(worker)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    executor = f'dask:{cluster.scheduler_address}'
+    there = build_lib.build(tmp_path / 'there', arithmetic, 11, 0, executor)
+    thread.join()
+  assert killed
+  assert _contents(there) == _contents(here)
+
+
+def test_a_dask_scheduler_that_is_not_there_is_one_sentence(tmp_path):
+  with (
+    dask.config.set({'distributed.comm.timeouts.connect': '1s'}),
+    pytest.raises(errors.InputError, match='no Dask scheduler at'),
+    executors.open_executor('dask:tcp://127.0.0.1:9'),
+  ):
+    pass
 
 
 def test_multiplicities_too_large_to_count_are_left_out(tmp_path):

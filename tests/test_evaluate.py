@@ -282,3 +282,24 @@ def test_inputs_of_another_split_are_refused(run, tmp_path):
   shutil.rmtree(copy / 'split')
   assert f'{copy / "split"}: gone' in _refusal(copy)
   assert not (copy / 'split').exists()
+
+
+def test_settings_of_evaluation_can_be_changed_afterwards(run, tmp_path):
+  workdir = _copy(run[0], tmp_path / 'run')
+  result = evaluate.evaluate(workdir, {'num_samples': 16, 'temperature': 1.0})
+  assert result['config']['eval']['num_samples'] == 16
+  assert result['config']['eval']['temperature'] == 1.0
+  assert 'pass@16' in result
+  with np.load(workdir / runs.SAMPLES) as arrays:
+    assert arrays['dev_tok'].shape[:3] == (2, 6, 16)
+  # Training goes on where it was: these are not its settings.
+  assert runs.read_record(workdir)['config']['eval']['num_samples'] == 4
+  train.train_and_evaluate(_config(), workdir)
+  with pytest.raises(errors.InputError, match='num_samples=0 must be positive'):
+    evaluate.evaluate(workdir, {'num_samples': 0})
+
+
+def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
+  workdir = _copy(run[0], tmp_path / 'run', **{'opt.num_steps': 999})
+  evaluate.evaluate(workdir)
+  assert 'trained for 120 of 999 steps' in capsys.readouterr().err

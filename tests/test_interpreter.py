@@ -7,10 +7,12 @@ import pytest
 
 from synth.language import grammar as grammar_lib
 from synth.language import interpreter
+from synth.language import multiprecision
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
 from tests import programs as programs_lib
+from tests.conftest import GRAMMARS
 
 _POINTS = [fractions.Fraction(k, 97) for k in (-433, -98, 5, 61, 204, 480)]
 
@@ -187,3 +189,35 @@ def test_one_compilation_for_all_batches_of_a_shape(arithmetic):
       interpreter.FLOAT,
     )
   assert interpreter._run._cache_size() == before + 1
+
+
+@pytest.mark.parametrize('name', ['conditional', 'scientific'])
+def test_floats_of_other_grammars_equal_the_reference(name):
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  vocabulary = tokens.Vocabulary.of(grammar)
+  chosen = programs_lib.all_programs(grammar, 5 if name[0] == 'c' else 4)
+  chosen = chosen[:: max(len(chosen) // 1500, 1)]
+  tok_PxL = np.stack([vocabulary.encode(p, 6) for p in chosen])
+  rng = np.random.default_rng(0)
+  points = {
+    variable: rng.uniform(-3, 3, 6).astype(np.float32)
+    for variable in grammar.variables
+  }
+  value, ok, parsed = interpreter.run(
+    tok_PxL, points, vocabulary, interpreter.FLOAT
+  )
+  assert np.all(parsed)
+  system = multiprecision.Multiprecision(30)
+  for row, program in enumerate(chosen):
+    for e in range(6):
+      point = {n: fractions.Fraction(float(c[e])) for n, c in points.items()}
+      wanted = reference.evaluate(program, point, system)
+      if isinstance(wanted, reference.Undefined):
+        # float32 may miss an exact 0 that is divided by.
+        assert not ok[row, e] or abs(value[row, e]) > 1e5
+      elif ok[row, e]:
+        assert float(value[row, e]) == pytest.approx(
+          float(wanted), rel=2e-3, abs=2e-3
+        )
+      else:
+        assert abs(wanted) > 1e30

@@ -3,6 +3,7 @@
 import itertools
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from synth import data
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
+from synth import locks
 from synth import model as model_lib
 from synth import runs
 from synth import train
@@ -186,6 +188,50 @@ def _train(inputs, steps, **overrides):
     state, values = trainer.step(state, trainer.put(batch))
     losses.append(np.asarray(values['loss']))
   return np.array(losses), state
+
+
+def _damage(workdir, step):
+  """Cuts the largest file of a checkpoint short."""
+  files = (workdir / 'checkpoints' / str(step)).rglob('*')
+  path = max((f for f in files if f.is_file()), key=lambda f: f.stat().st_size)
+  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def test_a_damaged_checkpoint_is_passed_over(
+  finished, inputs, data_dir, tmp_path, capsys
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  steps = sorted(int(p.name) for p in (workdir / 'checkpoints').iterdir())
+  _damage(workdir, steps[-1])
+  again = train.train_and_evaluate(_config(), workdir, data_dir)
+  said = capsys.readouterr().err
+  assert f'{steps[-1]} cannot be read' in said
+  assert f'using that of step {steps[-2]}' in said
+  assert again == finished[1]
+  _assert_same_bits(_restore(workdir, inputs), _restore(finished[0], inputs))
+
+
+def test_nothing_but_damaged_checkpoints_is_refused(
+  finished, data_dir, tmp_path
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  for path in (workdir / 'checkpoints').iterdir():
+    _damage(workdir, path.name)
+  with pytest.raises(errors.InputError, match='there is no earlier one'):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+
+
+def test_two_trainings_in_one_directory_are_refused(tmp_path, data_dir):
+  workdir = tmp_path / 'run'
+  with (
+    locks.exclusive(workdir / '.train.lock', '', wait=False) as held,
+    pytest.raises(errors.InputError, match='another process is training'),
+  ):
+    assert held
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  assert not (workdir / '.train.lock').exists()
 
 
 def test_models_trained_together_are_those_trained_alone(inputs):

@@ -5,11 +5,13 @@ import pytest
 
 from configs import base
 from synth import verify
+from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
 from synth.verify import Outcome
 from tests import programs as programs_lib
+from tests.conftest import GRAMMARS
 
 _LENGTH = 11
 
@@ -91,7 +93,7 @@ def test_a_pole_on_the_grid_is_no_agreement():
   exact = (np.ones(shape, int), defined, np.zeros(shape, int), defined)
 
   def classify(*grid):
-    return Outcome(int(verify._classify(exact, grid, parsed)[0]))
+    return Outcome(int(verify._classify(exact, grid, parsed, rational=True)[0]))
 
   assert classify(value, defined, value, defined) == Outcome.GRID_ONLY
   assert classify(value, none, value, defined) == Outcome.WRONG
@@ -109,8 +111,42 @@ def test_equality_needs_enough_common_points():
   defined = np.ones((1, 1), bool)
   grid = (np.zeros((1, 1)), defined, np.ones((1, 1)), defined)
   for common, wanted in ((4, Outcome.CORRECT), (3, Outcome.WRONG)):
-    found = verify._classify(exact(common), grid, np.ones(1, bool))
+    found = verify._classify(
+      exact(common), grid, np.ones(1, bool), rational=True
+    )
     assert Outcome(int(found[0])) == wanted
+
+
+@pytest.mark.parametrize(
+  'grammar, written, target, wanted',
+  [
+    ('conditional', 'if(x < 1, 1, x)', 'max(1, x)', Outcome.CORRECT),
+    ('conditional', 'min(x, 1) + max(x, 1)', 'x + 1', Outcome.CORRECT),
+    ('conditional', 'x', 'max(1, x)', Outcome.WRONG),
+    ('conditional', 'max(x, 2 / 2)', 'max(1, x)', Outcome.CORRECT),
+    # Equal on the grid, which ends at 3.
+    ('conditional', 'min(x, 3)', 'x', Outcome.GRID_ONLY),
+    ('conditional', '1 / (min(x, 1) - min(1, x))', 'x', Outcome.UNDEFINED),
+    ('conditional', 'if(x < 1, 1 / (x - x), x)', 'max(1, x)', Outcome.WRONG),
+    ('scientific', 'log(exp(x))', 'x', Outcome.CORRECT),
+    ('scientific', 'exp(log(x))', 'x', Outcome.WRONG),
+    ('scientific', 'exp(x) * exp(y)', 'exp(x + y)', Outcome.CORRECT),
+    ('scientific', 'sin(x)', 'x', Outcome.WRONG),
+    ('scientific', 'sqrt(neg(1))', 'x', Outcome.UNDEFINED),
+  ],
+)
+def test_outcomes_of_programs_that_are_not_rational(
+  grammar, written, target, wanted
+):
+  loaded = grammar_lib.load(GRAMMARS / f'{grammar}.bnf')
+  vocabulary = tokens.Vocabulary.of(loaded)
+  grid = [-301, -97 * 2 + 3, -50, 41, 120, 280]
+  verifier = verify.Verifier(vocabulary, loaded.variables, grid, 0, 0)
+  rows = [
+    vocabulary.encode(program_lib.parse(text), 12) for text in (written, target)
+  ]
+  found = verifier.outcomes(np.stack(rows[:1])[None], np.stack(rows[1:]))
+  assert Outcome(int(found[0, 0])) == wanted
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ def load_or_build(
     forbid.forbid_edge(universe.grammar, parent, child),
     universe.max_size + extra_size,
     universe.manifest['seed'],
+    multiplicities=False,
   )
   if restricted.manifest['identity'] != universe.manifest['identity']:
     raise errors.InputError(

@@ -3,9 +3,10 @@
   python -m synth.universe --config=configs/universe.py:arithmetic --workdir=DIR
 
 writes DIR/universe and prints classes and programs by size. With --audit=N it
-also checks the universe by other means (`synth.universe.audit`), N pairs of
-programs with sympy, writes DIR/audit.json and exits with code 2 on any
-disagreement.
+also checks the universe by other means (`synth.universe.audit`), among them N
+pairs of programs by an exact reference, writes DIR/audit.json and exits with
+code 2 on any disagreement that the identity policy promises not to have. With
+--describe=PROGRAM it tells what is known about the function of a program.
 """
 
 import resource
@@ -19,8 +20,11 @@ from synth import errors
 from synth import runs
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
 from synth.universe import audit
 from synth.universe import build as build_lib
+from synth.universe import describe
+from synth.universe import executors
 from synth.universe import universe as universe_lib
 
 
@@ -38,7 +42,14 @@ def define_flags() -> None:
     lower_bound=1,
   )
   flags.DEFINE_integer(
-    'audit', 0, 'Pairs of programs to compare with sympy.', lower_bound=0
+    'audit', 0, 'Pairs of programs to compare exactly.', lower_bound=0
+  )
+  flags.DEFINE_string('describe', None, 'An infix program to tell about.')
+  flags.DEFINE_string(
+    'executor',
+    executors.PROCESSES,
+    'Who does the work: serial, processes (one a core), processes:N, dask (a '
+    'local cluster) or dask:ADDRESS of a scheduler.',
   )
 
 
@@ -53,13 +64,17 @@ def main() -> dict[str, Any]:
     grammar_lib.load(grammar_lib.find(args.grammar or settings.grammar)),
     args.max_size or settings.max_size,
     settings.seed,
+    args.executor,
   )
-  result = {
+  result: dict[str, Any] = {
     'new_classes_by_size': universe.classes_by_size(),
     'programs_by_size': universe.manifest['programs_by_size'],
     'seconds': round(time.monotonic() - start, 3),
-    'peak_bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    'peak_bytes': _peak_bytes(),
   }
+  if args.describe:
+    program = program_lib.parse(args.describe)
+    result['described'] = describe.describe(universe, program)
   if args.audit:
     found = audit.audit(universe, args.audit, settings.seed)
     result['audit'] = found.to_json()
@@ -69,6 +84,14 @@ def main() -> dict[str, Any]:
     if not found.passed:
       raise errors.InputError(f'the universe fails its audit: see {path}')
   return result
+
+
+def _peak_bytes() -> int:
+  """The most memory that this process or one of its workers had."""
+  return 1024 * max(
+    resource.getrusage(who).ru_maxrss
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+  )
 
 
 if __name__ == '__main__':

@@ -8,9 +8,7 @@ resumes, and the directory appears when it is complete.
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
-import fcntl
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -20,6 +18,7 @@ import numpy as np
 
 from synth import __version__
 from synth import errors
+from synth import locks
 from synth import progress
 from synth import store
 from synth.language import counting
@@ -45,14 +44,15 @@ def load_or_build(
   max_size: int,
   seed: int,
   executor: str = executors.PROCESSES,
+  multiplicities: bool = True,
 ) -> universe_lib.Universe:
-  """Opens `directory`, building it first if it is not there.
+  """Opens `directory`, building it first (see `build`) if it is not there.
 
   Raises:
     InputError: if it holds a universe of another grammar, size or seed.
   """
   if not store.exists(directory):
-    return build(directory, grammar, max_size, seed, executor)
+    return build(directory, grammar, max_size, seed, executor, multiplicities)
   universe = universe_lib.load(directory)
   store.check_facts(
     directory,
@@ -124,7 +124,7 @@ def build(
       'identity': policy.to_json(),
       'programs_by_size': {str(size): n for size, n in programs.items()},
       'levels': [
-        [*level, *place.new, *place.again]
+        [*level, *place.new, *place.again, place.candidates]
         for level, place in found.levels.items()
       ],
     }
@@ -149,30 +149,14 @@ def build(
 def _locked(directory: pathlib.Path) -> Iterator[None]:
   """Waits until no other process builds `directory`."""
   path = directory.with_name(f'.{directory.name}.lock')
-  try:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-      file = path.open('w')
-      try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError:
-        print(
-          f'waiting for another process that builds {directory}',
-          file=sys.stderr,
-        )
-        fcntl.flock(file, fcntl.LOCK_EX)
-      # The one who held it removed it: ours may be a file that is no more.
-      if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-        break
-      file.close()
-  except OSError as error:
-    reason = error.strerror or str(error)
-    raise store.StoreError(f'cannot write {directory}: {reason}') from None
-  with file:
+  busy = f'waiting for another process that builds {directory}'
+  with contextlib.ExitStack() as stack:
     try:
-      yield
-    finally:
-      path.unlink(missing_ok=True)
+      stack.enter_context(locks.exclusive(path, busy, wait=True))
+    except OSError as error:
+      reason = error.strerror or str(error)
+      raise store.StoreError(f'cannot write {directory}: {reason}') from None
+    yield
 
 
 def _enumerate(

@@ -60,10 +60,12 @@ class Level:
   Attributes:
     new: Range of nodes whose minimal size it is.
     again: Range in the columns `again_*`: classes found at a smaller size.
+    candidates: How many were formed, in all tiles.
   """
 
   new: tuple[int, int]
   again: tuple[int, int]
+  candidates: int
 
 
 @dataclasses.dataclass(frozen=True)

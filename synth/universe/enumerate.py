@@ -144,8 +144,8 @@ class _Enumeration:
       state = json.loads(path.read_text())
       lengths = state['lengths']
       self._levels = {
-        (size, index): candidates_lib.Level(tuple(new), tuple(again))
-        for size, index, new, again in state['levels']
+        (size, index): candidates_lib.Level(tuple(new), tuple(again), total)
+        for size, index, new, again, total in state['levels']
       }
     have = self._columns.lengths()
     if any(have[name] < length for name, length in lengths.items()):
@@ -160,7 +160,7 @@ class _Enumeration:
     state = {
       'lengths': self._columns.lengths(),
       'levels': [
-        [size, index, level.new, level.again]
+        [size, index, level.new, level.again, level.candidates]
         for (size, index), level in self._levels.items()
       ],
     }
@@ -190,6 +190,7 @@ class _Enumeration:
     level = candidates_lib.Level(
       (nodes, self._columns.length('key_N')),
       (again, self._columns.length('again_node_R')),
+      total,
     )
     if level.new[1] > np.iinfo(candidates_lib.NODE).max:
       raise errors.InputError(

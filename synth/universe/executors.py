@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import ctypes
+import logging
 import multiprocessing
 import os
 from typing import Any
@@ -102,7 +103,9 @@ def _dask(address: str) -> Iterator[futures.Executor]:
     client = (
       distributed.Client(address)
       if address
-      else distributed.Client(n_workers=cores(), threads_per_worker=1)
+      else distributed.Client(
+        n_workers=cores(), threads_per_worker=1, silence_logs=logging.WARNING
+      )
     )
   except (OSError, ValueError) as error:
     reason = str(error).splitlines()[0]
