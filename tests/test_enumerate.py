@@ -53,9 +53,21 @@ def _contents(universe):
 
 
 @pytest.mark.parametrize('executor', ['serial', 'processes:1', 'processes:3'])
-def test_any_number_of_workers_finds_the_same_bits(
-  arithmetic, universe7, tmp_path, over_disk, executor
+def test_any_number_of_threads_finds_the_same_bits(
+  arithmetic, universe7, tmp_path, over_disk, monkeypatch, executor
 ):
+  monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10**9)
+  monkeypatch.setattr(build_lib, '_ROWS', 100)
+  universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, executor)
+  assert _contents(universe) == _contents(universe7)
+
+
+@pytest.mark.parametrize('executor', ['serial', 'processes:1', 'processes:3'])
+def test_any_number_of_workers_finds_the_same_bits(
+  arithmetic, universe7, tmp_path, over_disk, monkeypatch, executor
+):
+  monkeypatch.setattr(build_lib, '_ROWS', 100)
+  monkeypatch.setattr(build_lib, '_ROWS_AT_ONCE', 10)
   universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, executor)
   assert _contents(universe) == _contents(universe7)
   assert os.listdir(tmp_path) == ['u']  # nothing is left beside it
@@ -71,17 +83,19 @@ def test_levels_over_the_disk_are_those_in_memory(tmp_path, monkeypatch):
   assert _contents(cut) == _contents(whole)
 
 
-class _Stops(executors.Serial):
+def _stopping(tasks):
   """An executor that stops after some tasks, as a full disk would."""
 
-  def __init__(self, tasks):
-    self._left = tasks
+  class Stopping(executors.Serial):
+    left = tasks
 
-  def submit(self, fn, /, *args, **kwargs):
-    if not self._left:
-      raise OSError(28, 'No space left on device', 'level')
-    self._left -= 1
-    return super().submit(fn, *args, **kwargs)
+    def submit(self, fn, /, *args, **kwargs):
+      if not self.left:
+        raise OSError(28, 'No space left on device', 'level')
+      self.left -= 1
+      return super().submit(fn, *args, **kwargs)
+
+  return Stopping
 
 
 @pytest.mark.parametrize('tasks', [0, 1, 3, 8, 20])
@@ -99,7 +113,7 @@ def test_an_interrupted_build_resumes_where_it_was(
 
     monkeypatch.setattr(enumerate_lib.tasks_lib, name, noted)
   with monkeypatch.context() as context:
-    context.setattr(executors, 'Serial', lambda: _Stops(tasks))
+    context.setattr(executors, 'Serial', _stopping(tasks))
     with pytest.raises(OSError, match='No space left'):
       build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
   assert not (tmp_path / 'u').exists()
@@ -110,7 +124,7 @@ def test_an_interrupted_build_resumes_where_it_was(
 
 def test_a_damaged_rest_of_a_build_is_named(arithmetic, tmp_path, over_disk):
   with pytest.MonkeyPatch.context() as context:
-    context.setattr(executors, 'Serial', lambda: _Stops(20))
+    context.setattr(executors, 'Serial', _stopping(20))
     with pytest.raises(OSError, match='No space left'):
       build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
   (column,) = tmp_path.glob('.u-build/columns/arg_MxA.npy')
@@ -123,7 +137,7 @@ def test_what_another_build_left_is_not_used(
   arithmetic, universe7, tmp_path, over_disk
 ):
   with pytest.MonkeyPatch.context() as context:
-    context.setattr(executors, 'Serial', lambda: _Stops(20))
+    context.setattr(executors, 'Serial', _stopping(20))
     with pytest.raises(OSError, match='No space left'):
       build_lib.build(tmp_path / 'u', arithmetic, 7, 1, 'serial')
   universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
@@ -133,7 +147,8 @@ def test_what_another_build_left_is_not_used(
 _BUILD = """
 import pathlib, sys
 from synth.language import grammar
-from synth.universe import build
+from synth.universe import build, enumerate
+enumerate._AT_ONCE = 1 << 20  # the largest level goes over the disk
 if __name__ == '__main__':
   directory, file, size = sys.argv[1:]
   build.load_or_build(
@@ -206,8 +221,9 @@ def test_multiplicities_are_those_of_brute_force(tmp_path, text, max_size):
 
 
 def test_a_dask_cluster_that_loses_a_worker_finds_the_same_bits(
-  arithmetic, tmp_path
+  arithmetic, tmp_path, monkeypatch
 ):
+  monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 1 << 20)
   here = build_lib.build(tmp_path / 'here', arithmetic, 11, 0, 'serial')
   level = tmp_path / '.there-build' / 'columns' / 'level-11-0'
   with distributed.LocalCluster(

@@ -19,6 +19,7 @@ from synth.universe import identity
 from synth.universe import ordered
 from synth.universe import policies
 from synth.universe import rounded
+from synth.universe import universe as universe_lib
 from tests import programs as programs_lib
 
 F = fractions.Fraction
@@ -78,11 +79,14 @@ def test_only_the_chosen_branch_need_be_defined(conditional, tmp_path):
   lazy = program_lib.parse('if(x < 1, 2, 1 / (x - min(x, 1)))')
   strict = program_lib.parse('2 + 1 / (x - min(x, 1))')
   nothing = program_lib.parse('1 / (min(x, 1) - min(1, x))')
-  (residue, value), (partly, _) = policy.run(lazy), policy.run(strict)
+  (residue, value), (partly, _) = (
+    universe_lib.run(policy, lazy),
+    universe_lib.run(policy, strict),
+  )
   assert np.all(residue != 2**32 - 1) and np.all(np.isfinite(value))
   below = [policy.point('x', e) < 1 for e in range(ordered.NUM_POINTS)]
   assert (partly == 2**32 - 1)[0].tolist() == below
-  assert policy.run(nothing) is None
+  assert universe_lib.run(policy, nothing) is None
 
 
 def test_order_too_close_for_floats_is_decided_exactly():
@@ -95,10 +99,10 @@ def test_order_too_close_for_floats_is_decided_exactly():
     (f'x - {small} < x', 1),
     ('x + 1 < 1 + x', 0),
   ):
-    (residue, _) = policy.run(program_lib.parse(text))
+    (residue, _) = universe_lib.run(policy, program_lib.parse(text))
     assert residue.tolist() == [[wanted] * ordered.NUM_POINTS]
-  bigger = policy.run(program_lib.parse(f'max(x, x + {small})'))
-  wanted = policy.run(program_lib.parse(f'x + {small}'))
+  bigger = universe_lib.run(policy, program_lib.parse(f'max(x, x + {small})'))
+  wanted = universe_lib.run(policy, program_lib.parse(f'x + {small}'))
   assert np.array_equal(bigger[0], wanted[0])
 
 

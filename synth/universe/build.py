@@ -32,7 +32,8 @@ from synth.universe import policies
 from synth.universe import universe as universe_lib
 
 _ATTEMPTS = 20
-_ROWS = 1 << 17  # representatives drawn at once
+_ROWS = 1 << 16  # representatives of a task
+_ROWS_AT_ONCE = 1 << 22  # up to here by threads, beyond by workers
 _MAX_MULTIPLICITY = 2**63
 _SETTINGS = 'build.json'
 _NODES = 'node_C.npy'
@@ -243,20 +244,22 @@ def _draw(
   token_R = np.array(
     [vocabulary.index[p.symbol] for p in grammar.productions], tokens.DTYPE
   )
-  if number <= _ROWS:
-    workers = executors.Serial()
-  running = [
-    workers.submit(
-      draws.write_representatives,
-      *(scratch / 'columns', path, nodes, token_R),
-      universe_lib.symmetric(grammar),
-      seed,
-      (low, min(low + _ROWS, number)),
-    )
-    for low in range(0, number, _ROWS)
-  ]
-  bar = progress.Progress('draw representatives', number, 'classes')
-  for done, future in enumerate(futures.as_completed(running)):
-    future.result()
-    if number > _ROWS:
-      bar.update(min((done + 1) * _ROWS, number))
+  with contextlib.ExitStack() as stack:
+    if number <= _ROWS_AT_ONCE:  # threads start faster than processes
+      threads = futures.ThreadPoolExecutor(executors.width(workers))
+      workers = stack.enter_context(threads)
+    running = [
+      workers.submit(
+        draws.write_representatives,
+        *(scratch / 'columns', path, nodes, token_R),
+        universe_lib.symmetric(grammar),
+        seed,
+        (low, min(low + _ROWS, number)),
+      )
+      for low in range(0, number, _ROWS)
+    ]
+    bar = progress.Progress('draw representatives', number, 'classes')
+    for done, future in enumerate(futures.as_completed(running)):
+      future.result()
+      if number > _ROWS:
+        bar.update(min((done + 1) * _ROWS, number))

@@ -7,12 +7,13 @@ minimal size are kept as *alternatives* (production and argument classes): every
 minimal program is made of minimal programs, so the alternatives generate
 exactly the minimal programs of each class (methods: A0).
 
-Small levels are done at once in memory. Large ones go over the disk: workers
-write candidates in buckets of leading key bits (`spill`), then group one bucket
-after the other (`equivalence`), so memory is bounded by a bucket a worker and
-the result does not depend on their number. What a level found is appended to
-columns (`columns`) and noted in `progress.json`; an interrupted enumeration
-resumes at the level, and within it at the task, where it was.
+A level is cut up: candidates are formed task by task and put into buckets of
+leading key bits (`spill`), then grouped bucket by bucket (`equivalence`). Up to
+some tens of millions of candidates this is done in memory by threads; beyond,
+workers exchange files, so that memory is bounded by a task a worker. The result
+does not depend on either, nor on the number of workers. What a level found is
+appended to columns (`columns`) and noted in `progress.json`; an interrupted
+enumeration resumes at the level, and over the disk at the task, where it was.
 """
 
 from collections.abc import Callable
@@ -33,10 +34,11 @@ from synth.language import grammar as grammar_lib
 from synth.universe import candidates as candidates_lib
 from synth.universe import columns as columns_lib
 from synth.universe import equivalence
+from synth.universe import executors
 from synth.universe import identity
 from synth.universe import tasks as tasks_lib
 
-_AT_ONCE = 1 << 20  # candidates of a level that is done in memory
+_AT_ONCE = 1 << 25  # candidates of a level that is done in memory
 _TASK = 1 << 20  # candidates of a task at least
 _TASKS = 256  # of a level, about, when it is large
 _BUCKET = 1 << 18  # candidates of a bucket, about
@@ -92,6 +94,27 @@ def enumerate_classes(
   return _Enumeration(grammar, policy, directory, executor, multiplicities).run(
     max_size, report
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Cut:
+  """The work on one level, cut up.
+
+  Attributes:
+    total: Candidates.
+    tasks: Consecutive tiles that are formed together.
+    starts: Ordinal of each task's first candidate.
+    bits: There are 2**bits buckets.
+    plan: All tiles.
+    known: Node ranges of the classes known before.
+  """
+
+  total: int
+  tasks: list[list[candidates_lib.Tile]]
+  starts: list[int]
+  bits: int
+  plan: candidates_lib.Plan
+  known: list[tuple[int, int]]
 
 
 class _Enumeration:
@@ -180,13 +203,13 @@ class _Enumeration:
     ]
     nodes = self._columns.length('key_N')
     again = self._columns.length('again_node_R')
-    if total <= _AT_ONCE:
-      parts: Iterable[equivalence.Part] = (
-        [tasks_lib.group(self._bench, tiles, known)] if tiles else []
+    if tiles:
+      cut = self._cut(tiles, total, known)
+      self._append(
+        self._in_memory(cut)
+        if total <= _AT_ONCE
+        else self._over_disk(cut, f'level-{size}-{index}')
       )
-      self._append(parts)
-    else:
-      self._over_disk(size, index, tiles, total, known)
     level = candidates_lib.Level(
       (nodes, self._columns.length('key_N')),
       (again, self._columns.length('again_node_R')),
@@ -220,46 +243,63 @@ class _Enumeration:
         )
     return sorted(found, key=lambda tile: not tile.minimal)
 
-  def _over_disk(
+  def _cut(
     self,
-    size: int,
-    index: int,
     tiles: list[candidates_lib.Tile],
     total: int,
     known: list[tuple[int, int]],
-  ) -> None:
-    """A level that does not fit memory: spill, then group by bucket."""
-    directory = self._bench.directory / f'level-{size}-{index}'
-    directory.mkdir(exist_ok=True)
-    bits = min(max(total // _BUCKET, 1).bit_length(), _MAX_BITS)
+  ) -> '_Cut':
+    """Cuts the work on a level into tasks and buckets."""
+    bits = min((total // _BUCKET).bit_length(), _MAX_BITS)
     tasks = _tasks(tiles, max(_TASK, total // _TASKS))
+    sizes = [sum(tile.size for tile in task) for task in tasks]
+    plan = candidates_lib.Plan.of(tiles, self._bench.arity)
+    starts = [0, *itertools.accumulate(sizes)][:-1]
+    return _Cut(total, tasks, starts, bits, plan, known)
+
+  def _in_memory(self, cut: '_Cut') -> Iterator[equivalence.Part]:
+    """A level that fits memory: threads, since numpy lets go of Python."""
+    with futures.ThreadPoolExecutor(executors.width(self._executor)) as threads:
+      spills = list(
+        threads.map(
+          lambda task: tasks_lib.form_spill(self._bench, task, cut.bits),
+          cut.tasks,
+        )
+      )
+
+      def group(bucket: int) -> equivalence.Part:
+        found = [spill.bucket(bucket) for spill in spills]
+        return tasks_lib.group(
+          *(self._bench, cut.plan, cut.known),
+          list(zip(cut.starts, found, strict=True)),
+          *(cut.bits, bucket),
+        )
+
+      yield from threads.map(group, range(2**cut.bits))
+
+  def _over_disk(self, cut: '_Cut', name: str) -> Iterator[equivalence.Part]:
+    """A level that does not fit memory: workers exchange files."""
+    directory = self._bench.directory / name
+    directory.mkdir(exist_ok=True)
+    spills = [directory / f'{i}.spill' for i in range(len(cut.tasks))]
+    parts = [directory / f'{bucket}.part' for bucket in range(2**cut.bits)]
     bar = progress.Progress(
-      f'size {size}: {total:,} candidates', len(tasks) + 2**bits, 'blocks'
+      f'{name}: {cut.total:,} candidates', len(spills) + len(parts), 'blocks'
     )
-    spills = [directory / f'{i}.spill' for i in range(len(tasks))]
-    parts = [directory / f'{bucket}.part' for bucket in range(2**bits)]
     written = self._all(
-      (tasks_lib.write_spill, self._bench, task, bits, path)
-      for task, path in zip(tasks, spills, strict=True)
+      (tasks_lib.write_spill, self._bench, task, cut.bits, path)
+      for task, path in zip(cut.tasks, spills, strict=True)
     )
     for done, _ in enumerate(written):
       bar.update(done + 1)
-    plan = candidates_lib.Plan.of(tiles, self._bench.arity)
-    sizes = [sum(tile.size for tile in task) for task in tasks]
-    starts = [0, *itertools.accumulate(sizes)]
-    files = list(zip(starts, spills, strict=False))
+    files = list(zip(cut.starts, spills, strict=True))
+    shared = (self._bench, cut.plan, cut.known, files, cut.bits)
     grouped = self._all(
-      (tasks_lib.write_part, *(self._bench, plan, known, files, bits), *part)
-      for part in enumerate(parts)
+      (tasks_lib.write_part, *shared, *part) for part in enumerate(parts)
     )
-
-    def in_order() -> Iterator[equivalence.Part]:
-      """Each part as soon as it is there, while others are worked on."""
-      for path, (done, _) in zip(parts, enumerate(grouped), strict=True):
-        bar.update(len(tasks) + done + 1)
-        yield equivalence.Part.load(path)
-
-    self._append(in_order())
+    for path, (done, _) in zip(parts, enumerate(grouped), strict=True):
+      bar.update(len(spills) + done + 1)
+      yield equivalence.Part.load(path)
     shutil.rmtree(directory)
 
   def _all(self, calls: Iterable[tuple]) -> Iterator[None]:

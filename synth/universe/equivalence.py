@@ -97,7 +97,8 @@ def classes_of(
   size_G = np.diff(np.append(leader, len(key)))
   # Known classes were put first and the order is stable, so they lead.
   new_G = order[leader] >= num_known
-  ways = np.append(np.zeros(num_known, candidates_lib.WAYS), found.ways)[order]
+  none = np.zeros(num_known, candidates_lib.WAYS)
+  ways = np.append(none, found.ways)[order]
   ways_G = np.add.reduceat(ways, leader) if len(leader) else ways
   again_G = ~new_G & (ways_G > 0)
   is_new = np.repeat(new_G, size_G)

@@ -38,6 +38,13 @@ def cores() -> int:
   return len(os.sched_getaffinity(0))
 
 
+def width(executor: futures.Executor) -> int:
+  """How many threads of this process do as much at once as it does."""
+  if isinstance(executor, Serial):
+    return 1
+  return getattr(executor, '_max_workers', cores())
+
+
 @contextlib.contextmanager
 def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
   """An executor by name.

@@ -17,10 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from synth.language import constants
-from synth.language import operators
-from synth.language import program as program_lib
-from synth.language import reference
 from synth.universe import columns
 
 Values = tuple[np.ndarray, ...]
@@ -100,33 +96,6 @@ class Policy(abc.ABC):
   def point(self, variable: str, place: int) -> fractions.Fraction:
     """The exact value of a variable at a point, for policies that ask."""
     raise NotImplementedError(f'{self.name} has no exact points')
-
-  def run(self, program: program_lib.Node) -> Values | None:
-    """Values of a program, leading axis 1; None if it has no semantics."""
-    if not program.args:
-      return self.leaf(program.symbol)
-    args = [self.run(arg) for arg in program.args]
-    known = tuple(arg for arg in args if arg is not None)
-    if len(known) < len(args):
-      return None
-
-    def exact(
-      argument: int, index: tuple[int, ...], place: int
-    ) -> fractions.Fraction:
-      symbols = set(program_lib.preorder(program.args[argument]))
-      value: fractions.Fraction = reference.evaluate(
-        program.args[argument],
-        {
-          symbol: self.point(symbol, place)
-          for symbol in symbols
-          if symbol not in operators.OPERATORS
-          and constants.value(symbol) is None
-        },
-      )
-      return value
-
-    values, keep = self.value(program.symbol, known, exact)
-    return values if keep is None or bool(keep.all()) else None
 
   @abc.abstractmethod
   def moved(self, variable: str) -> 'Policy':

@@ -1,9 +1,10 @@
-"""Candidates on disk, cut into buckets by leading bits of their key.
+"""Candidates in buckets by leading bits of their key, in memory or on disk.
 
-One file a task: a header, then each array of `Candidates` whole, sorted by
-bucket. A reader of one bucket touches one stretch of each array.
+Sorted by bucket, so that a bucket is one stretch of each array. On disk they
+are one file: a header, then each array whole.
 """
 
+import dataclasses
 import pathlib
 
 import numpy as np
@@ -12,36 +13,65 @@ from synth.universe import candidates as candidates_lib
 
 
 def bucket_of(key: np.ndarray, bits: int) -> np.ndarray:
-  """The bucket of each key: its leading `bits` bits."""
+  """The bucket of each key: its leading `bits` bits, at most 16."""
+  dtype = np.uint8 if bits <= 8 else np.uint16  # fewer bytes sort faster
   if bits == 0:
-    return np.zeros(len(key), np.uint16)
-  return (key >> np.uint64(64 - bits)).astype(np.uint16)
+    return np.zeros(len(key), dtype)
+  return (key >> np.uint64(64 - bits)).astype(dtype)
 
 
-def write(
-  path: pathlib.Path, found: candidates_lib.Candidates, bits: int
-) -> None:
-  """Writes candidates; the file appears whole or not at all.
+@dataclasses.dataclass(frozen=True)
+class Spill:
+  """Candidates of one task, sorted by bucket.
 
-  Args:
-    path: The file.
-    found: Candidates whose ordinals are below 2**32.
-    bits: At most 16; there are 2**bits buckets.
+  Attributes:
+    start: First candidate of each bucket, and their number.
+    key, rest, ordinal, ways: See `candidates.Candidates`; in as few bytes as
+      they need.
   """
-  bucket = bucket_of(found.key, bits)
-  order = np.argsort(bucket, kind='stable')
-  start = np.zeros(2**bits + 1, np.int64)
-  np.cumsum(np.bincount(bucket, minlength=2**bits), out=start[1:])
-  small = len(found.ways) and int(found.ways.max()) < 2**32
-  scratch = path.with_suffix('.tmp')
-  with scratch.open('wb') as file:
-    np.array([4 if small else 8], np.int64).tofile(file)
-    start.tofile(file)
-    found.key[order].tofile(file)
-    found.rest[order].tofile(file)
-    found.ordinal.astype(np.uint32)[order].tofile(file)
-    found.ways.astype(np.uint32 if small else np.int64)[order].tofile(file)
-  scratch.replace(path)
+
+  start: np.ndarray
+  key: np.ndarray
+  rest: np.ndarray
+  ordinal: np.ndarray
+  ways: np.ndarray
+
+  @classmethod
+  def of(cls, found: candidates_lib.Candidates, bits: int) -> 'Spill':
+    """Sorts candidates, whose ordinals are below 2**32, into buckets.
+
+    Args:
+      found: The candidates.
+      bits: At most 16; there are 2**bits buckets.
+    """
+    bucket = bucket_of(found.key, bits)
+    order = np.argsort(bucket, kind='stable')
+    start = np.zeros(2**bits + 1, np.int64)
+    np.cumsum(np.bincount(bucket, minlength=2**bits), out=start[1:])
+    small = len(found.ways) and int(found.ways.max()) < 2**32
+    return cls(
+      start,
+      found.key[order],
+      found.rest[order],
+      found.ordinal.astype(np.uint32)[order],
+      found.ways.astype(np.uint32 if small else np.int64)[order],
+    )
+
+  def bucket(self, number: int) -> candidates_lib.Candidates:
+    """The candidates of one bucket, in the order they were formed."""
+    part = slice(self.start[number], self.start[number + 1])
+    return candidates_lib.Candidates(
+      self.key[part], self.rest[part], self.ways[part], self.ordinal[part]
+    )
+
+  def write(self, path: pathlib.Path) -> None:
+    """Writes the file; it appears whole or not at all."""
+    scratch = path.with_suffix('.tmp')
+    with scratch.open('wb') as file:
+      np.array([self.ways.itemsize], np.int64).tofile(file)
+      for field in dataclasses.fields(self):
+        getattr(self, field.name).tofile(file)
+    scratch.replace(path)
 
 
 def read(

@@ -16,6 +16,13 @@ from synth.universe import identity
 from synth.universe import spill
 
 
+def form_spill(
+  bench: candidates_lib.Workbench, tiles: list[candidates_lib.Tile], bits: int
+) -> spill.Spill:
+  """Forms the candidates of some tiles, in buckets."""
+  return spill.Spill.of(candidates_lib.form(bench, tiles), bits)
+
+
 def write_spill(
   bench: candidates_lib.Workbench,
   tiles: list[candidates_lib.Tile],
@@ -24,7 +31,7 @@ def write_spill(
 ) -> None:
   """Forms the candidates of some tiles and writes them in buckets."""
   if not path.exists():
-    spill.write(path, candidates_lib.form(bench, tiles), bits)
+    form_spill(bench, tiles, bits).write(path)
 
 
 def write_part(
@@ -49,27 +56,28 @@ def write_part(
   """
   if path.exists():
     return
-  read = [(start, spill.read(file, bits, bucket)) for start, file in spills]
-  found = candidates_lib.Candidates(
-    np.concatenate([part.key for _, part in read]),
-    np.concatenate([part.rest for _, part in read]),
-    np.concatenate([part.ways for _, part in read], dtype=candidates_lib.WAYS),
-    np.concatenate([part.ordinal + np.int64(start) for start, part in read]),
-  )
-  known_here = _known(bench, known, bits, bucket)
-  equivalence.classes_of(found, plan, known_here).save(path)
+  found = [(start, spill.read(file, bits, bucket)) for start, file in spills]
+  group(bench, plan, known, found, bits, bucket).save(path)
 
 
 def group(
   bench: candidates_lib.Workbench,
-  tiles: list[candidates_lib.Tile],
+  plan: candidates_lib.Plan,
   known: list[tuple[int, int]],
+  found: list[tuple[int, candidates_lib.Candidates]],
+  bits: int,
+  bucket: int,
 ) -> equivalence.Part:
-  """A whole level in memory."""
+  """Groups the candidates of one bucket into classes; see `write_part`."""
   return equivalence.classes_of(
-    candidates_lib.form(bench, tiles),
-    candidates_lib.Plan.of(tiles, bench.arity),
-    _known(bench, known, 0, 0),
+    candidates_lib.Candidates(
+      np.concatenate([part.key for _, part in found]),
+      np.concatenate([part.rest for _, part in found]),
+      np.concatenate([part.ways for _, part in found]),
+      np.concatenate([part.ordinal + np.int64(start) for start, part in found]),
+    ),
+    plan,
+    _known(bench, known, bits, bucket),
   )
 
 

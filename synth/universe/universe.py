@@ -21,6 +21,7 @@ from synth.language import constants
 from synth.language import grammar as grammar_lib
 from synth.language import operators
 from synth.language import program as program_lib
+from synth.language import reference
 from synth.language import tokens
 from synth.universe import draws
 from synth.universe import exact as exact_lib
@@ -184,7 +185,7 @@ class Universe:
     for symbol in program_lib.preorder(program):
       if symbol not in operators.OPERATORS and constants.value(symbol) is None:
         self._check_variable(program, symbol)
-    values = self.policy.run(program)
+    values = run(self.policy, program)
     if values is None:
       return None
     key, rest = self.policy.pack(values)
@@ -308,6 +309,33 @@ class Universe:
     """New classes of the start nonterminal by size, for JSON."""
     sizes, counts = np.unique(self.size_C, return_counts=True)
     return {str(s): int(c) for s, c in zip(sizes, counts, strict=True)}
+
+
+def run(
+  policy: identity.Policy, program: program_lib.Node
+) -> identity.Values | None:
+  """Values of one program, leading axis 1; None if it has no semantics."""
+  if not program.args:
+    return policy.leaf(program.symbol)
+  args = [run(policy, arg) for arg in program.args]
+  known = tuple(arg for arg in args if arg is not None)
+  if len(known) < len(args):
+    return None
+
+  def exact(
+    argument: int, index: tuple[int, ...], place: int
+  ) -> fractions.Fraction:
+    arg = program.args[argument]
+    point = {
+      symbol: policy.point(symbol, place)
+      for symbol in program_lib.preorder(arg)
+      if symbol not in operators.OPERATORS and constants.value(symbol) is None
+    }
+    value: fractions.Fraction = reference.evaluate(arg, point)
+    return value
+
+  values, keep = policy.value(program.symbol, known, exact)
+  return values if keep is None or bool(keep.all()) else None
 
 
 def symmetric(grammar: grammar_lib.Grammar) -> np.ndarray:
