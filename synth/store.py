@@ -21,7 +21,8 @@ from synth import errors
 
 FORMAT = 2
 MANIFEST = 'manifest.json'
-_SELF = 'manifest_sha256'  # of everything else in the manifest
+_SELF = 'manifest_sha256'  # of everything else in the manifest, but notes
+_NOTES = 'notes'
 
 
 class StoreError(errors.InputError):
@@ -99,6 +100,32 @@ def seal(
   (scratch / MANIFEST).write_text(text, encoding='utf-8')
   scratch.chmod(0o755)  # a temporary directory is private to its owner
   os.replace(scratch, directory)
+
+
+def annotate(
+  directory: pathlib.Path, kind: str, name: str, note: Mapping[str, Any]
+) -> None:
+  """Adds what was found out about a stored directory to its manifest.
+
+  Notes are no part of what is stored: its hash does not change.
+
+  Args:
+    directory: A stored directory.
+    kind: What it is.
+    name: Of the note; replaces an older one of that name.
+    note: JSON-serializable facts.
+  """
+  manifest = read_manifest(directory, kind)
+  manifest[_NOTES] = {**manifest.get(_NOTES, {}), name: note}
+  path = directory / MANIFEST
+  scratch = path.with_suffix(f'.{os.getpid()}')
+  try:
+    text = json.dumps(manifest, indent=1) + '\n'
+    scratch.write_text(text, encoding='utf-8')
+    scratch.replace(path)
+  except OSError as error:
+    reason = error.strerror or str(error)
+    raise StoreError(f'cannot write {path}: {reason}') from None
 
 
 def _open(path: pathlib.Path) -> np.ndarray:
@@ -184,8 +211,12 @@ def read(
 
 
 def content_hash(manifest: Mapping[str, Any]) -> str:
-  """sha256 of a manifest, hence of all it describes."""
-  rest = {name: value for name, value in manifest.items() if name != _SELF}
+  """sha256 of a manifest without its notes, hence of all it describes."""
+  rest = {
+    name: value
+    for name, value in manifest.items()
+    if name not in (_SELF, _NOTES)
+  }
   text = json.dumps(rest, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()
 

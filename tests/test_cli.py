@@ -84,7 +84,7 @@ _GOOD = [
     'universe_again',
     'synth.universe',
     '--config=configs/universe.py:arithmetic --config.universe.max_size=5 '
-    '--workdir={dir}/u',
+    "--workdir={dir}/u --describe='(x * x - 1) / (x + 1)' --audit=20",
   ),
   Case('splits', 'synth.splits', _TINY + '--workdir={dir}/data'),
   Case('verify', 'synth.splits', '--verify={dir}/data/split/manifest.json'),
@@ -102,6 +102,19 @@ _GOOD = [
   ),
 ]
 _BAD = [
+  Case(
+    'unknown_executor',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/x --executor=grid',
+    ("'grid'", 'processes'),
+  ),
+  Case(
+    'describes_another_language',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --config.universe.max_size=5 '
+    "--workdir={dir}/u --describe='x + y'",
+    ("'y'", 'arithmetic.bnf'),
+  ),
   Case(
     'unknown_variant',
     'synth.train',
@@ -343,6 +356,14 @@ def test_the_universe_reports_its_sizes(done, directory):
   # --max_size and the config's key are two ways to say the same.
   again = done['universe_again'].result
   assert again['new_classes_by_size'] == result['new_classes_by_size']
+  described = again['described']
+  assert described['minimal_size'] == 3 and described['some'] == ['x - 1']
+  assert described['depends'] == ['x']
+  # 1: none, 3: x - 1, 5: x - (2 - 1) and others.
+  assert described['programs_by_size']['3'] == 1
+  manifest = directory / 'u' / 'universe' / 'manifest.json'
+  noted = json.loads(manifest.read_text())['notes']['audit']
+  assert noted == again['audit'] and noted['passed']
 
 
 def test_making_and_verifying_a_split_report_the_same(done, directory):

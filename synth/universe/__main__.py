@@ -4,7 +4,7 @@
 
 writes DIR/universe and prints classes and programs by size. With --audit=N it
 also checks the universe by other means (`synth.universe.audit`), among them N
-pairs of programs by an exact reference, writes DIR/audit.json and exits with
+pairs of programs by an exact reference, notes it in the manifest and exits with
 code 2 on any disagreement that the identity policy promises not to have. With
 --describe=PROGRAM it tells what is known about the function of a program.
 """
@@ -17,7 +17,6 @@ from absl import flags
 
 from synth import cli
 from synth import errors
-from synth import runs
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
@@ -78,11 +77,12 @@ def main() -> dict[str, Any]:
   if args.audit:
     found = audit.audit(universe, args.audit, settings.seed)
     result['audit'] = found.to_json()
-    facts = {'universe_sha256': store.content_hash(universe.manifest)}
-    path = workdir / 'audit.json'
-    runs.write_json(path, {**facts, **found.to_json()})
+    directory = workdir / universe_lib.KIND
+    store.annotate(directory, universe_lib.KIND, 'audit', found.to_json())
     if not found.passed:
-      raise errors.InputError(f'the universe fails its audit: see {path}')
+      raise errors.InputError(
+        f'the universe fails its audit: see notes in {directory}/manifest.json'
+      )
   return result
 
 
