@@ -6,6 +6,7 @@ matplotlib.use('Agg')
 
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 import numpy as np
 
 from analysis import results
@@ -48,15 +49,16 @@ def spaces(
   for axis, (title, coordinate, explained, note) in zip(
     axes, panels, strict=True
   ):
-    sets = {'train': split.arms[arm], **split.tests}
+    sets = {arm: split.arms[arm], **split.tests}
     for name, classes in sets.items():
       shown = np.asarray(coordinate[classes])
+      training = name == arm
       axis.scatter(
         shown[:, 0],
         shown[:, 1],
-        s=3 if name == 'train' else 7,
-        color=_COLOURS[name],
-        alpha=0.35 if name == 'train' else 0.7,
+        s=3 if training else 7,
+        color=_COLOURS['train' if training else name],
+        alpha=0.35 if training else 0.7,
         linewidths=0,
         label=f'{name} ({len(classes):,})',
       )
@@ -98,9 +100,13 @@ def accuracy(
         axis.plot(x + spread, by_seed, 'o', color='white', mec='black', ms=5)
     axis.set_xticks(range(len(found)), [run.arm for run in found])
     axis.set_title(f'pass@{k}')
-    axis.set_ylabel('share of tasks solved exactly')
+    axis.set_ylabel('tasks solved exactly')
+    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
     axis.set_ylim(bottom=0)
-    axis.legend(frameon=False)
+  handles, labels = axes[0, 0].get_legend_handles_labels()
+  fig.legend(
+    handles, labels, loc='outside upper center', ncols=4, frameon=False
+  )
   return fig
 
 
@@ -129,6 +135,12 @@ def curves(found: list[results.Run]) -> figure_lib.Figure:
   axis.set_xlabel('step')
   axis.set_ylabel('loss, nats per token')
   axis.set_yscale('log')
+  axis.yaxis.set_minor_locator(ticker.NullLocator())
+  low, high = axis.get_ylim()
+  axis.set_yticks(
+    [t for t in (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1, 1.5, 2, 3) if low < t < high]
+  )
+  axis.yaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
   axis.legend(frameon=False)
   return fig
 
@@ -157,6 +169,7 @@ def outcomes(found: list[results.Run]) -> figure_lib.Figure:
   axis.set_yticks(range(len(bars)), [label for label, _ in bars])
   axis.invert_yaxis()
   axis.set_xlim(0, 1)
-  axis.set_xlabel('share of samples')
+  axis.set_xlabel('samples')
+  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
   fig.legend(loc='outside upper center', ncols=5, frameon=False)
   return fig

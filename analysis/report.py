@@ -62,8 +62,7 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
   parts = [
     '<h1>Does it generalize, or retrieve?</h1>',
     _introduction(found, split),
-    '<h2>What did never seeing the structure cost?</h2>',
-    _effects(effects),
+    *_effects(effects, split),
     '<h2>How much of each test set is solved?</h2>',
     _scores(found, ks),
     _image(figures.accuracy(found, ks), 'accuracy by arm and test set'),
@@ -73,18 +72,19 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
     f'{run.result["config"]["eval"]["temperature"]}.</p>',
     '<h2>Where do the programs lie in the two spaces?</h2>',
     _image(figures.spaces(spaces, split, run.arm), 'both spaces'),
+    '<p class="note">Each point is a function: grey, those that '
+    f'{html.escape(run.arm)} was trained on; coloured, the tests. The first '
+    'two axes of each space; the distances that the certificate speaks of are '
+    'exact, not those on the picture.</p>',
     '<h2>Did the models learn?</h2>',
-    _image(figures.curves(found), 'training curves'),
+    _curves(found),
     '<h2>How do they fail?</h2>',
     _image(figures.outcomes(found), 'outcomes'),
     _novelty(found),
     '<h2>What did they write?</h2>',
     _examples(
-      [
-        e
-        for r in found
-        for e in examples.draw(r, universe.vocabulary, _EXAMPLES)
-      ]
+      found,
+      [examples.draw(r, universe.vocabulary, _EXAMPLES) for r in found],
     ),
     '<h2>Is the split what it claims to be?</h2>',
     _certificate(split),
@@ -134,9 +134,15 @@ def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
   )
 
 
-def _effects(effects: Sequence[results.Effect]) -> str:
+def _effects(
+  effects: Sequence[results.Effect], split: split_lib.Split
+) -> list[str]:
+  """The contrasts of a support split; nothing for other splits."""
+  if split.facts['settings']['kind'] != 'support':
+    return []
+  title = '<h2>What did never seeing the structure cost?</h2>'
   if not effects:
-    return '<p class="note">Needs one run of each support arm.</p>'
+    return [title, '<p class="note">Needs one run of each arm.</p>']
   names = {
     'novel': 'novel: train_c minus train_s',
     'control': 'control: train_c minus train_s',
@@ -147,9 +153,8 @@ def _effects(effects: Sequence[results.Effect]) -> str:
      f'[{100 * e.low:+.1f}, {100 * e.high:+.1f}]']
     for e in effects
   ]  # fmt: skip
-  return _table(
-    ['', 'contrast', 'points', '95 % interval'], rows, numeric=2
-  ) + (
+  table = _table(['', 'contrast', 'points', '95 % interval'], rows, numeric=2)
+  note = (
     '<p class="note">The first line is what seeing the structure is worth. The '
     'arms are of equal size in every cell of size and symbols, so what train_c '
     'learns of novel programs it learns in place of controls: its loss on '
@@ -157,6 +162,17 @@ def _effects(effects: Sequence[results.Effect]) -> str:
     'and the gap counts both. Dev classes (unmatched, without the edge) show '
     'overall quality.</p>'
   )
+  return [title, table, note]
+
+
+def _curves(found: list[results.Run]) -> str:
+  """Training curves, of the runs that still have their metrics."""
+  logged = [run for run in found if run.metrics]
+  missing = [run.arm for run in found if not run.metrics]
+  parts = [_image(figures.curves(logged), 'training curves')] if logged else []
+  if missing:
+    parts.append(f'<p class="note">No metrics of {", ".join(missing)}.</p>')
+  return '\n'.join(parts)
 
 
 def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
@@ -201,23 +217,41 @@ def _novelty(found: list[results.Run]) -> str:
   )
 
 
-def _examples(drawn: Sequence[examples.Example]) -> str:
-  rows = [
-    [
-      e.arm,
-      e.tests,
-      f'<code>{html.escape(e.target)}</code>',
-      f'<code>{html.escape(e.written)}</code>',
-      f'<span class="{"good" if e.correct else "bad"}">{e.verdict}</span>',
-      f'{e.solved_share:.0%}',
-    ]
-    for e in drawn
-  ]
-  head = ['arm', 'tests', 'a program of the target', 'first sample', 'verdict',
-          'samples right']  # fmt: skip
-  return _table(head, rows, numeric=5) + (
-    '<p class="note">Tasks drawn at random, first seed.</p>'
+def _examples(
+  found: Sequence[results.Run], drawn: Sequence[Sequence[examples.Example]]
+) -> str:
+  """One row a task, one pair of columns an arm: all arms had the same tasks."""
+  rows = []
+  for answers in zip(*drawn, strict=True):
+    cells = [answers[0].tests, f'<code>{html.escape(answers[0].target)}</code>']
+    for e in answers:
+      verdict = f'<span class="{"good" if e.correct else "bad"}">{e.verdict}'
+      cells += [
+        f'<code>{html.escape(e.written)}</code><br>{verdict}</span>',
+        f'{e.solved_share:.0%}',
+      ]
+    rows.append(cells)
+  head = ['tests', 'a program of the target']
+  for run in found:
+    head += [f'{html.escape(run.arm)}: first sample', 'right']
+  return _table(head, rows, numeric=99) + (
+    '<p class="note">Tasks drawn at random, first seed; <i>right</i> is the '
+    'share of its samples that are correct.</p>'
   )
+
+
+# What the entries of a certificate mean, where their names do not say it.
+_MEANING = {
+  'ambiguous_classes': 'functions left out: equal to others on the grid',
+  'forced_share_of_novel': 'novel functions that need the edge up to so many '
+  'nodes beyond minimal',
+  'atom_divergence': 'divergence of symbols, train from test',
+  'compound_divergence': 'divergence of edges, train from test',
+  'distance_to_train_s': 'pq-gram distance to the nearest program of train_s, '
+  'by quantile',
+  'classes_without_edge_in_cells_of_tests': 'training functions without the '
+  'edge in the cell of a test',
+}
 
 
 def _certificate(split: split_lib.Split) -> str:
@@ -226,12 +260,27 @@ def _certificate(split: split_lib.Split) -> str:
     for name, holds in split.facts['checks'].items()
   ]
   for name, value in split.facts['measurements'].items():
-    if isinstance(value, Mapping):
-      text = '; '.join(f'{html.escape(k)}: {v}' for k, v in value.items())
-    else:
-      text = f'{value:.4g}'
-    rows.append([name.replace('_', ' '), text])
+    text = _MEANING.get(name, name.replace('_', ' '))
+    rows.append([text, '<br>'.join(_lines(value))])
   return _table(['claim or measurement', ''], rows, numeric=9)
+
+
+def _lines(value: Any, prefix: str = '') -> list[str]:
+  """A measurement, one line a number."""
+  if isinstance(value, Mapping):
+    if not any(isinstance(inner, Mapping) for inner in value.values()):
+      pairs = (f'{k}: {_number(v)}' for k, v in value.items())
+      return [html.escape(f'{prefix}{"; ".join(pairs)}')]
+    return [
+      line
+      for name, inner in value.items()
+      for line in _lines(inner, f'{prefix}{name}, ')
+    ]
+  return [html.escape(prefix) + _number(value)]
+
+
+def _number(value: Any) -> str:
+  return f'{value:.3g}' if isinstance(value, float) else str(value)
 
 
 def _configuration(found: list[results.Run]) -> str:

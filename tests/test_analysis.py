@@ -136,10 +136,7 @@ def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   shutil.copytree(planted / support.WITH, tmp_path / support.WITH)
   summary = report.write(tmp_path, tmp_path / 'report.html')
   assert summary['effects'] == {}
-  assert (
-    'Needs one run of each support arm'
-    in (tmp_path / 'report.html').read_text()
-  )
+  assert 'Needs one run of each arm' in (tmp_path / 'report.html').read_text()
 
 
 def test_runs_on_different_splits_are_not_compared(planted, tmp_path):
@@ -188,3 +185,12 @@ def test_a_failing_stage_stops_the_demo(tmp_path):
   )
   with pytest.raises(errors.InputError, match='exit code 2'):
     demo.run([stage], None)
+
+
+def test_a_run_without_metrics_is_said_to_have_none(planted, tmp_path):
+  for name in ('data', support.WITH, support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  (tmp_path / support.WITH / runs.METRICS).unlink(missing_ok=True)
+  report.write(tmp_path, tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  assert f'No metrics of {support.WITH}' in page
