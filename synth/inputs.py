@@ -9,8 +9,8 @@ Each is built if it is not there, and refused if it is there with other
 settings.
 """
 
+from collections.abc import Mapping
 import dataclasses
-import functools
 import pathlib
 from typing import Any
 
@@ -110,6 +110,26 @@ def load_or_build(
   return Inputs(universe, spaces, split, holdout, hashes)
 
 
+def make_split(
+  settings: Mapping[str, Any],
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+  usable_C: np.ndarray,
+  holdout: holdout_lib.Holdout | None,
+) -> split_lib.Split:
+  """The classes of a split: a function of its arguments alone.
+
+  Raises:
+    InputError: for settings that the universe cannot meet.
+  """
+  keys = ['num_test', 'num_dev', 'seed']
+  if holdout is not None:
+    given = {key: settings[key] for key in keys}
+    return support.make(holdout, usable_C, **given)
+  given = {key: settings[key] for key in [*keys, 'num_arm']}
+  return density.make(universe, spaces, usable_C, **given)
+
+
 def _split(
   settings: ml_collections.ConfigDict,
   directory: pathlib.Path,
@@ -125,17 +145,7 @@ def _split(
   }
   if not store.exists(directory):
     usable_C = certificate.usable(spaces.value_CxE, spaces.ok_CxE)
-    make = (
-      functools.partial(support.make, holdout)
-      if holdout is not None
-      else functools.partial(density.make, universe)
-    )
-    made = make(
-      usable_C,
-      num_test=settings.num_test,
-      num_dev=settings.num_dev,
-      seed=settings.seed,
-    )
+    made = make_split(cli.plain(settings), universe, spaces, usable_C, holdout)
     for name, classes in made.all_sets().items():
       if not len(classes):
         raise errors.InputError(

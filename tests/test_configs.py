@@ -29,6 +29,7 @@ def _small(recipe, size, **overrides):
       'universe.max_size': 5,
       'split.num_test': 4,
       'split.num_dev': 6,
+      **({'split.num_arm': 100} if recipe == 'density' else {}),
       **overrides,
     }
   )

@@ -244,6 +244,7 @@ def test_a_density_arm_draws_all_minimal_programs(tmp_path):
   config = density_config.get_config('tiny')
   config.universe.max_size = 5
   config.split.num_test, config.split.num_dev = 4, 6
+  config.split.num_arm = 100
   inputs = inputs_lib.load_or_build(config, tmp_path)
   batch = _source(inputs, (0,), 64, arm='uniform')
   tok_PxL = np.concatenate([batch[i]['input'][0, :, 1:] for i in range(20)])

@@ -36,6 +36,8 @@ def _config(recipe=support_config, **overrides):
   config = recipe.get_config('tiny')
   config.universe.max_size = 5
   config.split.num_test, config.split.num_dev = 4, 6
+  if recipe is density_config:
+    config.split.num_arm = 100
   for name, value in overrides.items():
     part, key = name.split('__')
     config[part][key] = value
@@ -295,16 +297,15 @@ def test_the_seed_alone_decides_the_split(recipe, tmp_path):
 # Density split.
 
 
-def test_the_density_split_partitions_the_usable_classes(real_density):
+def test_the_density_split_takes_usable_classes(real_density):
   inputs = real_density[1]
   split = inputs.split
-  assert set(split.arms) == set(split.tests) == {'uniform'}
-  together = np.concatenate(
-    [split.arms['uniform'], split.tests['uniform'], split.dev]
-  )
   usable_C = certificate.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
-  assert np.sort(together).tolist() == np.flatnonzero(usable_C).tolist()
-  assert len(split.tests['uniform']) == 4 and len(split.dev) == 6
+  for classes in split.all_sets().values():
+    assert usable_C[classes].all()
+  assert {len(arm) for arm in split.arms.values()} == {100}
+  assert {len(test) for test in split.tests.values()} == {4}
+  assert len(split.dev) == 6
   assert all(split.facts['checks'].values())
 
 
@@ -313,7 +314,8 @@ def test_the_density_split_partitions_the_usable_classes(real_density):
 
 def _doctor(directory, target, change):
   """Copies a split to `target` with right hashes; `change` edits it."""
-  shutil.copytree(directory / 'universe', target / 'universe')
+  for name in ('universe', 'spaces'):
+    shutil.copytree(directory / name, target / name)
   split = split_lib.load(directory / 'split')
   arrays = {name: array.copy() for name, array in split.all_sets().items()}
   facts = json.loads(
@@ -454,6 +456,25 @@ def test_a_leak_into_a_density_arm_is_caught(real_density, tmp_path):
   assert 'L1_classes_disjoint' in _refusal(_doctor(directory, tmp_path, leak))
 
 
+def test_a_density_arm_of_another_law_is_caught(real_density, tmp_path):
+  directory, inputs = real_density
+
+  def exchange(arrays, facts):
+    arrays['arm_semantic'] = arrays['arm_uniform']
+    _consistent(inputs, facts, arrays)
+
+  message = _refusal(_doctor(directory, tmp_path, exchange))
+  assert 'arm_semantic is not what its settings make' in message
+
+
+def test_a_density_arm_described_wrongly_is_caught(real_density, tmp_path):
+  def boast(arrays, facts):
+    facts['arms']['uniform']['grams_seen'] += 1
+
+  message = _refusal(_doctor(real_density[0], tmp_path, boast))
+  assert 'arms.uniform.grams_seen' in message
+
+
 @pytest.mark.parametrize('name', ['arm_train_c', 'test_novel', 'dev'])
 def test_an_ambiguous_class_anywhere_is_caught(real, name):
   # No two classes of so small a universe look the same: say that one does.
@@ -589,9 +610,9 @@ def test_only_a_manifest_can_be_verified(real):
     (support_config, {'split__kind': 'suport'}, "did you mean 'support'"),
     (support_config, {'universe__max_size': 3}, 'only 0 classes'),
     (support_config, {'universe__max_size': 0}, 'universe.max_size=0 must'),
-    (density_config, {'split__num_test': 500}, 'arm_uniform'),
+    (density_config, {'split__num_test': 500}, 'num_test=500, num_dev=6'),
     (density_config, {'split__num_dev': -1}, 'split.num_dev=-1 must'),
-    (density_config, {'universe__max_size': 1}, 'too small'),
+    (density_config, {'universe__max_size': 1}, 'the universe has 4 that'),
     (density_config, {'spaces__grid': [97]}, 'grid numerator 97'),
   ],
 )

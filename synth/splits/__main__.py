@@ -14,12 +14,14 @@ import tempfile
 from typing import Any
 
 from absl import flags
+import numpy as np
 
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
 from synth.spaces import semantic
+from synth.spaces import space as space_lib
 from synth.splits import certificate
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
@@ -84,6 +86,8 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
       universe, usable_C, split, holdout, settings['seed']
     )
   certificate.require(manifest, found['checks'])
+  if settings['kind'] == 'density':
+    _check_made(directory, universe, usable_C, split)
   claimed = {name: split.facts.get(name) for name in found}
   difference = store.first_difference(claimed, found)
   if difference is not None:
@@ -93,6 +97,41 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
       f'{after!r}'
     )
   return _summary(directory, split)
+
+
+def _check_made(
+  directory: pathlib.Path,
+  universe: universe_lib.Universe,
+  usable_C: np.ndarray,
+  split: split_lib.Split,
+) -> None:
+  """Makes a density split again: its sets and what it says of its arms.
+
+  Raises:
+    InputError: if something is not as stored.
+  """
+  spaces = space_lib.load(directory.parent / space_lib.KIND)
+  store.check_facts(
+    directory.parent / space_lib.KIND,
+    spaces.manifest,
+    {'universe_sha256': store.content_hash(universe.manifest)},
+  )
+  made = inputs_lib.make_split(
+    split.facts['settings'], universe, spaces, usable_C, None
+  )
+  sets = made.all_sets()
+  for name, classes in split.all_sets().items():
+    if name not in sets or not np.array_equal(classes, sets[name]):
+      raise certificate.CertificateError(
+        f'{directory}: {name} is not what its settings make'
+      )
+  told = {'arms': split.facts.get('arms', {})}
+  difference = store.first_difference(told, {'arms': made.facts['arms']})
+  if difference is not None:
+    key, before, after = difference
+    raise certificate.CertificateError(
+      f'{directory}: the split claims {key}={before!r}, its arms give {after!r}'
+    )
 
 
 def _summary(directory: pathlib.Path, split: split_lib.Split) -> dict[str, Any]:

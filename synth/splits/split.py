@@ -82,7 +82,7 @@ def load(directory: pathlib.Path) -> Split:
 # What the manifest of each kind of split must hold.
 _SETTINGS = {
   'support': {'seed', 'num_test', 'num_dev', 'parent', 'child', 'extra_size'},
-  'density': {'seed', 'num_test', 'num_dev'},
+  'density': {'seed', 'num_test', 'num_dev', 'num_arm'},
 }
 _SETS = {
   'support': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},

@@ -1,0 +1,226 @@
+"""Density arms are samples of the laws they are named after."""
+
+import numpy as np
+import pytest
+import scipy.spatial
+
+from configs import density as density_config
+from synth import errors
+from synth import inputs as inputs_lib
+from synth.splits import density
+from synth.splits import laws
+from synth.splits import sampling
+
+
+@pytest.fixture(scope='module')
+def inputs(tmp_path_factory):
+  config = density_config.get_config('tiny')
+  return inputs_lib.load_or_build(config, tmp_path_factory.mktemp('density'))
+
+
+def test_inclusion_probabilities_by_hand():
+  # Weights 6, 1, 1, 1, 1: the first is certain, the others share what is left.
+  weight = np.log([6, 1, 1, 1, 1])
+  assert sampling.inclusion(weight, 2) == pytest.approx(
+    [1, 0.25, 0.25, 0.25, 0.25]
+  )
+  assert sampling.inclusion(weight, 5) == pytest.approx([1] * 5)
+  assert sampling.inclusion(weight, 1) == pytest.approx(
+    [0.6, 0.1, 0.1, 0.1, 0.1]
+  )
+
+
+def test_draws_have_their_inclusion_probabilities():
+  rng = np.random.default_rng(0)
+  probability = sampling.inclusion(rng.normal(0, 2, 60), 20)
+  count = np.zeros(60)
+  for _ in range(4000):
+    drawn = sampling.draw(probability, 20, rng.random(60))
+    assert len(set(drawn.tolist())) == 20
+    count[drawn] += 1
+  # Pareto sampling is near, not exact; the noise is 0.008.
+  assert np.abs(count / 4000 - probability).max() < 0.03
+
+
+def test_laws_that_are_alike_draw_alike():
+  rng = np.random.default_rng(0)
+  weight, uniform = rng.normal(0, 2, 1000), rng.random(1000)
+
+  def drawn(share):
+    probability = sampling.inclusion(share * weight, 300)
+    return set(sampling.draw(probability, 300, uniform).tolist())
+
+  assert len(drawn(0) & drawn(0.5)) > len(drawn(0) & drawn(1))
+  assert drawn(1) == drawn(1)
+
+
+def test_raking_makes_the_margins_those_of_equal_shares():
+  rng = np.random.default_rng(0)
+  margins = [rng.integers(0, 4, 3000), rng.integers(0, 3, 3000)]
+  # A law that likes the last cell of both.
+  weight = 2.0 * (margins[0] == 3) + (margins[1] == 2) + rng.normal(0, 1, 3000)
+  before = sampling.inclusion(weight, 1000)
+  after, error = sampling.rake(before, margins)
+  assert error < 0.01 and after.sum() == pytest.approx(1000)
+  assert np.all((after >= 0) & (after <= 1))
+  for cell in margins:
+    wanted = np.bincount(cell) / 3
+    assert np.abs(np.bincount(cell, before) / wanted - 1).max() > 0.2
+    assert np.bincount(cell, after) == pytest.approx(wanted, rel=0.02)
+  # Within a cell of both margins the law is what it was.
+  inside = (margins[0] == 1) & (margins[1] == 1) & (after < 0.99)
+  ratio = after[inside] / before[inside]
+  assert ratio == pytest.approx(ratio[0], rel=1e-6)
+
+
+def test_sparsity_flattens_density():
+  # On [0, 1] nine times as many points as on [1, 2].
+  rng = np.random.default_rng(0)
+  point = np.concatenate([rng.random(9000), 1 + rng.random(1000)])[:, None]
+  weight, dimension = laws.sparsity(point)
+  assert dimension == pytest.approx(1, abs=0.1)
+  shares = []
+  for gamma in (0, 0.5, 1):
+    probability = sampling.inclusion(gamma * weight, 500)
+    drawn = sampling.draw(probability, 500, rng.random(len(point)))
+    shares.append(np.mean(point[drawn] > 1))
+  assert shares == pytest.approx([0.1, 0.25, 0.5], abs=0.06)
+
+
+def test_the_intrinsic_dimension_is_found():
+  rng = np.random.default_rng(0)
+  plane = rng.random((5000, 2)) @ rng.normal(size=(2, 7))
+  assert laws.sparsity(plane)[1] == pytest.approx(2, abs=0.25)
+
+
+def test_equal_points_have_finite_weights():
+  point = np.repeat(np.arange(30.0), 40)[:, None]
+  assert np.isfinite(laws.sparsity(point)[0]).all()
+
+
+def test_a_joint_law_takes_both_by_rank():
+  rng = np.random.default_rng(0)
+  first, second = rng.normal(0, 1, 500), rng.normal(0, 100, 500)
+  both = laws.joint(first, second)
+  # Neither scale wins: the correlation with both is that of 1/sqrt(2).
+  for one in (first, second):
+    assert np.corrcoef(both, one)[0, 1] == pytest.approx(0.71, abs=0.05)
+  assert np.sort(laws.joint(first, first)) == pytest.approx(np.sort(first))
+
+
+def test_cells_of_bins_are_of_equal_shares():
+  rng = np.random.default_rng(0)
+  point = np.exp(rng.normal(size=(8000, 5)))  # skewed: ranks do not mind
+  cell = laws.bins(point, 64)
+  count = np.bincount(cell)
+  assert len(count) == 64 and count.min() > 80
+  weight = np.exp(laws.even(cell))
+  assert np.bincount(cell, weight) == pytest.approx([1] * 64)
+
+
+def test_a_net_is_spread_out_and_covers():
+  rng = np.random.default_rng(0)
+  point = rng.normal(size=(3000, 2))
+  chosen = laws.net(point, 200, rng)
+  assert len(set(chosen.tolist())) == 200
+  random = rng.choice(3000, 200, replace=False)
+
+  def nearest(places):
+    return scipy.spatial.cKDTree(point[places]).query(point[places], 2)[0][:, 1]
+
+  def cover(places):
+    return scipy.spatial.cKDTree(point[places]).query(point)[0].max()
+
+  assert np.quantile(nearest(chosen), 0.05) > 5 * np.quantile(
+    nearest(random), 0.05
+  )
+  assert cover(chosen) < 0.6 * cover(random)
+
+
+def test_the_effective_size_of_a_law_for_itself_is_its_number():
+  probability = np.array([0.5, 0.25, 0.25, 1.0])
+  own = probability / 2
+  assert density.effective_size(probability, own) == pytest.approx(2)
+  # By hand: 2 / sum((1/4)^2 / (.25, .125, .125, .5)) = 2 / 1.375.
+  assert density.effective_size(probability, np.full(4, 0.25)) == (
+    pytest.approx(2 / 1.375)
+  )
+
+
+def test_all_arms_are_of_one_size_and_share_their_tests(inputs):
+  split = inputs.split
+  assert {len(arm) for arm in split.arms.values()} == {800}
+  assert {len(test) for test in split.tests.values()} == {100}
+  assert set(split.tests) == {
+    'uniform', 'semantic_cells', 'syntactic_cells', 'joint_cells',
+  }  # fmt: skip
+  tested = np.concatenate([*split.tests.values(), split.dev])
+  assert len(set(tested.tolist())) == len(tested)
+  for arm in split.arms.values():
+    assert not np.isin(arm, tested).any()
+  kinds = {name.removesuffix('_raked') for name in split.arms}
+  assert kinds >= {
+    'uniform', 'programs', 'semantic', 'semantic_half', 'syntactic',
+    'syntactic_half', 'joint', 'joint_half', 'semantic_binned',
+    'syntactic_kmeans', 'semantic_net', 'syntactic_net',
+  }  # fmt: skip
+
+
+def test_raked_arms_have_the_sizes_of_uniform(inputs):
+  sizes = {
+    name: np.bincount(inputs.universe.size_C[arm], minlength=8)
+    for name, arm in inputs.split.arms.items()
+  }
+  usable = np.concatenate(list(inputs.split.arms.values()))
+  wanted = np.bincount(inputs.universe.size_C[np.unique(usable)], minlength=8)
+  wanted = 800 * wanted / wanted.sum()
+  for name in ('programs', 'semantic', 'syntactic', 'joint'):
+    raked = np.abs(sizes[f'{name}_raked'] - wanted).sum()
+    assert raked < 60 or raked < 0.5 * np.abs(sizes[name] - wanted).sum()
+
+
+def test_arms_are_what_they_are_named_after(inputs):
+  told = inputs.split.facts['arms']
+  uniform = told['uniform']
+  for space in density.SPACES:
+    spread = [
+      told[name][f'{space}_neighbour']['mean']
+      for name in ('uniform', f'{space}_half', f'{space}')
+    ]
+    assert spread[0] < spread[1] and spread[0] < spread[2]
+    assert told[f'{space}_net'][f'{space}_neighbour']['mean'] > spread[0]
+  assert (
+    told['programs']['minimal_programs_log10']
+    > (uniform['minimal_programs_log10'])
+  )
+  assert uniform['effective_size']['uniform'] == pytest.approx(800)
+  for name, arm in inputs.split.arms.items():
+    assert sum(told[name]['sizes'].values()) == len(arm)
+
+
+def test_the_same_seed_makes_the_same_arms(inputs):
+  universe, spaces = inputs.universe, inputs.spaces
+  usable_C = np.ones(len(universe.node_C), bool)
+  settings = {'num_test': 40, 'num_dev': 30, 'num_arm': 300}
+  first, again, other = (
+    density.make(universe, spaces, usable_C, seed=seed, **settings)
+    for seed in (0, 0, 1)
+  )
+  for name, arm in first.arms.items():
+    assert np.array_equal(arm, again.arms[name])
+  assert first.facts == again.facts
+  assert not np.array_equal(first.arms['uniform'], other.arms['uniform'])
+
+
+def test_too_few_classes_are_refused(inputs):
+  usable_C = np.ones(len(inputs.universe.node_C), bool)
+  with pytest.raises(errors.InputError, match='num_arm=2400 need'):
+    density.make(
+      inputs.universe,
+      inputs.spaces,
+      usable_C,
+      num_test=40,
+      num_dev=30,
+      num_arm=2400,
+      seed=0,
+    )
