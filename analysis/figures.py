@@ -21,6 +21,9 @@ _COLOURS = {
   'novel': '#d55e00',
   'dev': '#009e73',
   'uniform': '#0072b2',
+  'semantic_cells': '#cc79a7',
+  'syntactic_cells': '#e69f00',
+  'joint_cells': '#56b4e9',
 }
 _OUTCOMES = {
   'correct': '#009e73',
@@ -49,18 +52,18 @@ def spaces(
   for axis, (title, coordinate, explained, note) in zip(
     axes, panels, strict=True
   ):
-    sets = {arm: split.arms[arm], **split.tests}
-    for name, classes in sets.items():
+    sets = [('train', split.arms[arm]), *split.tests.items()]
+    for name, classes in sets:
       shown = np.asarray(coordinate[classes])
-      training = name == arm
+      training = name == 'train'
       axis.scatter(
         shown[:, 0],
         shown[:, 1],
         s=3 if training else 7,
-        color=_COLOURS['train' if training else name],
+        color=_COLOURS[name],
         alpha=0.35 if training else 0.7,
         linewidths=0,
-        label=f'{name} ({len(classes):,})',
+        label=f'{arm if training else name} ({len(classes):,})',
       )
     axis.set_title(title)
     axis.set_xlabel(f'axis 1 ({explained[0]:.0%} of variance)\n{note}')
@@ -98,10 +101,10 @@ def accuracy(
         by_seed = run.result[f'pass@{k}_by_seed'][name]
         spread = np.linspace(-0.2, 0.2, len(by_seed)) * width
         axis.plot(x + spread, by_seed, 'o', color='white', mec='black', ms=5)
-    axis.set_xticks(range(len(found)), [run.arm for run in found])
+    axis.set_xticks(range(len(found)), [run.label for run in found])
     axis.set_title(f'pass@{k}')
     axis.set_ylabel('tasks solved exactly')
-    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
     axis.set_ylim(bottom=0)
   handles, labels = axes[0, 0].get_legend_handles_labels()
   fig.legend(
@@ -130,7 +133,7 @@ def curves(found: list[results.Run]) -> figure_lib.Figure:
           color=colour,
           lw=0.6 if key == 'loss' else 1.6,
           alpha=0.5 if key == 'loss' else 1,
-          label=f'{run.arm}, {label}' if seed == 0 else None,
+          label=f'{run.label}, {label}' if seed == 0 else None,
         )
   axis.set_xlabel('step')
   axis.set_ylabel('loss, nats per token')
@@ -148,7 +151,7 @@ def curves(found: list[results.Run]) -> figure_lib.Figure:
 def outcomes(found: list[results.Run]) -> figure_lib.Figure:
   """What became of the samples: one bar an arm and test set."""
   bars = [
-    (f'{run.arm}: {name}', shares)
+    (f'{run.label}: {name}', shares)
     for run in found
     for name, shares in run.result['outcomes'].items()
   ]
@@ -170,6 +173,6 @@ def outcomes(found: list[results.Run]) -> figure_lib.Figure:
   axis.invert_yaxis()
   axis.set_xlim(0, 1)
   axis.set_xlabel('samples')
-  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=0))
+  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
   fig.legend(loc='outside upper center', ncols=5, frameon=False)
   return fig

@@ -1,6 +1,6 @@
 """One self-contained page about the runs below a directory.
 
-  python -m analysis.report --runs=DIR --out=FILE.html
+  python -m analysis.report --runs=DIR [--runs=DIR2 ...] --out=FILE.html
 
 Made only from stored files: results, samples, metrics, spaces and split.
 """
@@ -21,7 +21,6 @@ from analysis import examples
 from analysis import figures
 from analysis import results
 from synth import cli
-from synth import evaluate
 from synth import runs
 from synth.spaces import space as space_lib
 from synth.splits import split as split_lib
@@ -42,8 +41,10 @@ pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; }
 """
 
 
-def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
-  """Writes the page.
+def write(
+  directories: Sequence[pathlib.Path], out: pathlib.Path
+) -> dict[str, Any]:
+  """Writes the page about all runs below some directories.
 
   Returns:
     The page's path, the number of runs and the effects at pass@1.
@@ -51,25 +52,23 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
   Raises:
     InputError: if there are no runs or one of their files is damaged.
   """
-  found = results.load(directory)
+  found = results.load(*directories)
   run = found[0]
   spaces = space_lib.load(run.data_dir / space_lib.KIND)
   split = split_lib.load(run.data_dir / split_lib.KIND)
   universe = universe_lib.load(run.data_dir / universe_lib.KIND)
-  samples = min(r.result['config']['eval']['num_samples'] for r in found)
-  ks = tuple(k for k in evaluate.HEADLINE if k <= samples)
+  ks = results.headline(found)
   effects = [e for k in ks for e in results.support_effects(found, k)]
   parts = [
     '<h1>Does it generalize, or retrieve?</h1>',
     _introduction(found, split),
-    *_effects(effects, split),
+    *_effects(effects, found, split),
     '<h2>How much of each test set is solved?</h2>',
     _scores(found, ks),
     _image(figures.accuracy(found, ks), 'accuracy by arm and test set'),
     f'<p class="note">Bars: mean over {len(run.result["seeds"])} seeds; lines: '
     '95 % interval over seeds and tasks (crossed bootstrap); dots: each seed. '
-    f'{samples} samples a task at temperature '
-    f'{run.result["config"]["eval"]["temperature"]}.</p>',
+    f'{_sampling(found)}</p>',
     '<h2>Where do the programs lie in the two spaces?</h2>',
     _image(figures.spaces(spaces, split, run.arm), 'both spaces'),
     '<p class="note">Each point is a function: grey, those that '
@@ -108,6 +107,19 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
   }
 
 
+def _sampling(found: Sequence[results.Run]) -> str:
+  """How many samples of each task, at which temperature."""
+  ways: dict[str, list[str]] = {}
+  for run in found:
+    temperature = run.result['config']['eval']['temperature']
+    way = f'{run.samples_a_task} samples a task at temperature {temperature}'
+    ways.setdefault(way, []).append(run.label)
+  if len(ways) == 1:
+    return f'{next(iter(ways))}.'
+  parts = (f'{html.escape(", ".join(who))}: {way}' for way, who in ways.items())
+  return '; '.join(parts) + '.'
+
+
 def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
   settings = split.facts['settings']
   run = found[0]
@@ -121,10 +133,15 @@ def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
       'Both arms have as many programs with the same sizes and symbols.'
     )
   else:
-    story = 'Training and test classes are drawn uniformly from one support.'
+    story = (
+      'Training classes are drawn from one support, by the law that names the '
+      'arm; the tests, drawn uniformly from classes or from cells of a space, '
+      'are the same for all.'
+    )
+  arms = {f'arm {run.arm}': split.arms[run.arm] for run in found}
+  sets = {**arms, **split.evaluation_sets()}
   counts = ', '.join(
-    f'{html.escape(name)} {len(classes):,}'
-    for name, classes in split.all_sets().items()
+    f'{html.escape(name)} {len(classes):,}' for name, classes in sets.items()
   )
   points = len(run.result['config']['spaces']['grid'])
   return (
@@ -135,14 +152,18 @@ def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
 
 
 def _effects(
-  effects: Sequence[results.Effect], split: split_lib.Split
+  effects: Sequence[results.Effect],
+  found: Sequence[results.Run],
+  split: split_lib.Split,
 ) -> list[str]:
   """The contrasts of a support split; nothing for other splits."""
   if split.facts['settings']['kind'] != 'support':
     return []
   title = '<h2>What did never seeing the structure cost?</h2>'
   if not effects:
-    return [title, '<p class="note">Needs one run of each arm.</p>']
+    there = html.escape(', '.join(run.label for run in found))
+    note = f'Needs one run of each of the two arms; there is {there}.'
+    return [title, f'<p class="note">{note}</p>']
   names = {
     'novel': 'novel: train_c minus train_s',
     'control': 'control: train_c minus train_s',
@@ -168,7 +189,7 @@ def _effects(
 def _curves(found: list[results.Run]) -> str:
   """Training curves, of the runs that still have their metrics."""
   logged = [run for run in found if run.metrics]
-  missing = [run.arm for run in found if not run.metrics]
+  missing = [run.label for run in found if not run.metrics]
   parts = [_image(figures.curves(logged), 'training curves')] if logged else []
   if missing:
     parts.append(f'<p class="note">No metrics of {", ".join(missing)}.</p>')
@@ -179,7 +200,7 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
   rows = []
   for run in found:
     for name in run.result['items']:
-      cells = [run.arm, name]
+      cells = [html.escape(run.label), name]
       for k in ks:
         mean, low, high = run.result[f'pass@{k}'][name]
         cells.append(f'{mean:.1%} [{low:.1%}, {high:.1%}]')
@@ -201,7 +222,11 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
 
 def _novelty(found: list[results.Run]) -> str:
   rows = [
-    [run.arm, name, *(f'{value:.1%}' for value in shares.values())]
+    [
+      html.escape(run.label),
+      name,
+      *(f'{value:.1%}' for value in shares.values()),
+    ]
     for run in found
     for name, shares in run.result['novelty'].items()
   ]
@@ -233,7 +258,7 @@ def _examples(
     rows.append(cells)
   head = ['tests', 'a program of the target']
   for run in found:
-    head += [f'{html.escape(run.arm)}: first sample', 'right']
+    head += [f'{html.escape(run.label)}: first sample', 'right']
   return _table(head, rows, numeric=99) + (
     '<p class="note">Tasks drawn at random, first seed; <i>right</i> is the '
     'share of its samples that are correct.</p>'
@@ -329,13 +354,17 @@ def _image(figure: figure_lib.Figure, description: str) -> str:
 
 def define_flags() -> None:
   """The command line."""
-  flags.DEFINE_string('runs', None, 'Directory of runs.', required=True)
+  flags.DEFINE_multi_string(
+    'runs', None, 'Directory of runs; may be given several times.'
+  )
+  flags.mark_flag_as_required('runs')
   flags.DEFINE_string('out', None, 'The page to write.', required=True)
 
 
 def main() -> dict[str, Any]:
   """Writes the page."""
-  return write(pathlib.Path(flags.FLAGS.runs), pathlib.Path(flags.FLAGS.out))
+  directories = [pathlib.Path(directory) for directory in flags.FLAGS.runs]
+  return write(directories, pathlib.Path(flags.FLAGS.out))
 
 
 if __name__ == '__main__':

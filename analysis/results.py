@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import pathlib
+import sys
 from typing import Any
 import zipfile
 
 import numpy as np
 
 from synth import errors
+from synth import evaluate
 from synth import runs
 from synth import seeding
 from synth import statistics
@@ -27,6 +29,7 @@ class Run:
     samples: Arrays of samples.npz.
     metrics: Lines of metrics.jsonl.
     data_dir: Where its universe, spaces and split are.
+    label: Its arm, and its directory's name where two runs have one arm.
   """
 
   path: pathlib.Path
@@ -34,6 +37,13 @@ class Run:
   samples: Mapping[str, np.ndarray]
   metrics: list[dict[str, Any]]
   data_dir: pathlib.Path
+  label: str
+
+  @property
+  def samples_a_task(self) -> int:
+    """Programs written for each task."""
+    number: int = self.result['config']['eval']['num_samples']
+    return number
 
   @property
   def arm(self) -> str:
@@ -47,15 +57,19 @@ class Run:
     return statistics.pass_at_k(correct_SxI, outcome_SxIxn.shape[2], k)
 
 
-def load(directory: pathlib.Path) -> list[Run]:
-  """All evaluated runs below `directory`.
+def load(*directories: pathlib.Path) -> list[Run]:
+  """All evaluated runs below some directories; says which are not evaluated.
 
   Raises:
     InputError: if there is none, or one of them lacks a file.
   """
-  found = []
-  for path in sorted(directory.rglob(runs.RESULT)):
-    parent = path.parent
+  found: list[Run] = []
+  records = {p for d in directories for p in d.rglob(runs.RECORD)}
+  for parent in sorted(path.parent for path in records):
+    path = parent / runs.RESULT
+    if not path.exists():
+      print(f'warning: {parent} is not evaluated: left out', file=sys.stderr)
+      continue
     record = runs.read_record(parent)
     samples = parent / runs.SAMPLES
     try:
@@ -70,10 +84,12 @@ def load(directory: pathlib.Path) -> list[Run]:
         arrays,
         runs.read_metrics(parent),
         (parent / record['data_dir']).resolve(),
+        '',
       )
     )
   if not found:
-    raise errors.InputError(f'no {runs.RESULT} below {directory}')
+    places = ', '.join(map(str, directories))
+    raise errors.InputError(f'no {runs.RESULT} below {places}')
   for run in found:
     if not isinstance(run.result, dict) or 'items' not in run.result:
       raise runs.RunError(f'{run.path / runs.RESULT} is not a result')
@@ -82,6 +98,16 @@ def load(directory: pathlib.Path) -> list[Run]:
         f'{run.path} and {found[0].path} have different test sets: report on '
         'them one by one'
       )
+  arms = [run.arm for run in found]
+  found = [
+    dataclasses.replace(
+      run,
+      label=run.arm
+      if arms.count(run.arm) == 1
+      else f'{run.arm} ({run.path.name})',
+    )
+    for run in found
+  ]
   # The arm without the structure first, then by path.
   return sorted(found, key=lambda run: (run.arm != support.WITHOUT, run.path))
 
@@ -134,14 +160,21 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
   ]
 
 
-def table(found: list[Run], ks: tuple[int, ...]) -> str:
+def headline(found: Sequence[Run]) -> tuple[int, ...]:
+  """The k of pass@k that all runs have."""
+  samples = min(run.samples_a_task for run in found)
+  return tuple(k for k in evaluate.HEADLINE if k <= samples)
+
+
+def table(found: list[Run]) -> str:
   """The results as a table for the terminal: tests, baselines, effects."""
+  ks = headline(found)
   columns = ''.join(f'{f"pass@{k}":>24}' for k in ks)
   lines = [f'{"":18} {"tests":10}{columns}']
   for run in found:
     for name in run.result['items']:
       cells = ''.join(_cell(run.result[f'pass@{k}'][name], '%') for k in ks)
-      lines.append(f'{run.arm:18} {name:10}{cells}')
+      lines.append(f'{run.label:18} {name:10}{cells}')
   for name, values in found[0].result['baselines'].items():
     for label in ('nearest_neighbour', 'best_constant'):
       text = label.replace('_', ' ')

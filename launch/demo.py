@@ -21,7 +21,6 @@ from absl import flags
 from analysis import results
 from synth import cli
 from synth import errors
-from synth import evaluate
 from synth import progress
 from synth import runs
 from synth.splits import support
@@ -138,16 +137,20 @@ def main() -> dict[str, Any]:
       f'{recipe} has split.kind={flags.FLAGS.config.split.kind!r}: the '
       "demonstration needs a recipe with 'support'"
     )
+  if (workdir / runs.RECORD).exists():
+    raise errors.InputError(
+      f'{workdir} is a run of its own: give the demonstration another directory'
+    )
   pace = 1.0 if recipe.endswith('support.py:small') else None
   run(stages(recipe, overrides, str(workdir)), pace)
   found = results.load(workdir)
-  print(f'\n{results.table(found, evaluate.HEADLINE)}\n')
+  print(f'\n{results.table(found)}\n')
   result = {
     'report': str(workdir / 'report.html'),
     'seconds': round(time.monotonic() - began),
     'effects': {
       f'pass@{k} {e.name}': [e.estimate, e.low, e.high]
-      for k in evaluate.HEADLINE
+      for k in results.headline(found)
       for e in results.support_effects(found, k)
     },
   }

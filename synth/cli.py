@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import difflib
 import itertools
 import json
+import os
 import pathlib
 import sys
 from typing import Any
@@ -85,8 +86,11 @@ def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:
   except OSError as error:  # a full disk, a directory that is not writable
     fail(f'{error.filename or "file system"}: {error.strerror or error}')
   except KeyboardInterrupt:
-    print('interrupted: the same command resumes', file=sys.stderr)
-    sys.exit(_EXIT_INTERRUPTED)
+    print('interrupted: the same command resumes', file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    # What had to be saved was, on the way here. The threads of the device and
+    # of the data loader do not survive the interpreter's own tidying up.
+    os._exit(_EXIT_INTERRUPTED)
   print(json.dumps(result), flush=True)
 
 

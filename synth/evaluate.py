@@ -59,7 +59,10 @@ def evaluate(
   data_dir = workdir / record['data_dir']
   for name in record['inputs_sha256']:
     if not store.exists(data_dir / name):
-      raise errors.InputError(f'the run was made with {data_dir / name}: gone')
+      raise errors.InputError(
+        f'the run was made with {(data_dir / name).resolve()}, which is gone: '
+        f'{workdir / runs.RECORD} has the path from the run to its data'
+      )
   inputs = inputs_lib.load_or_build(config, data_dir)
   runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
   trainer = train.Trainer(config, inputs)

@@ -84,7 +84,8 @@ def read_json(path: pathlib.Path) -> Any:
   try:
     return json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError:
-    raise RunError(f'no {path.name} in {path.parent}') from None
+    hint = ': train it first' if path.name == RECORD else ''
+    raise RunError(f'no {path.name} in {path.parent}{hint}') from None
   except (OSError, ValueError) as error:
     raise RunError(f'{path} cannot be read: {error}') from None
 

@@ -354,6 +354,11 @@ def main() -> dict[str, Any]:
   """Trains."""
   args = flags.FLAGS
   data_dir = pathlib.Path(args.data) if args.data else None
+  if data_dir is not None and not data_dir.is_dir():
+    raise errors.InputError(
+      f'no data in {data_dir}: make them there with python -m synth.splits '
+      f'--config=... --workdir={data_dir}, or leave --data out'
+    )
   return train_and_evaluate(args.config, cli.workdir(), data_dir)
 
 

@@ -102,7 +102,7 @@ def test_planted_effects_are_recovered(planted):
 
 
 def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):
-  text = results.table(results.load(planted), (1, 16))
+  text = results.table(results.load(planted))
   for arm, rates in _PLANTED.items():
     for name, rate in rates.items():
       row = re.search(rf'^{arm} +{name} +([\d.]+)%', text, re.MULTILINE)
@@ -113,7 +113,7 @@ def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):
 
 def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
   out = tmp_path / 'deep' / 'report.html'
-  summary = report.write(planted, out)
+  summary = report.write([planted], out)
   assert summary['runs'] == 2
   page = out.read_text()
   # Four pictures, inside the page; nothing is loaded from elsewhere.
@@ -134,9 +134,12 @@ def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
 def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   shutil.copytree(planted / 'data', tmp_path / 'data')
   shutil.copytree(planted / support.WITH, tmp_path / support.WITH)
-  summary = report.write(tmp_path, tmp_path / 'report.html')
+  summary = report.write([tmp_path], tmp_path / 'report.html')
   assert summary['effects'] == {}
-  assert 'Needs one run of each arm' in (tmp_path / 'report.html').read_text()
+  assert (
+    'Needs one run of each of the two arms; there is train_c'
+    in (tmp_path / 'report.html').read_text()
+  )
 
 
 def test_runs_on_different_splits_are_not_compared(planted, tmp_path):
@@ -155,7 +158,7 @@ def test_no_runs_or_half_a_run_is_refused(planted, tmp_path):
   shutil.copytree(planted, tmp_path / 'x')
   (tmp_path / 'x' / support.WITH / runs.SAMPLES).unlink()
   with pytest.raises(errors.InputError, match=re.escape(runs.SAMPLES)):
-    report.write(tmp_path / 'x', tmp_path / 'report.html')
+    report.write([tmp_path / 'x'], tmp_path / 'report.html')
   assert not (tmp_path / 'report.html').exists()
 
 
@@ -191,6 +194,37 @@ def test_a_run_without_metrics_is_said_to_have_none(planted, tmp_path):
   for name in ('data', support.WITH, support.WITHOUT):
     shutil.copytree(planted / name, tmp_path / name)
   (tmp_path / support.WITH / runs.METRICS).unlink(missing_ok=True)
-  report.write(tmp_path, tmp_path / 'report.html')
+  report.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   assert f'No metrics of {support.WITH}' in page
+
+
+def test_runs_of_several_directories_are_told_apart(planted, tmp_path, capsys):
+  shutil.copytree(planted / 'data', tmp_path / 'data')
+  for name in ('first', 'second', 'third'):
+    shutil.copytree(planted / support.WITH, tmp_path / name)
+  (tmp_path / 'third' / runs.RESULT).unlink()
+  found = results.load(tmp_path / 'first', tmp_path / 'second')
+  assert [run.label for run in found] == ['train_c (first)', 'train_c (second)']
+  assert not results.support_effects(found, 1)
+  summary = report.write([tmp_path], tmp_path / 'report.html')
+  assert summary['runs'] == 2
+  assert 'third is not evaluated' in capsys.readouterr().err
+  page = (tmp_path / 'report.html').read_text()
+  assert 'there is train_c (first), train_c (second)' in page
+
+
+def test_runs_of_other_sample_counts_share_what_both_have(planted, tmp_path):
+  for name in ('data', support.WITH, support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITH / runs.RESULT
+  result = runs.read_json(path)
+  result['config']['eval']['num_samples'] = 4
+  del result['pass@16']
+  runs.write_json(path, result)
+  found = results.load(tmp_path)
+  assert results.headline(found) == (1,)
+  assert 'pass@16' not in results.table(found)
+  report.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  assert 'train_c: 4 samples a task' in page

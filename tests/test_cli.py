@@ -103,6 +103,12 @@ _GOOD = [
 ]
 _BAD = [
   Case(
+    'data_are_not_there',
+    'synth.train',
+    _TINY + '--workdir={dir}/x --data={dir}/nowhere',
+    ('no data in {dir}/nowhere', 'synth.splits'),
+  ),
+  Case(
     'unknown_executor',
     'synth.universe',
     '--config=configs/universe.py:arithmetic --workdir={dir}/x --executor=grid',

@@ -280,7 +280,7 @@ def test_inputs_of_another_split_are_refused(run, tmp_path):
   assert 'was built with settings.seed=0, not 1' in _refusal(copy)
   # What is gone is not silently made anew.
   shutil.rmtree(copy / 'split')
-  assert f'{copy / "split"}: gone' in _refusal(copy)
+  assert f'{copy / "split"}, which is gone' in _refusal(copy)
   assert not (copy / 'split').exists()
 
 

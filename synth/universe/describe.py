@@ -19,7 +19,7 @@ def describe(
     program: Any program over its variables, of any size.
 
   Returns:
-    For JSON: `class` (None if it has none up to the universe's largest size),
+    For JSON: `class` (None, and `why`, if the universe has none for it),
     `minimal_size`, `minimal_programs` (their number), `some` of them, `depends`
     on which variables, and `programs_by_size`: how many programs of each size
     compute it, minimal or not (left out if the universe did not count them).
@@ -30,7 +30,11 @@ def describe(
   facts: dict[str, Any] = {'program': program_lib.to_infix(program)}
   found = universe.class_of(program)
   if found is None:
-    return {**facts, 'class': None}
+    why = (
+      'it divides by the zero function, is defined nowhere, or needs more than '
+      f'{universe.max_size} nodes'
+    )
+    return {**facts, 'class': None, 'why': why}
   node = int(universe.node_C[found])
   some = itertools.islice(universe.minimal_programs(node), _SHOWN)
   facts |= {
