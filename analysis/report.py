@@ -132,6 +132,15 @@ def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
       'the edge; in arm <b>train_c</b> part of the training programs have it. '
       'Both arms have as many programs with the same sizes and symbols.'
     )
+  elif settings['kind'] == 'region':
+    story = (
+      f'A region of the {settings["space"]} space is held out (a '
+      f'{settings["shape"]}). <b>Novel</b> tests lie in it; <b>control</b> '
+      'tests are matched to them in what the other space sees and lie outside. '
+      'Arm <b>train_s</b> has nothing in or near the region; arm '
+      '<b>train_c</b> has '
+      'part of it. Both arms have as many programs of every kind.'
+    )
   else:
     story = (
       'Training classes are drawn from one support, by the law that names the '
@@ -157,9 +166,9 @@ def _effects(
   split: split_lib.Split,
 ) -> list[str]:
   """The contrasts of a support split; nothing for other splits."""
-  if split.facts['settings']['kind'] != 'support':
+  if split.facts['settings']['kind'] == 'density':
     return []
-  title = '<h2>What did never seeing the structure cost?</h2>'
+  title = '<h2>What did never seeing it cost?</h2>'
   if not effects:
     there = html.escape(', '.join(run.label for run in found))
     note = f'Needs one run of each of the two arms; there is {there}.'
@@ -176,11 +185,11 @@ def _effects(
   ]  # fmt: skip
   table = _table(['', 'contrast', 'points', '95 % interval'], rows, numeric=2)
   note = (
-    '<p class="note">The first line is what seeing the structure is worth. The '
-    'arms are of equal size in every cell of size and symbols, so what train_c '
+    '<p class="note">The first line is what having seen it is worth. The '
+    'arms are of equal size in every cell of what is matched, so what train_c '
     'learns of novel programs it learns in place of controls: its loss on '
     'control is the price (the certificate below counts the controls left), '
-    'and the gap counts both. Dev classes (unmatched, without the edge) show '
+    'and the gap counts both. Dev classes (unmatched, of the support) show '
     'overall quality.</p>'
   )
   return [title, table, note]
@@ -276,6 +285,10 @@ _MEANING = {
   'by quantile',
   'classes_without_edge_in_cells_of_tests': 'training functions without the '
   'edge in the cell of a test',
+  'classes_outside_in_cells_of_tests': 'training functions outside the region '
+  'in the cell of a test',
+  'semantic_distance_to_train_s': 'distance in the semantic space to the '
+  'nearest function of train_s, by quantile',
 }
 
 

@@ -43,7 +43,7 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
   """The commands, in order.
 
   Args:
-    recipe: FILE.py:VARIANT of a support split.
+    recipe: FILE.py:VARIANT of a split with these arms.
     overrides: `--config.KEY=VALUE` for training.
     workdir: Directory of the demonstration.
   """
@@ -57,7 +57,7 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
     )
   ]
   for arm, story in (
-    (support.WITHOUT, 'never sees the held-out structure'),
+    (support.WITHOUT, 'never sees what is held out'),
     (support.WITH, 'sees it in part of its programs'),
   ):
     found += [
@@ -132,10 +132,10 @@ def main() -> dict[str, Any]:
   workdir = pathlib.Path(flags.FLAGS.workdir)
   recipe = cli.recipe_of(sys.argv)
   overrides = [a for a in sys.argv if a.lstrip('-').startswith('config.')]
-  if flags.FLAGS.config.split.kind != 'support':
+  if flags.FLAGS.config.split.kind == 'density':
     raise errors.InputError(
       f'{recipe} has split.kind={flags.FLAGS.config.split.kind!r}: the '
-      "demonstration needs a recipe with 'support'"
+      'demonstration needs a recipe that holds something out'
     )
   if (workdir / runs.RECORD).exists():
     raise errors.InputError(

@@ -25,6 +25,7 @@ from synth.spaces import space as space_lib
 from synth.splits import certificate
 from synth.splits import density
 from synth.splits import holdout as holdout_lib
+from synth.splits import regions
 from synth.splits import split as split_lib
 from synth.splits import support
 from synth.universe import build as build_lib
@@ -84,9 +85,8 @@ def load_or_build(
   spaces = space_lib.load_or_build(
     directory / space_lib.KIND, universe, **config.spaces
   )
-  kind = cli.choose(
-    config.split.kind, {k: k for k in ('support', 'density')}, 'split.kind'
-  )
+  kinds = {kind: kind for kind in ('support', 'region', 'density')}
+  kind = cli.choose(config.split.kind, kinds, 'split.kind')
   holdout = None
   if kind == 'support':
     holdout = holdout_lib.load_or_build(
@@ -125,7 +125,14 @@ def make_split(
   keys = ['num_test', 'num_dev', 'seed']
   if holdout is not None:
     given = {key: settings[key] for key in keys}
-    return support.make(holdout, usable_C, **given)
+    region = support.of_edge(holdout, settings['seed'])
+    return support.make(region, usable_C, **given)
+  if settings['kind'] == 'region':
+    given = {key: settings[key] for key in keys}
+    region = regions.make(
+      universe, spaces, settings['space'], settings['shape'], settings['seed']
+    )
+    return support.make(region, usable_C, **given)
   given = {key: settings[key] for key in [*keys, 'num_arm']}
   return density.make(universe, spaces, usable_C, **given)
 
@@ -145,7 +152,7 @@ def _split(
   }
   if not store.exists(directory):
     usable_C = certificate.usable(spaces.value_CxE, spaces.ok_CxE)
-    made = make_split(cli.plain(settings), universe, spaces, usable_C, holdout)
+    made = make_split(settings, universe, spaces, usable_C, holdout)
     for name, classes in made.all_sets().items():
       if not len(classes):
         raise errors.InputError(
@@ -163,7 +170,7 @@ def _split(
     }
     made = dataclasses.replace(made, facts=facts)
     found = certificate.certify(
-      universe, usable_C, made, holdout, settings.seed
+      universe, usable_C, made, holdout, spaces, settings.seed
     )
     certificate.require(directory, found['checks'])
     split_lib.save(

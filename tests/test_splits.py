@@ -219,7 +219,8 @@ def test_at_most_a_fifth_is_swapped_when_pairs_abound(real):
   # Few classes without the edge: the cap binds, not the number of pairs.
   rng = np.random.default_rng(0)
   usable_C = novel_C | (rng.random(len(novel_C)) < 0.4)
-  split = support.make(holdout, usable_C, num_test=1, num_dev=1, seed=0)
+  region = support.of_edge(holdout, 0)
+  split = support.make(region, usable_C, num_test=1, num_dev=1, seed=0)
   without, with_ = (split.arms[a] for a in ('train_s', 'train_c'))
   cell_C, _ = support.cells(holdout, 0)
   pairs = support.match(cell_C, novel_C, usable_C, rng)
@@ -483,7 +484,7 @@ def test_an_ambiguous_class_anywhere_is_caught(real, name):
 
   def certified():
     return certificate.certify(
-      inputs.universe, usable_C, inputs.split, inputs.holdout, 0
+      inputs.universe, usable_C, inputs.split, inputs.holdout, None, 0
     )['checks']
 
   assert all(certified().values())

@@ -72,6 +72,14 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     universe.manifest['seed'],
   )
   usable_C = certificate.usable(*semantic.values(universe, points))
+  spaces = None
+  if settings['kind'] != 'support':
+    spaces = space_lib.load(directory.parent / space_lib.KIND)
+    store.check_facts(
+      directory.parent / space_lib.KIND,
+      spaces.manifest,
+      {'universe_sha256': store.content_hash(universe.manifest)},
+    )
   with tempfile.TemporaryDirectory() as scratch:
     holdout = None
     if settings['kind'] == 'support':
@@ -83,11 +91,11 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
         settings['extra_size'],
       )
     found = certificate.certify(
-      universe, usable_C, split, holdout, settings['seed']
+      universe, usable_C, split, holdout, spaces, settings['seed']
     )
   certificate.require(manifest, found['checks'])
-  if settings['kind'] == 'density':
-    _check_made(directory, universe, usable_C, split)
+  if spaces is not None:
+    _check_made(directory, universe, spaces, usable_C, split)
   claimed = {name: split.facts.get(name) for name in found}
   difference = store.first_difference(claimed, found)
   if difference is not None:
@@ -102,20 +110,15 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
 def _check_made(
   directory: pathlib.Path,
   universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
   usable_C: np.ndarray,
   split: split_lib.Split,
 ) -> None:
-  """Makes a density split again: its sets and what it says of its arms.
+  """Makes a split of spaces again: its sets and what it says of its arms.
 
   Raises:
     InputError: if something is not as stored.
   """
-  spaces = space_lib.load(directory.parent / space_lib.KIND)
-  store.check_facts(
-    directory.parent / space_lib.KIND,
-    spaces.manifest,
-    {'universe_sha256': store.content_hash(universe.manifest)},
-  )
   made = inputs_lib.make_split(
     split.facts['settings'], universe, spaces, usable_C, None
   )
@@ -126,7 +129,8 @@ def _check_made(
         f'{directory}: {name} is not what its settings make'
       )
   told = {'arms': split.facts.get('arms', {})}
-  difference = store.first_difference(told, {'arms': made.facts['arms']})
+  found = {'arms': made.facts.get('arms', {})}
+  difference = store.first_difference(told, found)
   if difference is not None:
     key, before, after = difference
     raise certificate.CertificateError(

@@ -8,14 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy.spatial
 
 from synth import errors
 from synth import seeding
 from synth.language import structure
 from synth.spaces import neighbours
+from synth.spaces import space as space_lib
 from synth.spaces import syntactic
 from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
+from synth.splits import regions
 from synth.splits import split as split_lib
 from synth.splits import support
 from synth.universe import policies
@@ -59,6 +62,7 @@ def certify(
   usable_C: np.ndarray,
   split: split_lib.Split,
   holdout: holdout_lib.Holdout | None,
+  spaces: space_lib.Spaces | None,
   seed: int,
 ) -> dict[str, dict[str, Any]]:
   """Checks a split.
@@ -68,6 +72,7 @@ def certify(
     usable_C: What `usable` says of the universe.
     split: The split.
     holdout: The held-out structure of a support split, else None.
+    spaces: The universe's spaces, for a split by a region.
     seed: The split's seed (for cells and draws).
 
   Returns:
@@ -102,6 +107,8 @@ def certify(
   measurements['ambiguous_classes'] = int((~usable_C).sum())
   if holdout is not None:
     _certify_support(split, holdout, seed, checks, measurements)
+  if spaces is not None and settings['kind'] == 'region':
+    _certify_region(universe, split, spaces, seed, checks, measurements)
   return {'checks': checks, 'measurements': measurements}
 
 
@@ -186,25 +193,74 @@ def _certify_support(
     )
   )
   measurements['distance_to_train_s'] = {
-    name: dict(
-      zip(
-        map(str, _QUANTILES),
-        np.quantile(
-          neighbours.nearest(
-            profiles.take(classes[:_SAMPLE]), profiles.take(without)
-          )[0],
-          _QUANTILES,
-        )
-        .round(4)
-        .tolist(),
-        strict=True,
-      )
+    name: _quantiles(
+      neighbours.nearest(
+        profiles.take(classes[:_SAMPLE]), profiles.take(without)
+      )[0]
     )
     for name, classes in (
       (support.CONTROL, control),
       (support.NOVEL, novel),
     )
   }
+
+
+def _certify_region(
+  universe: universe_lib.Universe,
+  split: split_lib.Split,
+  spaces: space_lib.Spaces,
+  seed: int,
+  checks: dict[str, bool],
+  measurements: dict[str, Any],
+) -> None:
+  """The claims of splits S1 and S2; how far tests lie in both spaces."""
+  settings = split.facts['settings']
+  region = regions.make(
+    universe, spaces, settings['space'], settings['shape'], seed
+  )
+  without, with_ = split.arms[support.WITHOUT], split.arms[support.WITH]
+  novel, control = split.tests[support.NOVEL], split.tests[support.CONTROL]
+  near_C = region.novel_C | region.buffer_C
+  checks['novel_lies_in_the_region'] = bool(region.novel_C[novel].all())
+  checks['nothing_else_is_in_or_near_it'] = not np.any(
+    near_C[np.concatenate([without, control, split.dev])]
+  ) and not np.any(region.buffer_C[with_])
+  checks['test_sets_have_equal_cells'] = _equal_counts(
+    region.cell_C[novel], region.cell_C[control]
+  )
+  checks['arms_have_equal_cells'] = _equal_counts(
+    region.cell_C[without], region.cell_C[with_]
+  )
+  measurements['classes_in_the_region'] = int(region.novel_C.sum())
+  measurements['classes_in_the_buffer'] = int(region.buffer_C.sum())
+  measurements['swapped_classes'] = len(np.setdiff1d(with_, without))
+  measurements['classes_outside_in_cells_of_tests'] = {
+    arm: _left_in_cells(
+      region.cell_C, classes[~region.novel_C[classes]], control
+    )
+    for arm, classes in ((support.WITHOUT, without), (support.WITH, with_))
+  }
+  profiles = syntactic.profile(universe.representative_CxL, universe.vocabulary)
+  tests = {support.CONTROL: control, support.NOVEL: novel}
+  measurements['distance_to_train_s'] = {
+    name: _quantiles(
+      neighbours.nearest(
+        profiles.take(classes[:_SAMPLE]), profiles.take(without)
+      )[0]
+    )
+    for name, classes in tests.items()
+  }
+  tree = scipy.spatial.cKDTree(spaces.semantic_CxD[without])
+  measurements['semantic_distance_to_train_s'] = {
+    name: _quantiles(tree.query(spaces.semantic_CxD[classes])[0])
+    for name, classes in tests.items()
+  }
+
+
+def _quantiles(distance_P: np.ndarray) -> dict[str, float]:
+  """Some quantiles of distances, by their share."""
+  values = np.quantile(distance_P, _QUANTILES).round(4).tolist()
+  return dict(zip(map(str, _QUANTILES), values, strict=True))
 
 
 def _left_in_cells(

@@ -82,10 +82,12 @@ def load(directory: pathlib.Path) -> Split:
 # What the manifest of each kind of split must hold.
 _SETTINGS = {
   'support': {'seed', 'num_test', 'num_dev', 'parent', 'child', 'extra_size'},
+  'region': {'seed', 'num_test', 'num_dev', 'space', 'shape'},
   'density': {'seed', 'num_test', 'num_dev', 'num_arm'},
 }
 _SETS = {
   'support': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
+  'region': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
   'density': {'arm_uniform', 'test_uniform', DEV},
 }
 

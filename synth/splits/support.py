@@ -1,13 +1,16 @@
-"""Support split S3: hold out a local structure, match everything else.
+"""Support splits: hold out a region of the universe, match everything else.
 
-methods: section 1.4. Classes that need the held-out edge (*novel*) are paired
-one to one with classes that do not (*control*) inside cells of equal nuisances
-(size and the histogram of all symbols). Some pairs become the two test sets.
+methods: section 1.4. The region is a set of classes: those that need a local
+structure (S3, here), or a part of a space (S1 and S2, `synth.splits.regions`).
+Its classes (*novel*) are paired one to one with classes outside (*control*)
+inside cells of equal nuisances (for S3 the size and the histogram of all
+symbols). Some pairs become the two test sets.
 Two training arms see the same number of programs with the same nuisances:
-`train_s` never saw the structure; in `train_c` some of the matched controls are
+`train_s` never saw the region; in `train_c` some of the matched controls are
 replaced by their novel partners.
 """
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -47,6 +50,33 @@ def cells(
   return cell_C, tok_CxL
 
 
+@dataclasses.dataclass(frozen=True)
+class Region:
+  """What is held out, and what is equal to it in all else.
+
+  Attributes:
+    novel_C: Whether each class is in the region.
+    buffer_C: Whether it is too near the region to be in any set.
+    cell_C: A number for its nuisances.
+    what: What novel classes do, for messages.
+  """
+
+  novel_C: np.ndarray
+  buffer_C: np.ndarray
+  cell_C: np.ndarray
+  what: str
+
+
+def of_edge(holdout: holdout_lib.Holdout, seed: int) -> Region:
+  """The classes that need an edge (S3)."""
+  return Region(
+    holdout.novel_C,
+    np.zeros(len(holdout.novel_C), bool),
+    cells(holdout, seed)[0],
+    f"need '{holdout.parent} > {holdout.child}'",
+  )
+
+
 def match(
   cell_C: np.ndarray,
   novel_C: np.ndarray,
@@ -76,7 +106,7 @@ def match(
 
 
 def make(
-  holdout: holdout_lib.Holdout,
+  region: Region,
   usable_C: np.ndarray,
   *,
   num_test: int,
@@ -86,7 +116,7 @@ def make(
   """Makes the split.
 
   Args:
-    holdout: The held-out edge.
+    region: What is held out.
     usable_C: Classes that may be used (their specification is unambiguous).
     num_test: Classes in each of the two test sets.
     num_dev: Dev classes, drawn from those without the structure.
@@ -96,13 +126,12 @@ def make(
     InputError: if fewer than `num_test` pairs can be matched.
   """
   rng = seeding.generator(seed, 'support')
-  novel_C = holdout.novel_C
-  cell_C, _ = cells(holdout, seed)
-  pair_Px2 = match(cell_C, novel_C, usable_C, rng)
-  edge = f'{holdout.parent} > {holdout.child}'
+  usable_C = usable_C & ~region.buffer_C
+  novel_C = region.novel_C
+  pair_Px2 = match(region.cell_C, novel_C, usable_C, rng)
   if len(pair_Px2) < 2 * num_test:
     raise errors.InputError(
-      f'only {len(pair_Px2)} classes that need {edge!r} have a matched '
+      f'only {len(pair_Px2)} classes that {region.what} have a matched '
       f'control: too few for num_test={num_test} and as many for training'
     )
   test_Px2, rest_Px2 = pair_Px2[:num_test], pair_Px2[num_test:]
@@ -110,8 +139,8 @@ def make(
   unpaired = rng.permutation(np.setdiff1d(plain, rest_Px2[:, 1]))
   if len(unpaired) < num_dev:
     raise errors.InputError(
-      f'only {len(unpaired)} unmatched classes without {edge!r}: too few for '
-      f'num_dev={num_dev}'
+      f'only {len(unpaired)} unmatched classes do not {region.what}: too few '
+      f'for num_dev={num_dev}'
     )
   dev = unpaired[:num_dev]
   without = np.setdiff1d(plain, dev)
