@@ -6,6 +6,7 @@ import pytest
 
 from configs import base
 from configs import density as density_config
+from configs import region as region_config
 from configs import support as support_config
 from configs import universe as universe_config
 from synth import data
@@ -17,7 +18,17 @@ from synth.language import counting
 from synth.language import grammar as grammar_lib
 from synth.spaces import semantic
 
-_RECIPES = {'support': support_config, 'density': density_config}
+_RECIPES = {
+  'support': support_config,
+  'region': region_config,
+  'density': density_config,
+}
+# What a universe of 281 classes allows.
+_SPLITS = {
+  'support': {},
+  'region': {'split.shape': 'core'},
+  'density': {'split.num_arm': 100},
+}
 _ALL = [(recipe, size) for recipe in _RECIPES for size in base.SIZES]
 
 
@@ -29,7 +40,7 @@ def _small(recipe, size, **overrides):
       'universe.max_size': 5,
       'split.num_test': 4,
       'split.num_dev': 6,
-      **({'split.num_arm': 100} if recipe == 'density' else {}),
+      **_SPLITS[recipe],
       **overrides,
     }
   )
@@ -62,7 +73,8 @@ def test_a_recipe_is_complete(recipe, size):
   max_size, steps, num_test, num_dev = base.SCALES[size]
   assert config.universe.max_size == max_size
   assert config.opt.num_steps == steps
-  assert (config.split.num_test, config.split.num_dev) == (num_test, num_dev)
+  # A region has fewer classes than all tests of a split could take.
+  assert config.split.num_test <= num_test and config.split.num_dev == num_dev
   assert config.model.to_dict() == base.SIZES[size]
   assert config.train.checkpoint_every_steps <= steps
   assert config.train.dev_every_steps <= steps
@@ -119,9 +131,10 @@ def _take_a_step(config, inputs):
   assert np.all(np.asarray(values['grad_norm']) > 0)
 
 
-def test_a_tiny_recipe_takes_a_step(inputs):
-  # That of the other recipe is trained in `test_train`.
-  _take_a_step(_small('density', 'tiny'), inputs['density'])
+@pytest.mark.parametrize('recipe', ['density', 'region'])
+def test_a_tiny_recipe_takes_a_step(recipe, inputs):
+  # That of the third recipe is trained in `test_train`.
+  _take_a_step(_small(recipe, 'tiny'), inputs[recipe])
 
 
 @pytest.mark.slow
@@ -158,6 +171,7 @@ def test_unknown_variants_name_the_nearest():
 def test_the_default_variants_are_the_smallest():
   assert support_config.get_config() == support_config.get_config('tiny')
   assert density_config.get_config() == density_config.get_config('tiny')
+  assert region_config.get_config() == region_config.get_config('tiny')
   default = universe_config.get_config()
   assert default == universe_config.get_config('arithmetic')
 
