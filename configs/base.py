@@ -78,6 +78,7 @@ def get_config(size: str) -> ml_collections.ConfigDict:
   config.eval = {
     'num_samples': 32,  # programs written for each task
     'temperature': 0.4,
+    'constrained': False,  # to programs of the grammar
     'batch_size': 50,  # tasks decoded at once
     'seed': 0,
   }

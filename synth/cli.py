@@ -175,7 +175,7 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
         check_numbers(value)
       except errors.InputError as error:
         raise errors.InputError(f'{key}.{error}') from None
-    elif isinstance(value, int | float):
+    elif isinstance(value, int | float) and not isinstance(value, bool):
       zero_allowed = key in _MAY_BE_ZERO
       if value < 0 or (value == 0 and not zero_allowed):
         least = 'at least 0' if zero_allowed else 'positive'

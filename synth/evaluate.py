@@ -1,6 +1,6 @@
 """Evaluation: every test set and dev, per seed, by executing what was written.
 
-  python -m synth.evaluate --workdir=DIR [--samples=256 --temperature=0.7]
+  python -m synth.evaluate --workdir=DIR [--samples=256] [--constrained]
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
 with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
@@ -30,6 +30,7 @@ from synth import statistics
 from synth import store
 from synth import train
 from synth import verify
+from synth.language import prefixes
 from synth.language import structure
 from synth.language import tokens
 
@@ -129,6 +130,11 @@ def _write_and_judge(
     outcome_SxIxn (`verify.Outcome`), under the names before the underscore.
   """
   batch = config.eval.batch_size
+  tables = None
+  if config.eval.constrained:
+    tables = prefixes.tables(
+      inputs.universe.grammar, inputs.universe.vocabulary
+    )
   starts = range(0, len(classes), batch)
   # One program of each target, as training would show it.
   rng = seeding.generator(config.eval.seed, 'target', name)
@@ -152,6 +158,7 @@ def _write_and_judge(
         inputs.spaces.spec_CxF[classes[filled]],
         jax.random.fold_in(key, start),
         config.eval.temperature,
+        tables,
         graph=trainer.graph,
         num_samples=config.eval.num_samples,
         length=trainer.shape.length,
@@ -285,12 +292,22 @@ def define_flags() -> None:
   flags.DEFINE_float(
     'temperature', None, 'Of sampling, in place of eval.temperature.'
   )
+  flags.DEFINE_bool(
+    'constrained',
+    None,
+    'Whether only programs of the grammar can be written, in place of '
+    'eval.constrained.',
+  )
 
 
 def main() -> dict[str, Any]:
   """Evaluates; the last line is the result without its configuration."""
   args = flags.FLAGS
-  given = {'num_samples': args.samples, 'temperature': args.temperature}
+  given = {
+    'num_samples': args.samples,
+    'temperature': args.temperature,
+    'constrained': args.constrained,
+  }
   overrides = {key: value for key, value in given.items() if value is not None}
   result = evaluate(pathlib.Path(args.workdir), overrides)
   hidden = ('config', 'versions', 'inputs_sha256')

@@ -8,7 +8,11 @@ import scipy.special
 
 from synth import decode
 from synth import model as model_lib
+from synth.language import grammar as grammar_lib
+from synth.language import prefixes
+from synth.language import program as program_lib
 from synth.language import tokens
+from tests import programs as programs_lib
 
 _SHAPE = model_lib.Config(
   D=16, H=2, N=1, F=16, W=16, M=1, features=10, vocabulary=11, length=6
@@ -150,3 +154,87 @@ def test_first_tokens_follow_the_softmax_at_the_temperature(params, spec_BxF):
   found = np.bincount(first, minlength=11) / len(first)
   sigma = np.sqrt(wanted * (1 - wanted) / len(first))
   assert (np.abs(found - wanted) <= 4.5 * sigma + 1e-9).all()
+
+
+# Two types, unary and ternary operators, sizes odd and even.
+_TYPED = """
+e ::= x | 1 | e + e | neg(e) | if(c, e, e)
+c ::= e < e
+"""
+
+
+def _constrained(grammar, length, temperature, seed=0, rows=40):
+  """Samples of an untrained model: token rows and log-probabilities."""
+  vocabulary = tokens.Vocabulary.of(grammar)
+  shape = model_lib.Config(
+    D=16, H=2, N=1, F=16, W=16, M=1, features=10,
+    vocabulary=len(vocabulary), length=length,
+  )  # fmt: skip
+  params = jax.jit(lambda s: model_lib.init(shape, jax.random.key(s)))(seed)
+  spec = np.random.default_rng(seed).standard_normal((5, 10)).astype(np.float32)
+  tok, logprob = decode.sample(
+    params,
+    spec,
+    jax.random.key(seed),
+    temperature,
+    prefixes.tables(grammar, vocabulary),
+    graph=model_lib.split(shape),
+    num_samples=rows,
+    length=length,
+  )
+  return vocabulary, np.asarray(tok), np.asarray(logprob)
+
+
+@pytest.mark.parametrize('temperature', [0.0, 1.0, 30.0])
+def test_constrained_samples_are_programs_of_the_grammar(temperature):
+  grammar = grammar_lib.parse(_TYPED)
+  vocabulary, tok, _ = _constrained(grammar, 10, temperature)
+  sizes = set()
+  for row in tok.reshape(-1, 10):
+    assert np.count_nonzero(row == tokens.EOS) == 1
+    program = vocabulary.decode(row)
+    assert grammar.derives(program) and program.size <= 9
+    sizes.add(program.size)
+  if temperature > 1:  # nearly uniform over what is allowed
+    assert {1, 2, 9} <= sizes
+
+
+def test_a_length_that_fits_one_program_gives_it():
+  # inner nodes are only allowed while they can be finished
+  grammar = grammar_lib.parse('s ::= d + d\nd ::= 1 | d * d')
+  vocabulary, tok, _ = _constrained(grammar, 4, 30.0)
+  wanted = vocabulary.encode(program_lib.parse('1 + 1'), 3).tolist()
+  assert np.all(tok == [*wanted, tokens.EOS])
+
+
+def test_every_program_that_fits_can_be_written():
+  grammar = grammar_lib.parse('e ::= x | neg(e) | e - e')
+  vocabulary, tok, _ = _constrained(grammar, 6, 30.0, rows=4000)
+  written = {
+    program_lib.to_infix(vocabulary.decode(row))
+    for row in np.unique(tok.reshape(-1, 6), axis=0)
+  }
+  assert written == {
+    program_lib.to_infix(p) for p in programs_lib.all_programs(grammar, 5)
+  }
+
+
+def test_constrained_log_probabilities_are_among_what_is_allowed():
+  # Of two leaves the second fits no operator: its log-probability is that of
+  # a leaf among leaves.
+  grammar = grammar_lib.parse('e ::= x | 1 | e + e')
+  _, tok, logprob = _constrained(grammar, 4, 1.0, rows=200)
+  shares = {}
+  for row, value in zip(tok[0], logprob[0], strict=True):
+    shares.setdefault(tuple(row.tolist()), set()).add(round(float(value), 4))
+  assert all(len(values) == 1 for values in shares.values())
+  # All programs of at most three nodes: their probabilities sum to one.
+  assert len(shares) == 2 + 4
+  total = sum(np.exp(next(iter(values))) for values in shares.values())
+  assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_a_symbol_that_does_not_say_what_follows_is_refused():
+  grammar = grammar_lib.parse('s ::= x | a + b | b + a\na ::= 1\nb ::= 2')
+  with pytest.raises(grammar_lib.GrammarError, match="begin with 'add'"):
+    prefixes.tables(grammar, tokens.Vocabulary.of(grammar))

@@ -303,3 +303,13 @@ def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
   workdir = _copy(run[0], tmp_path / 'run', **{'opt.num_steps': 999})
   evaluate.evaluate(workdir)
   assert 'trained for 120 of 999 steps' in capsys.readouterr().err
+
+
+def test_constrained_evaluation_writes_programs_only(run, tmp_path):
+  workdir = _copy(run[0], tmp_path / 'run')
+  free = run[1]['outcomes']['novel']['unparsed']
+  result = evaluate.evaluate(workdir, {'constrained': True})
+  assert free > 0
+  for shares in result['outcomes'].values():
+    assert shares['unparsed'] == 0
+  assert result['config']['eval']['constrained'] is True
