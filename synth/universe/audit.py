@@ -30,7 +30,6 @@ from synth.language import program as program_lib
 from synth.language import reference
 from synth.universe import brute_force
 from synth.universe import field
-from synth.universe import identity
 from synth.universe import policies
 from synth.universe import rounded
 from synth.universe import universe as universe_lib
@@ -191,14 +190,11 @@ def _fresh_points(
       continue
     for start in range(0, len(rows), 1 << 16):
       part = rows[start : start + (1 << 16)]
-      nodes = forest.arg_MxA[part]
-      found, _ = policy.value(
+      found = policy.of_nodes(
         rule.symbol,
-        tuple(
-          tuple(column[nodes[:, place]] for column in values)
-          for place in range(len(rule.args))
-        ),
-        identity.undecided,
+        forest.arg_MxA[part, : len(rule.args)],
+        values,
+        universe.exact_under(policy),
       )
       own = policy.pack(found)
       differs = [

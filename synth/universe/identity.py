@@ -93,6 +93,32 @@ class Policy(abc.ABC):
     ready = (self.ready(symbol, i, value) for i, value in enumerate(args))
     return self.apply(symbol, tuple(ready), exact)
 
+  def of_nodes(
+    self,
+    symbol: str,
+    nodes_PxA: np.ndarray,
+    so_far: Values,
+    exact_value: Callable[[int, int], fractions.Fraction],
+  ) -> Values:
+    """Values of a symbol on argument nodes.
+
+    Args:
+      symbol: A variable or constant (A = 0), or an operator.
+      nodes_PxA: Its arguments.
+      so_far: Values of nodes, indexed by them.
+      exact_value: (node, point) -> the node's exact value there.
+    """
+
+    def exact(
+      argument: int, index: tuple[int, ...], place: int
+    ) -> fractions.Fraction:
+      return exact_value(int(nodes_PxA[*index, argument]), place)
+
+    args = tuple(
+      tuple(column[nodes] for column in so_far) for nodes in nodes_PxA.T
+    )
+    return self.value(symbol, args, exact)[0]
+
   def point(self, variable: str, place: int) -> fractions.Fraction:
     """The exact value of a variable at a point, for policies that ask."""
     raise NotImplementedError(f'{self.name} has no exact points')

@@ -5,7 +5,6 @@ file whole or finds it written, so a task may be done twice. Nothing here
 imports a parser or JAX: workers start in a fraction of a second.
 """
 
-import fractions
 import pathlib
 
 import numpy as np
@@ -121,7 +120,7 @@ def values_of(
   names = [
     candidates_lib.value_name(k) for k in range(len(bench.policy.columns))
   ]
-  so_far = [columns.read(name, 0, columns.length(name)) for name in names]
+  so_far = tuple(columns.read(name, 0, columns.length(name)) for name in names)
   values = tuple(
     np.zeros((high - low, *column.shape), column.dtype)
     for column in bench.policy.columns
@@ -129,23 +128,8 @@ def values_of(
   for number in np.unique(production):
     rows = np.flatnonzero(production == number)
     rule = bench.rules[number]
-    nodes = args[rows]
-
-    def exact(
-      argument: int,
-      index: tuple[int, ...],
-      place: int,
-      nodes: np.ndarray = nodes,
-    ) -> fractions.Fraction:
-      return bench.exact(int(nodes[*index, argument]), place)
-
-    found, _ = bench.policy.value(
-      rule.symbol,
-      tuple(
-        tuple(column[nodes[:, place]] for column in so_far)
-        for place in range(len(rule.args))
-      ),
-      exact,
+    found = bench.policy.of_nodes(
+      rule.symbol, args[rows, : len(rule.args)], so_far, bench.exact
     )
     for value, column in zip(found, values, strict=True):
       column[rows] = value

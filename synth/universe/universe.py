@@ -260,33 +260,23 @@ class Universe:
       np.zeros((len(first_N), *column.shape), column.dtype)
       for column in policy.columns
     )
-    exact_value = exact_lib.Exact(
-      [p.symbol for p in self.grammar.productions],
-      *(first_N, forest.production_M, forest.arg_MxA),
-      policy.point,
-    )
+    exact_value = self.exact_under(policy)
     for rows, rule in self._levels(production_N):
-      nodes = arg_NxA[rows]
-
-      def exact(
-        argument: int,
-        index: tuple[int, ...],
-        place: int,
-        nodes: np.ndarray = nodes,
-      ) -> fractions.Fraction:
-        return exact_value(int(nodes[*index, argument]), place)
-
-      found, _ = policy.value(
-        rule.symbol,
-        tuple(
-          tuple(column[nodes[:, place]] for column in values)
-          for place in range(len(rule.args))
-        ),
-        exact,
+      found = policy.of_nodes(
+        rule.symbol, arg_NxA[rows, : len(rule.args)], values, exact_value
       )
       for value, column in zip(found, values, strict=True):
         column[rows] = value
     return values
+
+  def exact_under(self, policy: identity.Policy) -> exact_lib.Exact:
+    """Exact values of nodes at a policy's points, for policies that ask."""
+    forest = self.forest
+    return exact_lib.Exact(
+      [p.symbol for p in self.grammar.productions],
+      *(forest.first_N1, forest.production_M, forest.arg_MxA),
+      policy.point,
+    )
 
   def depends_CxV(self) -> np.ndarray:
     """Whether each class depends on each variable of the grammar.
