@@ -122,6 +122,26 @@ def test_an_interrupted_build_resumes_where_it_was(
   assert len(done) == len(set(done)) > 20  # no task was done twice
 
 
+@pytest.mark.parametrize('appends', [12, 40, 61, 90])
+def test_a_level_that_was_half_appended_is_appended_again(
+  arithmetic, universe7, tmp_path, over_disk, monkeypatch, appends
+):
+  append, left = columns_lib.Columns.append, [appends]
+
+  def stops(self, name, entries):
+    if not left[0]:
+      raise OSError(28, 'No space left on device', name)
+    left[0] -= 1
+    append(self, name, entries)
+
+  with monkeypatch.context() as context:
+    context.setattr(columns_lib.Columns, 'append', stops)
+    with pytest.raises(OSError, match='No space left'):
+      build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  assert _contents(universe) == _contents(universe7)
+
+
 def test_a_damaged_rest_of_a_build_is_named(arithmetic, tmp_path, over_disk):
   with pytest.MonkeyPatch.context() as context:
     context.setattr(executors, 'Serial', _stopping(20))

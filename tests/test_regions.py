@@ -39,6 +39,8 @@ def test_regions_are_what_their_shape_says(universe_and_spaces, space, shape):
   inside_C, buffer_C = region.novel_C, region.buffer_C
   assert not np.any(inside_C & buffer_C)
   assert 20 < inside_C.sum() < 0.2 * len(inside_C)
+  fewest = 0 if shape == 'cluster' else 20
+  assert fewest < buffer_C.sum() < 0.2 * len(inside_C)
   point_CxD = getattr(spaces, f'{space}_CxD').astype(float)
   outside_C = ~inside_C & ~buffer_C
   centred = point_CxD - point_CxD.mean(axis=0)
