@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import sys
 from typing import Any
 from typing import NoReturn
@@ -106,13 +107,19 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
     _check_config_file(argv)
     rest = flags.FLAGS(list(argv))
   except flags.Error as error:
-    fail(_last_sentence(error))
+    fail(_missing(_last_sentence(error)))
   except Exception as error:
     # The config file itself, or an override it refuses: `--config.key=value`.
     fail(f'config: {_last_sentence(error)}')
   if len(rest) > 1:
     fail(f'unexpected argument {rest[1]!r}: all options are flags, see --help')
   return rest
+
+
+def _missing(message: str) -> str:
+  """What the library says of a required flag, in words."""
+  found = re.match(r'flag --(\w+)=None: .* other than None', message)
+  return f'give --{found[1]}=... (see --help)' if found else message
 
 
 def _check_config_file(argv: Sequence[str]) -> None:

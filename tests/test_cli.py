@@ -102,6 +102,7 @@ _GOOD = [
   ),
 ]
 _BAD = [
+  Case('nothing_given', 'synth.evaluate', '', ('give --workdir=...', '--help')),
   Case(
     'data_are_not_there',
     'synth.train',
