@@ -1,18 +1,20 @@
 # make demo   from nothing to a measured generalization gap: runs/demo/report.html
 # make test   the default test suite
 # make check  format, lint, types
+# make clean  removes .venv and all of runs/
+# make demo SIZE=tiny OUT=DIR   a smaller one, elsewhere
 # Each sets up .venv first if need be. Downloaded packages are kept in CACHE, so
 # that another clone on this machine needs no network.
 
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/synth
-SIZE ?= small
-OUT ?= runs/demo
+SIZE ?= $(or $(size),small)
+OUT ?= $(or $(out),runs/demo)
 
 WHEELS = $(CACHE)/wheels-$(shell cat setup.py constraints.txt | cksum | cut -d' ' -f1)-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 BIN = .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check clean help
 
 demo: .venv/installed
 	$(BIN)/python -m launch.demo --config=configs/support.py:$(SIZE) --workdir=$(OUT)
@@ -24,6 +26,10 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# The first lines of this file.
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 clean:
 	rm -rf .venv runs

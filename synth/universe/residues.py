@@ -1,9 +1,11 @@
 """Arithmetic modulo a 31-bit prime on `uint32` arrays, for millions of values.
 
-The same field as `arithmetic.Modular`, four times as fast: sums stay in 32
-bits, and products are reduced without a division. With q the float64 quotient
-a * b / p, a little too small on purpose, a * b - q * p lies in [0, 2 p), so 32
-bits that wrap around hold it exactly.
+The same field as `arithmetic.Modular`. Sums stay in 32 bits and take a fifth of
+its time; products are reduced without a division and take 0.6 of it where the
+allocator keeps freed memory, as much where it does not.
+
+With q the float64 quotient a * b / p, a little too small on purpose,
+a * b - q * p lies in [0, 2 p), so 32 bits that wrap around hold it exactly.
 """
 
 import numpy as np
