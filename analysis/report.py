@@ -55,7 +55,8 @@ def write(
   found = results.load(*directories)
   run = found[0]
   spaces = space_lib.load(run.data_dir / space_lib.KIND)
-  split = split_lib.load(run.data_dir / split_lib.KIND)
+  settings = run.result['config']['split']
+  split = split_lib.load(split_lib.place(run.data_dir, settings))
   universe = universe_lib.load(run.data_dir / universe_lib.KIND)
   ks = results.headline(found)
   effects = [e for k in ks for e in results.support_effects(found, k)]
@@ -125,11 +126,12 @@ def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
   run = found[0]
   if settings['kind'] == 'support':
     story = (
-      f'The edge <code>{settings["parent"]} &gt; {settings["child"]}</code> of '
-      'the syntax tree is held out. <b>Novel</b> tests are functions whose '
-      'every minimal program has it; <b>control</b> tests are matched to them '
-      'in size and symbols and do not need it. Arm <b>train_s</b> never saw '
-      'the edge; in arm <b>train_c</b> part of the training programs have it. '
+      f'A structure of the syntax tree, <code>{html.escape(settings["edges"])}'
+      '</code> (parent &gt; argument), is held out. <b>Novel</b> tests are '
+      'functions whose every minimal program has it; <b>control</b> tests are '
+      'matched to them in size and symbols and do not need it. Arm '
+      '<b>train_s</b> never saw it; in arm <b>train_c</b> part of the training '
+      'programs have it. '
       'Both arms have as many programs with the same sizes and symbols.'
     )
   elif settings['kind'] == 'region':

@@ -17,8 +17,9 @@ def get_config(size: str = 'tiny') -> ml_collections.ConfigDict:
   """The support split at a size of `base.SIZES`."""
   config = base.get_config(size)
   config.split.kind = 'support'
-  config.split.parent = 'sub'
-  config.split.child = 'div'
+  config.split.edges = 'sub > div'
+  config.split.match = 'symbols'
+  config.split.min_distance = 0.4  # of novel tests to training, pq-grams
   config.split.extra_size = 2  # nodes beyond minimal for the certificate
   config.data.arm = 'train_s'
   return config

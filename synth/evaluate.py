@@ -31,7 +31,6 @@ from synth import store
 from synth import train
 from synth import verify
 from synth.language import prefixes
-from synth.language import structure
 from synth.language import tokens
 
 HEADLINE = (1, 16)
@@ -58,10 +57,10 @@ def evaluate(
   config.eval.update(overrides or {})
   cli.check_numbers(config)
   data_dir = workdir / record['data_dir']
-  for name in record['inputs_sha256']:
-    if not store.exists(data_dir / name):
+  for place in inputs_lib.places(config, data_dir):
+    if not store.exists(place):
       raise errors.InputError(
-        f'the run was made with {(data_dir / name).resolve()}, which is gone: '
+        f'the run was made with {place.resolve()}, which is gone: '
         f'{workdir / runs.RECORD} has the path from the run to its data'
       )
   inputs = inputs_lib.load_or_build(config, data_dir)
@@ -223,9 +222,7 @@ def _novelty(
     correct = fields['outcome'] == verify.Outcome.CORRECT
     tok_PxT = fields['tok'][correct]
     tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
-    with_edge = structure.has_edge(
-      tok_PxT, inputs.universe.vocabulary, holdout.parent, holdout.child
-    )
+    with_edge = holdout.has(tok_PxT)
     total = correct.size
     shares[name] = {
       'solved_with_held_out_edge': float(with_edge.sum() / total),

@@ -1,9 +1,9 @@
 """The inputs of training: universe, spaces and split of one config.
 
-    DIR/universe    every semantic class
-    DIR/spaces      its places in both spaces, and what a model sees
-    DIR/restricted  the universe without the held-out structure (support only)
-    DIR/split       arms, tests and certificate
+    DIR/universe        every semantic class
+    DIR/spaces          its places in both spaces, and what a model sees
+    DIR/restricted/...  universes without a held-out structure
+    DIR/splits/...      arms, tests and certificate, of one split each
 
 Each is built if it is not there, and refused if it is there with other
 settings.
@@ -23,15 +23,14 @@ from synth import store
 from synth.language import grammar as grammar_lib
 from synth.spaces import space as space_lib
 from synth.splits import certificate
-from synth.splits import density
+from synth.splits import context as context_lib
 from synth.splits import holdout as holdout_lib
-from synth.splits import regions
+from synth.splits import kinds
 from synth.splits import split as split_lib
-from synth.splits import support
 from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
-RESTRICTED = 'restricted'
+_RESTRICTED = 'restricted'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +39,20 @@ class Inputs:
 
   Attributes:
     universe, spaces, split: As stored.
-    holdout: The held-out structure of a support split, else None.
+    context: What the split was made from.
     sha256: Name -> hash of each stored manifest.
   """
 
   universe: universe_lib.Universe
   spaces: space_lib.Spaces
   split: split_lib.Split
-  holdout: holdout_lib.Holdout | None
+  context: context_lib.Context
   sha256: dict[str, str]
+
+  @property
+  def holdout(self) -> holdout_lib.Holdout | None:
+    """The held-out structure of a support split."""
+    return self.context.holdout
 
   def programs_at(
     self, class_P: np.ndarray, uniform_PxL: np.ndarray
@@ -57,10 +61,13 @@ class Inputs:
 
     With a held-out structure it is avoided wherever the class allows it
     (`Holdout.programs_at`), so that a class that both arms share is shown in
-    the same way in both.
+    the same way in both. On a ladder it is the one program that the class
+    stands for.
     """
     if self.holdout is not None:
       return self.holdout.programs_at(class_P, uniform_PxL)
+    if self.context.settings['kind'] == 'ladder':
+      return self.context.tok_CxL[class_P]
     return self.universe.programs_at(self.universe.node_C[class_P], uniform_PxL)
 
 
@@ -85,20 +92,11 @@ def load_or_build(
   spaces = space_lib.load_or_build(
     directory / space_lib.KIND, universe, **config.spaces
   )
-  kinds = {kind: kind for kind in ('support', 'region', 'density')}
-  kind = cli.choose(config.split.kind, kinds, 'split.kind')
   holdout = None
-  if kind == 'support':
-    holdout = holdout_lib.load_or_build(
-      directory / RESTRICTED,
-      universe,
-      config.split.parent,
-      config.split.child,
-      config.split.extra_size,
-    )
-  split = _split(
-    config.split, directory / split_lib.KIND, universe, spaces, holdout
-  )
+  if config.split.kind == 'support':
+    holdout = load_holdout(directory / _RESTRICTED, universe, config.split)
+  context = context_lib.make(universe, spaces, cli.plain(config.split), holdout)
+  split = _split(context, cli.plain(config.spaces), directory)
   hashes = {
     name: store.content_hash(manifest)
     for name, manifest in (
@@ -107,71 +105,60 @@ def load_or_build(
       (split_lib.KIND, split.facts),
     )
   }
-  return Inputs(universe, spaces, split, holdout, hashes)
+  return Inputs(universe, spaces, split, context, hashes)
 
 
-def make_split(
-  settings: Mapping[str, Any],
+def places(
+  config: ml_collections.ConfigDict, directory: pathlib.Path
+) -> list[pathlib.Path]:
+  """Where universe, spaces and split of a config are or belong."""
+  return [
+    directory / universe_lib.KIND,
+    directory / space_lib.KIND,
+    split_lib.place(directory, cli.plain(config.split)),
+  ]
+
+
+def load_holdout(
+  directory: pathlib.Path,
   universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-  usable_C: np.ndarray,
-  holdout: holdout_lib.Holdout | None,
-) -> split_lib.Split:
-  """The classes of a split: a function of its arguments alone.
-
-  Raises:
-    InputError: for settings that the universe cannot meet.
-  """
-  keys = ['num_test', 'num_dev', 'seed']
-  if holdout is not None:
-    given = {key: settings[key] for key in keys}
-    region = support.of_edge(holdout, settings['seed'])
-    return support.make(region, usable_C, **given)
-  if settings['kind'] == 'region':
-    given = {key: settings[key] for key in keys}
-    region = regions.make(
-      universe, spaces, settings['space'], settings['shape'], settings['seed']
-    )
-    return support.make(region, usable_C, **given)
-  given = {key: settings[key] for key in [*keys, 'num_arm']}
-  return density.make(universe, spaces, usable_C, **given)
+  settings: Mapping[str, Any],
+) -> holdout_lib.Holdout:
+  """What a support split holds out; its restricted universe has a subfolder."""
+  asked = {key: settings[key] for key in ('edges', 'extra_size')}
+  return holdout_lib.load_or_build(
+    directory / f'without-{store.content_hash(asked)[:8]}',
+    universe,
+    asked['edges'],
+    asked['extra_size'],
+  )
 
 
 def _split(
-  settings: ml_collections.ConfigDict,
-  directory: pathlib.Path,
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-  holdout: holdout_lib.Holdout | None,
+  context: context_lib.Context, spaces: dict[str, Any], data: pathlib.Path
 ) -> split_lib.Split:
   """Opens a split, or makes, certifies and stores it."""
+  directory = split_lib.place(data, context.settings)
   wanted: dict[str, Any] = {
-    'settings': cli.plain(settings),
-    'universe_sha256': store.content_hash(universe.manifest),
-    'grid': spaces.manifest['grid'],
+    'settings': context.settings,
+    'universe_sha256': store.content_hash(context.universe.manifest),
+    'spaces': spaces,
   }
   if not store.exists(directory):
-    usable_C = certificate.usable(spaces.value_CxE, spaces.ok_CxE)
-    made = make_split(settings, universe, spaces, usable_C, holdout)
+    made = kinds.make(context)
     for name, classes in made.all_sets().items():
       if not len(classes):
         raise errors.InputError(
           f'split: no class is left for {name!r}: a universe of '
-          f'{len(usable_C)} classes is too small for these settings'
+          f'{len(context.usable_C)} classes is too small for these settings'
         )
     hashes = {
-      name: split_lib.class_hash(universe, classes)
+      name: split_lib.class_hash(context.universe, classes)
       for name, classes in made.all_sets().items()
     }
-    facts = {
-      **made.facts,
-      **wanted,
-      'class_sha256': hashes,
-    }
+    facts = {**made.facts, **wanted, 'class_sha256': hashes}
     made = dataclasses.replace(made, facts=facts)
-    found = certificate.certify(
-      universe, usable_C, made, holdout, spaces, settings.seed
-    )
+    found = certificate.certify(context, made)
     certificate.require(directory, found['checks'])
     split_lib.save(
       directory, dataclasses.replace(made, facts={**facts, **found})

@@ -190,12 +190,6 @@ _BAD = [
     '--config=configs/universe.py:arithmetic --max_size=4 --workdir={dir}/u',
     ('{dir}/u/universe', 'max_size=5', '4'),
   ),
-  Case(
-    'foreign_split',
-    'synth.splits',
-    _TINY + '--config.split.num_test=3 --workdir={dir}/data',
-    ('{dir}/data/split', 'num_test=4', '3'),
-  ),
   Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
   Case(
     'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)

@@ -11,8 +11,8 @@ from configs import support as support_config
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
+from synth.language import edges as edges_lib
 from synth.language import reference
-from synth.language import structure
 from synth.language import tokens
 
 _BATCH = 32
@@ -214,7 +214,7 @@ def test_arms_differ_only_where_their_classes_do(inputs):
   shared = np.intersect1d(arms['train_s'], arms['train_c'])
   uniform = np.random.default_rng(0).random((len(shared), 5))
   tok_PxL = inputs.programs_at(shared, uniform)
-  edges = structure.has_edge(tok_PxL, inputs.universe.vocabulary, 'sub', 'div')
+  edges = inputs.holdout.has(tok_PxL)
   assert not edges.any()
   batches = [_source(inputs, (0,), arm=arm)[0] for arm in sorted(arms)]
   assert not _equal(*batches)
@@ -248,5 +248,5 @@ def test_a_density_arm_draws_all_minimal_programs(tmp_path):
   inputs = inputs_lib.load_or_build(config, tmp_path)
   batch = _source(inputs, (0,), 64, arm='uniform')
   tok_PxL = np.concatenate([batch[i]['input'][0, :, 1:] for i in range(20)])
-  edges = structure.has_edge(tok_PxL, inputs.universe.vocabulary, 'sub', 'div')
-  assert edges.any()
+  edge = edges_lib.parse('sub > div', inputs.universe.grammar)
+  assert edges_lib.has(tok_PxL, inputs.universe.vocabulary, edge).any()

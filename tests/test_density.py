@@ -1,5 +1,7 @@
 """Density arms are samples of the laws they are named after."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.spatial
@@ -7,9 +9,11 @@ import scipy.spatial
 from configs import density as density_config
 from synth import errors
 from synth import inputs as inputs_lib
+from synth.language import pcfg
 from synth.splits import density
 from synth.splits import laws
 from synth.splits import sampling
+from tests import programs as programs_lib
 
 
 @pytest.fixture(scope='module')
@@ -98,6 +102,27 @@ def test_equal_points_have_finite_weights():
   assert np.isfinite(laws.sparsity(point)[0]).all()
 
 
+def test_the_law_of_derivations_is_that_of_the_critical_grammar(
+  arithmetic, inputs
+):
+  # The chances of all derivations of a class up to size 5, added up by hand.
+  universe = inputs.universe
+  chance = np.zeros(len(universe.node_C))
+  critical = pcfg.Pcfg.critical(arithmetic)
+  for program in programs_lib.all_programs(arithmetic, 5):
+    number = universe.class_of(program)
+    if number is not None:
+      chance[number] += np.exp(critical.log_prob(program))
+  size_S = np.arange(1, 6)
+  count_SxC = np.stack([universe.multiplicity(size) for size in size_S])
+  weight = pcfg.critical_weight(arithmetic)
+  small = universe.size_C <= 5
+  found = np.exp(laws.derivations(count_SxC[:, small], size_S, weight))
+  assert found / found.sum() == pytest.approx(
+    chance[small] / chance.sum(), rel=1e-6
+  )
+
+
 def test_a_joint_law_takes_both_by_rank():
   rng = np.random.default_rng(0)
   first, second = rng.normal(0, 1, 500), rng.normal(0, 100, 500)
@@ -160,8 +185,8 @@ def test_all_arms_are_of_one_size_and_share_their_tests(inputs):
     assert not np.isin(arm, tested).any()
   kinds = {name.removesuffix('_raked') for name in split.arms}
   assert kinds >= {
-    'uniform', 'programs', 'semantic', 'semantic_half', 'syntactic',
-    'syntactic_half', 'joint', 'joint_half', 'semantic_binned',
+    'uniform', 'programs', 'derivations', 'semantic', 'semantic_half',
+    'syntactic', 'syntactic_half', 'joint', 'joint_half', 'semantic_binned',
     'syntactic_kmeans', 'semantic_net', 'syntactic_net',
   }  # fmt: skip
 
@@ -198,13 +223,14 @@ def test_arms_are_what_they_are_named_after(inputs):
     assert sum(told[name]['sizes'].values()) == len(arm)
 
 
+def _context(inputs, seed, num_arm):
+  settings = {'num_test': 40, 'num_dev': 30, 'num_arm': num_arm, 'seed': seed}
+  return dataclasses.replace(inputs.context, settings=settings)
+
+
 def test_the_same_seed_makes_the_same_arms(inputs):
-  universe, spaces = inputs.universe, inputs.spaces
-  usable_C = np.ones(len(universe.node_C), bool)
-  settings = {'num_test': 40, 'num_dev': 30, 'num_arm': 300}
   first, again, other = (
-    density.make(universe, spaces, usable_C, seed=seed, **settings)
-    for seed in (0, 0, 1)
+    density.make(_context(inputs, seed, 300)) for seed in (0, 0, 1)
   )
   for name, arm in first.arms.items():
     assert np.array_equal(arm, again.arms[name])
@@ -213,14 +239,5 @@ def test_the_same_seed_makes_the_same_arms(inputs):
 
 
 def test_too_few_classes_are_refused(inputs):
-  usable_C = np.ones(len(inputs.universe.node_C), bool)
   with pytest.raises(errors.InputError, match='num_arm=2400 need'):
-    density.make(
-      inputs.universe,
-      inputs.spaces,
-      usable_C,
-      num_test=40,
-      num_dev=30,
-      num_arm=2400,
-      seed=0,
-    )
+    density.make(_context(inputs, 0, 2400))

@@ -1,13 +1,11 @@
 """Grammar files mean what they say, count right, and fail with a place."""
 
-import itertools
 import json
 import re
 
 import pytest
 
-from synth.language import counting
-from synth.language import forbid
+from synth.language import edges as edges_lib
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from tests import conftest
@@ -32,14 +30,6 @@ def _texts(grammar, max_size):
     program_lib.to_infix(p)
     for p in programs_lib.all_programs(grammar, max_size)
   }
-
-
-def _has_edge(program, parent, child):
-  return any(
-    (program.symbol == parent and arg.symbol == child)
-    or _has_edge(arg, parent, child)
-    for arg in program.args
-  )
 
 
 def test_the_arithmetic_file_has_the_expected_symbols(arithmetic):
@@ -186,81 +176,12 @@ def test_a_deeply_nested_alternative_is_a_grammar_error(body):
     grammar_lib.parse('e ::= 1\n | ' + body, name='deep.bnf')
 
 
-@pytest.mark.parametrize(
-  'text, max_size',
-  [
-    (_FIELD, 5),
-    (_UNARY, 5),
-    (_TYPED, 9),
-    # Every argument of `-` is a quotient: that alternative goes altogether.
-    ('e ::= x | e - d\nd ::= e / e', 7),
-    ('e ::= x | 1 - (e / 2) | x - e', 7),
-    # Without the edge, `d!div` derives no finite program.
-    ('e ::= x | neg(d)\nd ::= e / e | d - d', 8),
-  ],
-)
-def test_forbidding_an_edge_keeps_exactly_the_programs_without_it(
-  text, max_size
-):
-  grammar = grammar_lib.parse(text)
-  programs = programs_lib.all_programs(grammar, max_size)
-  removed = 0
-  for parent, child in itertools.product(grammar.operators, repeat=2):
-    restricted = forbid.forbid_edge(grammar, parent, child)
-    kept = programs_lib.all_programs(restricted, max_size)
-    wanted = [p for p in programs if not _has_edge(p, parent, child)]
-    assert len(kept) == len(wanted)
-    assert set(kept) == set(wanted)
-    counted = counting.Counts(restricted).by_size(max_size)
-    assert sum(counted.values()) == len(wanted)
-    removed += len(programs) - len(wanted)
-  assert removed  # some edge did occur
-
-
-@pytest.mark.parametrize(
-  'edges',
-  [
-    [('sub', 'div'), ('div', 'add')],
-    [('sub', 'div'), ('mul', 'div')],
-    [('div', 'sub'), ('div', 'add'), ('add', 'sub')],
-    [('sub', 'div'), ('sub', 'div')],
-  ],
-)
-def test_several_edges_can_be_forbidden(edges):
-  grammar = grammar_lib.parse(_FIELD)
-  restricted = grammar
-  for parent, child in edges:
-    restricted = forbid.forbid_edge(restricted, parent, child)
-  assert set(programs_lib.all_programs(restricted, 5)) == {
-    p
-    for p in programs_lib.all_programs(grammar, 5)
-    if not any(_has_edge(p, *edge) for edge in edges)
-  }
-
-
-def test_an_edge_of_an_operator_the_grammar_lacks_is_refused():
-  grammar = grammar_lib.parse('e ::= x | e + e', name='plus.bnf')
-  with pytest.raises(grammar_lib.GrammarError) as caught:
-    forbid.forbid_edge(grammar, 'add', 'div')
-  assert 'plus.bnf' in str(caught.value)
-  assert "'div'" in str(caught.value)
-
-
-def test_an_edge_that_every_program_has_is_refused():
-  grammar = grammar_lib.parse('e ::= d - d\nd ::= x / x', name='all.bnf')
-  with pytest.raises(grammar_lib.GrammarError, match=r'all\.bnf'):
-    forbid.forbid_edge(grammar, 'sub', 'div')
-
-
 @pytest.mark.parametrize('text', [_TYPED, _UNARY, _NESTED, _FIELD])
 def test_json_gives_the_same_grammar_back(text):
   grammar = grammar_lib.parse(text, name='some.bnf')
-  for original in (
-    grammar,
-    forbid.forbid_edge(grammar, grammar.operators[0], 'neg')
-    if 'neg' in grammar.operators
-    else forbid.forbid_edge(grammar, 'sub', 'div'),
-  ):
+  child = 'neg' if 'neg' in grammar.operators else 'div'
+  edges = edges_lib.parse(f'{grammar.operators[0]} > {child}', grammar)
+  for original in (grammar, edges_lib.forbid(grammar, edges)):
     data = json.loads(json.dumps(original.to_json()))
     copy = grammar_lib.Grammar.from_json(data)
     assert copy == original

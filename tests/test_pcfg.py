@@ -11,6 +11,7 @@ from synth.language import grammar as grammar_lib
 from synth.language import pcfg as pcfg_lib
 from synth.language import program as program_lib
 from tests import programs as programs_lib
+from tests.conftest import GRAMMARS
 
 _TYPED = grammar_lib.parse('s ::= x | s + d | neg(s)\nd ::= 1 | d * s')
 
@@ -110,3 +111,26 @@ def test_what_cannot_be_drawn_is_refused(arithmetic):
     pcfg_lib.Pcfg(arithmetic, _weights(arithmetic, [1] * 7 + [0]))
   with pytest.raises(program_lib.ProgramError, match='does not derive'):
     pcfg_lib.Pcfg.fit(arithmetic, [program_lib.parse('neg(x)')])
+
+
+def test_the_critical_law_of_arithmetic_is_the_known_one(arithmetic):
+  # G = 4t + 4tG^2 has a solution up to t = 1/8, there G = 1: an operator and a
+  # leaf are equally likely.
+  assert pcfg_lib.critical_weight(arithmetic) == pytest.approx(1 / 8, rel=1e-5)
+  critical = pcfg_lib.Pcfg.critical(arithmetic)
+  for rule, probability in critical.probability.items():
+    assert probability == pytest.approx(1 / 8, rel=5e-3), rule
+
+
+@pytest.mark.parametrize('name', ['conditional', 'countdown', 'scientific'])
+def test_under_the_critical_law_equal_sizes_are_equally_likely(name):
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  max_size = 7 if name == 'countdown' else 4
+  critical = pcfg_lib.Pcfg.critical(grammar)
+  per_node = np.log(pcfg_lib.critical_weight(grammar))
+  found = [
+    critical.log_prob(program) - program.size * per_node
+    for program in programs_lib.all_programs(grammar, max_size)
+  ]
+  assert len(found) > 20
+  assert np.ptp(found) < 0.02  # the iteration ends just short of the limit

@@ -1,6 +1,7 @@
 """Region splits isolate one space: far in it, near in the other."""
 
 import collections
+import dataclasses
 
 import numpy as np
 import pytest
@@ -26,16 +27,20 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def universe_and_spaces(data):
-  inputs = inputs_lib.load_or_build(_config('semantic', 'core'), data)
-  return inputs.universe, inputs.spaces
+def context(data):
+  return inputs_lib.load_or_build(_config('semantic', 'core'), data).context
+
+
+def _region(context, space, shape, seed):
+  settings = {**context.settings, 'space': space, 'shape': shape, 'seed': seed}
+  return regions.make(dataclasses.replace(context, settings=settings))
 
 
 @pytest.mark.parametrize('shape', _SHAPES)
 @pytest.mark.parametrize('space', ['semantic', 'syntactic'])
-def test_regions_are_what_their_shape_says(universe_and_spaces, space, shape):
-  universe, spaces = universe_and_spaces
-  region = regions.make(universe, spaces, space, shape, seed=1)
+def test_regions_are_what_their_shape_says(context, space, shape):
+  spaces = context.spaces
+  region = _region(context, space, shape, 1)
   inside_C, buffer_C = region.novel_C, region.buffer_C
   assert not np.any(inside_C & buffer_C)
   assert 20 < inside_C.sum() < 0.2 * len(inside_C)
@@ -65,11 +70,9 @@ def test_regions_are_what_their_shape_says(universe_and_spaces, space, shape):
     assert own[inside_C].mean() < 0.7 * own[outside_C].mean()
 
 
-def test_the_seed_says_which_region(universe_and_spaces):
-  universe, spaces = universe_and_spaces
+def test_the_seed_says_which_region(context):
   found = [
-    regions.make(universe, spaces, 'semantic', 'cluster', seed).novel_C
-    for seed in (0, 0, 1)
+    _region(context, 'semantic', 'cluster', seed).novel_C for seed in (0, 0, 1)
   ]
   assert np.array_equal(found[0], found[1])
   assert not np.array_equal(found[0], found[2])
@@ -78,7 +81,7 @@ def test_the_seed_says_which_region(universe_and_spaces):
 @pytest.mark.parametrize('shape', ['shell', 'halfspace'])
 def test_a_semantic_region_is_matched_in_symbols(data, tmp_path, shape):
   inputs = inputs_lib.load_or_build(_config('semantic', shape), tmp_path)
-  tok_CxL = inputs.universe.representative_CxL
+  tok_CxL = inputs.context.tok_CxL
 
   def histograms(classes):
     return collections.Counter(
@@ -88,32 +91,28 @@ def test_a_semantic_region_is_matched_in_symbols(data, tmp_path, shape):
   arms, tests = inputs.split.arms, inputs.split.tests
   assert histograms(tests['novel']) == histograms(tests['control'])
   assert histograms(arms['train_s']) == histograms(arms['train_c'])
-  told = inputs.split.facts['measurements']
+  told = inputs.split.facts['measurements']['distances']['train_s']
   # Far in the space that is held out, and not much in the other.
-  semantic = told['semantic_distance_to_train_s']
-  assert semantic['novel']['0.05'] > semantic['control']['0.5']
-  syntactic = told['distance_to_train_s']
-  assert syntactic['novel']['0.05'] < 1.5 * syntactic['control']['0.5']
+  novel, control = told['novel'], told['control']
+  assert novel['semantic']['0.05'] > control['semantic']['0.5']
+  assert novel['syntactic']['0.05'] < 1.5 * control['syntactic']['0.5']
+  assert novel['semantic']['near'] < 0.5 < novel['syntactic']['near']
   assert all(inputs.split.facts['checks'].values())
 
 
 def test_a_syntactic_region_is_matched_in_outputs(tmp_path):
   inputs = inputs_lib.load_or_build(_config('syntactic', 'core'), tmp_path)
-  told = inputs.split.facts['measurements']
-  syntactic = told['distance_to_train_s']
-  assert syntactic['novel']['0.5'] > syntactic['control']['0.5']
+  told = inputs.split.facts['measurements']['distances']['train_s']
+  assert told['novel']['syntactic']['0.5'] > told['control']['syntactic']['0.5']
   sizes = inputs.universe.size_C
   tests = inputs.split.tests
   assert sorted(sizes[tests['novel']]) == sorted(sizes[tests['control']])
-  manifest = tmp_path / 'split' / 'manifest.json'
-  assert splits_main.verify(manifest)['checks']
+  assert splits_main.verify_all(tmp_path)['splits'][0]['checks']
 
 
 def test_arms_keep_away_from_the_region(data):
   inputs = inputs_lib.load_or_build(_config('semantic', 'core'), data)
-  region = regions.make(
-    inputs.universe, inputs.spaces, 'semantic', 'core', seed=0
-  )
+  region = regions.make(inputs.context)
   without, with_ = (inputs.split.arms[a] for a in ('train_s', 'train_c'))
   assert not np.any((region.novel_C | region.buffer_C)[without])
   assert region.novel_C[np.setdiff1d(with_, without)].all()
@@ -134,3 +133,26 @@ def test_impossible_regions_are_refused(tmp_path, overrides, named):
   with pytest.raises(errors.InputError) as caught:
     inputs_lib.load_or_build(config, tmp_path)
   assert named in str(caught.value)
+
+
+@pytest.mark.parametrize('shape, size', [('longest', 7), ('between', 5)])
+def test_a_size_is_held_out_among_equal_outputs(tmp_path, shape, size):
+  config = _config('size', shape, num_test=20 if shape == 'longest' else 5)
+  config.split.num_dev = 20
+  inputs = inputs_lib.load_or_build(config, tmp_path)
+  sizes = inputs.universe.size_C
+  split = inputs.split
+  assert set(sizes[split.tests['novel']]) == {size}
+  assert size not in sizes[split.arms['train_s']]
+  assert size not in sizes[split.tests['control']]
+  assert size in sizes[split.arms['train_c']]
+  if shape == 'between':  # interpolation: smaller and larger ones are known
+    trained = sizes[split.arms['train_s']]
+    assert trained.min() < size < trained.max()
+  told = split.facts['measurements']['distances']['train_s']
+  assert told['novel']['semantic']['near'] > 0.5
+
+
+def test_a_size_has_no_cluster(tmp_path):
+  with pytest.raises(errors.InputError, match="of the size space 'cluster'"):
+    inputs_lib.load_or_build(_config('size', 'cluster'), tmp_path)

@@ -11,7 +11,6 @@ import pytest
 
 from synth import errors
 from synth.language import program as program_lib
-from synth.language import structure
 from synth.language import tokens
 from synth.spaces import neighbours
 from synth.spaces import semantic
@@ -209,22 +208,6 @@ def test_grid_refuses_points_where_programs_have_poles():
     semantic.grid([5, 194], ('x',), 0)
   with pytest.raises(errors.InputError, match='repeat'):
     semantic.grid([5, 5], ('x',), 0)
-
-
-def test_edges_are_found_where_the_tree_has_them(arithmetic):
-  vocabulary = tokens.Vocabulary.of(arithmetic)
-  programs = programs_lib.all_programs(arithmetic, 5)
-  tok_PxL = np.stack([vocabulary.encode(p, 5) for p in programs])
-
-  def slow(node, parent, child):
-    return (
-      node.symbol == parent and any(a.symbol == child for a in node.args)
-    ) or any(slow(a, parent, child) for a in node.args)
-
-  for parent, child in (('sub', 'div'), ('div', 'div'), ('add', 'mul')):
-    fast = structure.has_edge(tok_PxL, vocabulary, parent, child)
-    assert fast.tolist() == [slow(p, parent, child) for p in programs]
-    assert 0 < fast.sum() < len(programs)
 
 
 def test_values_come_from_the_right_points(universe7):

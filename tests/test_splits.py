@@ -6,6 +6,7 @@ are false.
 """
 
 import collections
+import dataclasses
 import json
 import shutil
 
@@ -18,10 +19,10 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
 from synth.language import reference
-from synth.language import structure
 from synth.spaces import syntactic
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
+from synth.splits import context as context_lib
 from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
@@ -68,8 +69,7 @@ def holdout7(universe7, tmp_path_factory):
   return holdout_lib.load_or_build(
     tmp_path_factory.mktemp('holdout') / 'restricted',
     universe7,
-    'sub',
-    'div',
+    'sub > div',
     2,
   )
 
@@ -147,7 +147,7 @@ def test_a_universe_of_classes_without_the_edge_gives_programs_without_it(
   rng = np.random.default_rng(0)
   classes = np.repeat(np.arange(len(universe7.node_C)), 3)
   tok_PxL = holdout7.sample_programs(classes, rng)
-  edge_P = structure.has_edge(tok_PxL, universe7.vocabulary, 'sub', 'div')
+  edge_P = holdout7.has(tok_PxL)
   assert edge_P.tolist() == holdout7.novel_C[classes].tolist()
   # Every one of them is a minimal program of its class.
   size_P = (tok_PxL != 0).sum(axis=1)
@@ -187,8 +187,7 @@ def test_no_training_program_of_train_s_ever_has_the_edge(real):
   classes = np.repeat(inputs.split.arms['train_s'], 50)
   uniform = np.random.default_rng(1).random((len(classes), 5))
   tok_PxL = inputs.programs_at(classes, uniform)
-  vocabulary = inputs.universe.vocabulary
-  assert not structure.has_edge(tok_PxL, vocabulary, 'sub', 'div').any()
+  assert not inputs.holdout.has(tok_PxL).any()
 
 
 def test_every_program_of_the_novel_test_has_the_edge(real):
@@ -197,8 +196,7 @@ def test_every_program_of_the_novel_test_has_the_edge(real):
   tok_PxL = inputs.universe.sample_programs(
     inputs.universe.node_C[classes], np.random.default_rng(2)
   )
-  vocabulary = inputs.universe.vocabulary
-  assert structure.has_edge(tok_PxL, vocabulary, 'sub', 'div').all()
+  assert inputs.holdout.has(tok_PxL).all()
 
 
 def test_train_c_swaps_at_most_a_fifth_and_only_for_novel_classes(real):
@@ -219,11 +217,15 @@ def test_at_most_a_fifth_is_swapped_when_pairs_abound(real):
   # Few classes without the edge: the cap binds, not the number of pairs.
   rng = np.random.default_rng(0)
   usable_C = novel_C | (rng.random(len(novel_C)) < 0.4)
-  region = support.of_edge(holdout, 0)
-  split = support.make(region, usable_C, num_test=1, num_dev=1, seed=0)
+  context = dataclasses.replace(
+    real[1].context,
+    usable_C=usable_C,
+    settings={**real[1].context.settings, 'num_test': 1, 'num_dev': 1},
+  )
+  region = support.of_edges(context)
+  split = support.make(context, region)
   without, with_ = (split.arms[a] for a in ('train_s', 'train_c'))
-  cell_C, _ = support.cells(holdout, 0)
-  pairs = support.match(cell_C, novel_C, usable_C, rng)
+  pairs = support.match(region.cell_C, novel_C, usable_C, rng)
   assert len(pairs) - 1 > 0.2 * len(without)
   assert len(np.setdiff1d(with_, without)) == int(0.2 * len(without))
 
@@ -231,9 +233,8 @@ def test_at_most_a_fifth_is_swapped_when_pairs_abound(real):
 def test_matched_sets_have_equal_histograms_of_symbols(real):
   inputs = real[1]
   split = inputs.split
-  cell_C, tok_CxL = support.cells(
-    inputs.holdout, split.facts['settings']['seed']
-  )
+  cell_C = support.of_edges(inputs.context).cell_C
+  tok_CxL = inputs.context.tok_CxL
 
   def histograms(classes):
     return collections.Counter(
@@ -273,10 +274,10 @@ def test_ambiguous_and_undefined_specifications_are_not_usable():
   )
   ok = np.ones_like(value, bool)
   ok[4, 1] = False
-  assert certificate.usable(value, ok).tolist() == [False] * 5 + [True]
+  assert context_lib.usable(value, ok).tolist() == [False] * 5 + [True]
   # Equal at the precision that the model sees.
   close = np.array([[1.0], [1.0 + 1e-12], [1.1]])
-  assert certificate.usable(close, np.ones((3, 1), bool)).tolist() == [
+  assert context_lib.usable(close, np.ones((3, 1), bool)).tolist() == [
     False,
     False,
     True,
@@ -301,7 +302,7 @@ def test_the_seed_alone_decides_the_split(recipe, tmp_path):
 def test_the_density_split_takes_usable_classes(real_density):
   inputs = real_density[1]
   split = inputs.split
-  usable_C = certificate.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
+  usable_C = context_lib.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
   for classes in split.all_sets().values():
     assert usable_C[classes].all()
   assert {len(arm) for arm in split.arms.values()} == {100}
@@ -315,16 +316,18 @@ def test_the_density_split_takes_usable_classes(real_density):
 
 def _doctor(directory, target, change):
   """Copies a split to `target` with right hashes; `change` edits it."""
-  for name in ('universe', 'spaces'):
-    shutil.copytree(directory / name, target / name)
-  split = split_lib.load(directory / 'split')
-  arrays = {name: array.copy() for name, array in split.all_sets().items()}
+  shutil.copytree(directory / 'universe', target / 'universe')
+  (original,) = split_lib.stored(directory)
+  _, stored = store.read(original, split_lib.KIND)
+  arrays = {name: np.array(array) for name, array in stored.items()}
+  split = split_lib.load(original)
   facts = json.loads(
     json.dumps({k: v for k, v in split.facts.items() if k not in _DERIVED})
   )
   change(arrays, facts)
-  store.write(target / 'split', split_lib.KIND, arrays, facts)
-  return target / 'split' / store.MANIFEST
+  copy = target / 'splits' / original.name
+  store.write(copy, split_lib.KIND, arrays, facts)
+  return copy / store.MANIFEST
 
 
 def _refusal(manifest):
@@ -340,7 +343,9 @@ def _refusal(manifest):
 @pytest.mark.parametrize('fixture', ['real', 'real_density'])
 def test_an_untouched_split_verifies(fixture, request, tmp_path):
   directory, inputs = request.getfixturevalue(fixture)
-  result = splits_main.verify(directory / 'split' / store.MANIFEST)
+  (stored,) = split_lib.stored(directory)
+  (result,) = splits_main.verify_all(directory)['splits']
+  assert result['manifest'] == str(stored / store.MANIFEST)
   assert result['sha256'] == inputs.sha256['split']
   assert all(result['checks'].values())
   assert result['classes'] == {
@@ -357,6 +362,7 @@ def _consistent(inputs, facts, arrays):
   facts['class_sha256'] = {
     name: split_lib.class_hash(inputs.universe, classes)
     for name, classes in arrays.items()
+    if not name.startswith('distance_')
   }
 
 
@@ -377,7 +383,7 @@ def _train_s_gets_a_novel_class(inputs, arrays):
 
 def _the_control_test_gets_a_novel_class(inputs, arrays):
   # One that neither arm has: nothing leaks, only the claim is false.
-  used = np.concatenate(list(arrays.values()))
+  used = np.concatenate([a for a in arrays.values() if a.ndim == 1])
   novel = np.setdiff1d(np.flatnonzero(inputs.holdout.novel_C), used)[:1]
   arrays['test_control'] = np.union1d(arrays['test_control'][1:], novel)
 
@@ -417,7 +423,7 @@ def _a_number_is_negative(inputs, arrays):
     (_train_s_gets_a_novel_class, 'L5_no_training_program_has_the_edge'),
     (
       _the_control_test_gets_a_novel_class,
-      'control_and_dev_do_not_need_the_edge',
+      'nothing_else_is_in_or_near_it',
     ),
     (
       _the_novel_test_gets_a_control,
@@ -468,6 +474,14 @@ def test_a_density_arm_of_another_law_is_caught(real_density, tmp_path):
   assert 'arm_semantic is not what its settings make' in message
 
 
+def test_an_edited_distance_is_caught(real, tmp_path):
+  def move(arrays, _):
+    arrays['distance_train_s'][0, 3] += 0.01
+
+  message = _refusal(_doctor(real[0], tmp_path, move))
+  assert 'train_s is not what its settings make' in message
+
+
 def test_a_density_arm_described_wrongly_is_caught(real_density, tmp_path):
   def boast(arrays, facts):
     facts['arms']['uniform']['grams_seen'] += 1
@@ -482,10 +496,10 @@ def test_an_ambiguous_class_anywhere_is_caught(real, name):
   inputs = real[1]
   usable_C = np.ones(len(inputs.universe.node_C), bool)
 
+  changed = dataclasses.replace(inputs.context, usable_C=usable_C)
+
   def certified():
-    return certificate.certify(
-      inputs.universe, usable_C, inputs.split, inputs.holdout, None, 0
-    )['checks']
+    return certificate.certify(changed, inputs.split)['checks']
 
   assert all(certified().values())
   usable_C[inputs.split.all_sets()[name][0]] = False
@@ -514,9 +528,9 @@ def test_an_edited_byte_is_caught(real, tmp_path):
 
 
 def test_another_universe_beside_the_split_is_caught(real, tmp_path):
-  manifest = _doctor(real[0], tmp_path / 'split', lambda arrays, facts: None)
+  manifest = _doctor(real[0], tmp_path / 'data', lambda arrays, facts: None)
   _build(tmp_path / 'other', universe__seed=1)
-  universe = manifest.parents[1] / 'universe'
+  universe = manifest.parents[2] / 'universe'
   shutil.rmtree(universe)
   shutil.copytree(tmp_path / 'other' / 'universe', universe)
   assert 'universe_sha256' in _refusal(manifest)
@@ -531,7 +545,7 @@ def _drop_a_stored_check(facts):
 
 
 def _edit_a_measurement(facts):
-  facts['measurements']['with_edge_share_of_train_c'] += 0.01
+  facts['measurements']['region_share_of_train_c'] += 0.01
 
 
 def _edit_a_divergence(facts):
@@ -554,7 +568,7 @@ def test_edited_claims_are_caught(real, tmp_path, change, name):
 
 def test_claiming_another_edge_is_caught(real, tmp_path):
   def change(_, facts):
-    facts['settings']['child'] = 'mul'
+    facts['settings']['edges'] = 'sub > mul'
 
   manifest = _doctor(real[0], tmp_path, change)
   message = _refusal(manifest)
@@ -567,7 +581,8 @@ def test_claiming_another_edge_is_caught(real, tmp_path):
     ('arm_train_c', 'arm_train_c'),
     ('dev', 'dev'),
     ('settings', 'settings.kind'),
-    ('grid', 'grid'),
+    ('spaces', 'spaces'),
+    ('distance_train_s', 'distance_train_s'),
   ],
 )
 def test_a_manifest_that_lacks_a_part_is_refused(real, tmp_path, lost, named):
@@ -590,7 +605,7 @@ def test_sizes_other_than_the_settings_say_are_caught(real, tmp_path, key):
 
 def test_only_a_manifest_can_be_verified(real):
   with pytest.raises(errors.InputError, match=r'dev\.npy is not a manifest'):
-    splits_main.verify(real[0] / 'split' / 'dev.npy')
+    splits_main.verify(split_lib.stored(real[0])[0] / 'dev.npy')
   with pytest.raises(errors.InputError, match='is no split'):
     splits_main.verify(real[0] / 'universe' / store.MANIFEST)
   with pytest.raises(errors.InputError, match='is no split'):
@@ -606,8 +621,9 @@ def test_only_a_manifest_can_be_verified(real):
     (support_config, {'split__num_test': 17}, 'num_test=17'),
     (support_config, {'split__num_dev': 5000}, 'num_dev=5000'),
     (support_config, {'split__num_test': 0}, 'split.num_test=0 must'),
-    (support_config, {'split__parent': 'sup'}, "'sup'"),
-    (support_config, {'split__child': 'x'}, "'x'"),
+    (support_config, {'split__edges': 'sup > div'}, "'sup'"),
+    (support_config, {'split__match': 'none'}, "split.match 'none'"),
+    (support_config, {'split__min_distance': 0.99}, 'min_distance=0.99'),
     (support_config, {'split__kind': 'suport'}, "did you mean 'support'"),
     (support_config, {'universe__max_size': 3}, 'only 0 classes'),
     (support_config, {'universe__max_size': 0}, 'universe.max_size=0 must'),
@@ -624,13 +640,12 @@ def test_impossible_settings_are_refused_in_one_sentence(
     _build(tmp_path, recipe, **overrides)
   message = str(caught.value)
   assert named in message and '\n' not in message
-  assert not (tmp_path / 'split').exists()
+  assert not split_lib.stored(tmp_path)
 
 
 def test_a_directory_of_other_settings_is_refused(real):
   directory, _ = real
   for overrides, named in (
-    ({'split__num_test': 3}, 'settings.num_test'),
     ({'universe__seed': 5}, 'seed'),
     ({'spaces__q': 2}, 'q'),
   ):

@@ -8,7 +8,7 @@ import pytest
 
 from synth import errors
 from synth.language import arithmetic as arithmetic_lib
-from synth.language import forbid
+from synth.language import edges as edges_lib
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
@@ -138,12 +138,13 @@ def test_other_grammars_equal_brute_force(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-  'parent, child', [('sub', 'div'), ('div', 'div'), ('mul', 'add')]
+  'pattern', ['sub > div', 'div > div', 'mul|div > add|sub', 'any:1 > 3']
 )
 def test_without_an_edge_the_universe_equals_brute_force(
-  arithmetic, tmp_path, parent, child
+  arithmetic, tmp_path, pattern
 ):
-  restricted = forbid.forbid_edge(arithmetic, parent, child)
+  edges = edges_lib.parse(pattern, arithmetic)
+  restricted = edges_lib.forbid(arithmetic, edges)
   universe = _build(tmp_path, restricted, 5)
   _assert_equals(universe, _BruteForce(restricted, 5))
 
@@ -357,7 +358,8 @@ def test_two_seeds_give_the_same_classes(arithmetic, tmp_path, oracle7):
 def test_find_recognises_classes_of_another_grammar(
   arithmetic, universe7, oracle7, tmp_path
 ):
-  restricted = forbid.forbid_edge(arithmetic, 'sub', 'div')
+  edges = edges_lib.parse('sub > div', arithmetic)
+  restricted = edges_lib.forbid(arithmetic, edges)
   without = _build(tmp_path, restricted, 7)
   found = universe7.find(without.key_C)
   assert np.all(found >= 0)  # every class of fewer programs is a class

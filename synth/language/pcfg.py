@@ -17,6 +17,11 @@ from synth import errors
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 
+_LARGEST_LOG = 50.0  # -log t
+_PRECISION = 1e-6  # of log t
+_ROUNDS = 5000  # of adding programs that are one level deeper
+_INFINITE = 1e9
+
 
 class Pcfg:
   """A grammar with a probability for each production.
@@ -79,6 +84,25 @@ class Pcfg:
       for rule in _derivation(grammar, program):
         count[rule] += 1
     return cls(grammar, count)
+
+  @classmethod
+  def critical(cls, grammar: grammar_lib.Grammar) -> 'Pcfg':
+    """The grammar's critical Boltzmann law (Duchon et al., 2004).
+
+    All programs of a size are equally likely, and a node more makes them less
+    likely by the same factor (`critical_weight`): the smallest decrease at
+    which derivations end with probability 1.
+    """
+    t = critical_weight(grammar)
+    mass = _masses(grammar, t)
+    assert mass is not None
+    return cls(
+      grammar,
+      {
+        rule: t * math.prod(mass[name] for name in rule.args)
+        for rule in grammar.productions
+      },
+    )
 
   def log_prob(self, program: program_lib.Node) -> float:
     """Natural logarithm of the probability of a program.
@@ -167,6 +191,48 @@ class Pcfg:
 def _choose(weight: np.ndarray, rng: np.random.Generator) -> int:
   """An index, with probability in proportion to its weight."""
   return int(rng.choice(len(weight), p=weight / weight.sum()))
+
+
+def critical_weight(grammar: grammar_lib.Grammar) -> float:
+  """The largest weight t <= 1 of a node at which all weights have a finite sum.
+
+  The sum is that of t**size over the programs of every nonterminal.
+  """
+  low, high = -_LARGEST_LOG, 0.0
+  if _masses(grammar, 1.0) is not None:
+    return 1.0  # finitely many programs
+  while high - low > _PRECISION:
+    middle = (low + high) / 2
+    if _masses(grammar, math.exp(middle)) is None:
+      high = middle
+    else:
+      low = middle
+  return math.exp(low)
+
+
+def _masses(grammar: grammar_lib.Grammar, t: float) -> dict[str, float] | None:
+  """Nonterminal -> sum of t**size over its programs; None if it is infinite."""
+  names = {name: place for place, name in enumerate(grammar.nonterminals)}
+  rules = grammar.productions
+  width = max(len(rule.args) for rule in rules)
+  # Arguments beyond a rule's arity read a mass of 1.
+  arg_RxA = np.full((len(rules), max(width, 1)), len(names))
+  for row, rule in enumerate(rules):
+    arg_RxA[row, : len(rule.args)] = [names[name] for name in rule.args]
+  left_R = np.array([names[rule.nonterminal] for rule in rules])
+  mass_N: np.ndarray = np.zeros(len(names) + 1)
+  mass_N[-1] = 1.0
+  for _ in range(_ROUNDS):
+    new_N = np.bincount(
+      left_R, t * mass_N[arg_RxA].prod(axis=1), minlength=len(mass_N)
+    )
+    new_N[-1] = 1.0
+    if new_N.max() > _INFINITE:
+      return None
+    if np.array_equal(new_N, mass_N):
+      break
+    mass_N = new_N
+  return {name: float(mass_N[place]) for name, place in names.items()}
 
 
 def _derivation(

@@ -38,17 +38,3 @@ def parents(child_PxLxA: np.ndarray) -> np.ndarray:
   row, position, argument = np.nonzero(child_PxLxA != NONE)
   parent_PxL[row, child_PxLxA[row, position, argument]] = position
   return parent_PxL
-
-
-def has_edge(
-  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary, parent: str, child: str
-) -> np.ndarray:
-  """Whether each program has a `child` directly under a `parent`: bool_P."""
-  parent_PxL = parents(children(tok_PxL, vocabulary))
-  above_PxL = np.take_along_axis(tok_PxL, np.maximum(parent_PxL, 0), axis=1)
-  return np.any(
-    (tok_PxL == vocabulary.index[child])
-    & (above_PxL == vocabulary.index[parent])
-    & (parent_PxL != NONE),
-    axis=1,
-  )

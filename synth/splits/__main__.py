@@ -1,12 +1,13 @@
 """Makes a split with its certificate, or verifies one.
 
   python -m synth.splits --config=configs/support.py:tiny --workdir=DIR
-  python -m synth.splits --verify=DIR/split/manifest.json
+  python -m synth.splits --verify=DIR/splits/support-1a2b3c4d/manifest.json
 
 The first builds what is missing in DIR (universe, spaces, restricted universe)
-and writes DIR/split. The second trusts nothing but the universe beside the
-split: it enumerates the restricted universe anew, recomputes every check and
-exits with code 2 if one does not hold or differs from what was stored.
+and writes DIR/splits/... The second trusts nothing but the universe in the same
+DIR: it makes the spaces, the restricted universe and the split anew, recomputes
+every check and exits with code 2 if one does not hold or differs from what was
+stored. Given DIR it verifies all splits in it.
 """
 
 import pathlib
@@ -20,10 +21,10 @@ from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
-from synth.spaces import semantic
 from synth.spaces import space as space_lib
 from synth.splits import certificate
-from synth.splits import holdout as holdout_lib
+from synth.splits import context as context_lib
+from synth.splits import kinds
 from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
 
@@ -31,9 +32,11 @@ from synth.universe import universe as universe_lib
 def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/support.py:tiny', required=False)
-  cli.define_workdir('Where to build; gets universe/, spaces/, split/.')
+  cli.define_workdir('Where to build; gets universe/, spaces/, splits/.')
   flags.DEFINE_string(
-    'verify', None, 'Manifest of a stored split to re-check instead.'
+    'verify',
+    None,
+    'Manifest of a stored split to re-check instead, or DIR for all in it.',
   )
 
 
@@ -41,12 +44,27 @@ def main() -> dict[str, Any]:
   """Builds or verifies."""
   args = flags.FLAGS
   if args.verify:
-    return verify(pathlib.Path(args.verify))
+    return verify_all(pathlib.Path(args.verify))
   if not args.config:
     raise errors.InputError('give --config, or --verify')
   workdir = cli.workdir()
   inputs = inputs_lib.load_or_build(args.config, workdir)
-  return _summary(workdir / split_lib.KIND, inputs.split)
+  settings = inputs.split.facts['settings']
+  return _summary(split_lib.place(workdir, settings), inputs.split)
+
+
+def verify_all(path: pathlib.Path) -> dict[str, Any]:
+  """Verifies the split of a manifest, or all splits of a data directory.
+
+  Raises:
+    InputError: says which file or claim does not hold.
+  """
+  if not path.is_dir():
+    return verify(path)
+  manifests = [split / store.MANIFEST for split in split_lib.stored(path)]
+  if not manifests:
+    raise errors.InputError(f'no split in {path}')
+  return {'splits': [verify(manifest) for manifest in manifests]}
 
 
 def verify(manifest: pathlib.Path) -> dict[str, Any]:
@@ -56,46 +74,29 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     InputError: says which file or claim does not hold.
   """
   directory = manifest.parent
+  data = split_lib.data_of(directory)
   if manifest.name != store.MANIFEST:
     raise errors.InputError(f'{manifest} is not a {store.MANIFEST}')
   split = split_lib.load(directory)
-  universe = universe_lib.load(directory.parent / universe_lib.KIND)
+  universe = universe_lib.load(data / universe_lib.KIND)
   store.check_facts(
     directory,
     split.facts,
     {'universe_sha256': store.content_hash(universe.manifest)},
   )
   settings = split.facts['settings']
-  points = semantic.grid(
-    split.facts['grid'],
-    universe.grammar.variables,
-    universe.manifest['seed'],
-  )
-  usable_C = certificate.usable(*semantic.values(universe, points))
-  spaces = None
-  if settings['kind'] != 'support':
-    spaces = space_lib.load(directory.parent / space_lib.KIND)
-    store.check_facts(
-      directory.parent / space_lib.KIND,
-      spaces.manifest,
-      {'universe_sha256': store.content_hash(universe.manifest)},
+  with tempfile.TemporaryDirectory() as name:
+    scratch = pathlib.Path(name)
+    spaces = space_lib.load_or_build(
+      scratch / space_lib.KIND, universe, **split.facts['spaces']
     )
-  with tempfile.TemporaryDirectory() as scratch:
     holdout = None
     if settings['kind'] == 'support':
-      holdout = holdout_lib.load_or_build(
-        pathlib.Path(scratch) / inputs_lib.RESTRICTED,
-        universe,
-        settings['parent'],
-        settings['child'],
-        settings['extra_size'],
-      )
-    found = certificate.certify(
-      universe, usable_C, split, holdout, spaces, settings['seed']
-    )
-  certificate.require(manifest, found['checks'])
-  if spaces is not None:
-    _check_made(directory, universe, spaces, usable_C, split)
+      holdout = inputs_lib.load_holdout(scratch, universe, settings)
+    context = context_lib.make(universe, spaces, settings, holdout)
+    found = certificate.certify(context, split)
+    certificate.require(manifest, found['checks'])
+    _check_made(directory, context, split)
   claimed = {name: split.facts.get(name) for name in found}
   difference = store.first_difference(claimed, found)
   if difference is not None:
@@ -109,32 +110,31 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
 
 def _check_made(
   directory: pathlib.Path,
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-  usable_C: np.ndarray,
+  context: context_lib.Context,
   split: split_lib.Split,
 ) -> None:
-  """Makes a split of spaces again: its sets and what it says of its arms.
+  """Makes a split again: its sets, distances and what it says of them.
 
   Raises:
     InputError: if something is not as stored.
   """
-  made = inputs_lib.make_split(
-    split.facts['settings'], universe, spaces, usable_C, None
-  )
-  sets = made.all_sets()
-  for name, classes in split.all_sets().items():
-    if name not in sets or not np.array_equal(classes, sets[name]):
-      raise certificate.CertificateError(
-        f'{directory}: {name} is not what its settings make'
-      )
-  told = {'arms': split.facts.get('arms', {})}
-  found = {'arms': made.facts.get('arms', {})}
-  difference = store.first_difference(told, found)
+  made = kinds.make(context)
+  for arrays, others in (
+    (split.all_sets(), made.all_sets()),
+    (split.distances, made.distances),
+  ):
+    for name, array in arrays.items():
+      if name not in others or not np.array_equal(array, others[name]):
+        raise certificate.CertificateError(
+          f'{directory}: {name} is not what its settings make'
+        )
+  told = {key: split.facts.get(key) for key in made.facts}
+  difference = store.first_difference(told, made.facts)
   if difference is not None:
     key, before, after = difference
     raise certificate.CertificateError(
-      f'{directory}: the split claims {key}={before!r}, its arms give {after!r}'
+      f'{directory}: the split claims {key}={before!r}, its settings make '
+      f'{after!r}'
     )
 
 

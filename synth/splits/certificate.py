@@ -8,24 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.spatial
 
 from synth import errors
 from synth import seeding
-from synth.language import structure
-from synth.spaces import neighbours
-from synth.spaces import space as space_lib
-from synth.spaces import syntactic
+from synth.language import edges as edges_lib
+from synth.language import operators
+from synth.splits import cells
+from synth.splits import context as context_lib
+from synth.splits import distances
 from synth.splits import divergence
-from synth.splits import holdout as holdout_lib
-from synth.splits import regions
+from synth.splits import kinds
+from synth.splits import ladder
 from synth.splits import split as split_lib
 from synth.splits import support
 from synth.universe import policies
-from synth.universe import universe as universe_lib
 
 _AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
-_SAMPLE = 1000  # test programs whose nearest training program is searched
+_SAMPLE = 200  # novel classes of a ladder whose other programs are searched
 _DRAWS = 4  # programs of each training class that are searched for the edge
 _QUANTILES = (0.05, 0.5, 0.95, 0.999)
 
@@ -43,43 +42,17 @@ def require(place: object, checks: Mapping[str, bool]) -> None:
     )
 
 
-def usable(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
-  """Classes whose specification is theirs alone and fully defined: bool_C.
-
-  Two classes with equal float32 outputs on the grid would be one ambiguous
-  task (L2).
-  """
-  visible_CxE = np.where(ok_CxE, value_CxE, 0.0).astype(np.float32)
-  visible_CxE += np.float32(0)  # -0 equals 0
-  _, index_C, count = np.unique(
-    visible_CxE.view(np.uint32), axis=0, return_inverse=True, return_counts=True
-  )
-  return (count[index_C] == 1) & ok_CxE.all(axis=1)
-
-
 def certify(
-  universe: universe_lib.Universe,
-  usable_C: np.ndarray,
-  split: split_lib.Split,
-  holdout: holdout_lib.Holdout | None,
-  spaces: space_lib.Spaces | None,
-  seed: int,
+  context: context_lib.Context, split: split_lib.Split
 ) -> dict[str, dict[str, Any]]:
-  """Checks a split.
-
-  Args:
-    universe: Its universe.
-    usable_C: What `usable` says of the universe.
-    split: The split.
-    holdout: The held-out structure of a support split, else None.
-    spaces: The universe's spaces, for a split by a region.
-    seed: The split's seed (for cells and draws).
+  """Checks a split against what its settings say.
 
   Returns:
     {'checks': name -> bool, 'measurements': name -> value}.
   """
   checks: dict[str, bool] = {}
   measurements: dict[str, Any] = {}
+  universe, usable_C = context.universe, context.usable_C
   sets = split.evaluation_sets()
   checks['class_numbers_valid'] = all(
     np.issubdtype(classes.dtype, np.integer)
@@ -90,7 +63,7 @@ def certify(
   )
   if not checks['class_numbers_valid']:
     return {'checks': checks, 'measurements': measurements}
-  checks['L1_classes_disjoint'] = _disjoint(universe, split, seed)
+  checks['L1_classes_disjoint'] = _disjoint(context, split)
   checks['L2_specifications_distinct'] = bool(
     usable_C[np.concatenate([*split.arms.values(), *sets.values()])].all()
   )
@@ -98,25 +71,30 @@ def certify(
     name: split_lib.class_hash(universe, classes)
     for name, classes in split.all_sets().items()
   } == split.facts.get('class_sha256')
-  settings = split.facts['settings']
+  settings = context.settings
   checks['set_sizes_match_settings'] = len(split.dev) == settings[
     'num_dev'
   ] and all(
     len(classes) == settings['num_test'] for classes in split.tests.values()
   )
   measurements['ambiguous_classes'] = int((~usable_C).sum())
-  if holdout is not None:
-    _certify_support(split, holdout, seed, checks, measurements)
-  if spaces is not None and settings['kind'] == 'region':
-    _certify_region(universe, split, spaces, seed, checks, measurements)
+  region = kinds.region(context)
+  if region is not None:
+    _certify_region(region, split, checks, measurements)
+  if context.holdout is not None:
+    _certify_edges(context, split, checks, measurements)
+  if settings['kind'] == 'ladder':
+    _certify_ladder(context, split, checks, measurements)
+  if settings['kind'] != 'density':
+    measurements.update(_divergences(context, split))
+  measurements['distances'] = _distances(split)
   return {'checks': checks, 'measurements': measurements}
 
 
-def _disjoint(
-  universe: universe_lib.Universe, split: split_lib.Split, seed: int
-) -> bool:
+def _disjoint(context: context_lib.Context, split: split_lib.Split) -> bool:
   """L1 by other means than enumeration: other primes, fresh points."""
-  policy = policies.draw(universe.grammar, seed, _AUDIT_ATTEMPT)
+  universe = context.universe
+  policy = policies.draw(universe.grammar, context.seed, _AUDIT_ATTEMPT)
   word_N = np.stack(policy.pack(universe.values_under(policy)), axis=1)
   _, identity_C = np.unique(
     word_N[universe.node_C], axis=0, return_inverse=True
@@ -129,95 +107,13 @@ def _disjoint(
   )
 
 
-def _certify_support(
-  split: split_lib.Split,
-  holdout: holdout_lib.Holdout,
-  seed: int,
-  checks: dict[str, bool],
-  measurements: dict[str, Any],
-) -> None:
-  """The claims of split S3."""
-  universe = holdout.universe
-  without, with_ = split.arms[support.WITHOUT], split.arms[support.WITH]
-  novel, control = split.tests[support.NOVEL], split.tests[support.CONTROL]
-  rng = seeding.generator(seed, 'certificate')
-
-  def draw(classes: np.ndarray) -> np.ndarray:
-    return holdout.sample_programs(classes, rng)
-
-  def edge(tok_PxL: np.ndarray) -> np.ndarray:
-    return structure.has_edge(
-      tok_PxL, universe.vocabulary, holdout.parent, holdout.child
-    )
-
-  checks['L5_no_training_program_has_the_edge'] = not edge(
-    draw(np.repeat(without, _DRAWS))
-  ).any()
-  checks['every_minimal_program_of_a_novel_class_has_the_edge'] = bool(
-    holdout.forced_C(0)[novel].all()
-    # The same, not by the restricted grammar but by the forest's programs.
-    and edge(draw(np.repeat(novel, _DRAWS))).all()
-  )
-  checks['control_and_dev_do_not_need_the_edge'] = not np.any(
-    holdout.novel_C[np.concatenate([control, split.dev])]
-  )
-  cell_C, tok_CxL = support.cells(holdout, seed)
-  checks['test_sets_have_equal_cells'] = _equal_counts(
-    cell_C[novel], cell_C[control]
-  )
-  checks['arms_have_equal_cells'] = _equal_counts(
-    cell_C[without], cell_C[with_]
-  )
-  reach = holdout.restricted.max_size - universe.max_size
-  measurements['forced_share_of_novel'] = {
-    f'+{extra}': float(holdout.forced_C(extra)[novel].mean())
-    for extra in range(0, reach + 1, 2)
-  }
-  measurements['novel_classes'] = int(holdout.novel_C.sum())
-  measurements['swapped_classes'] = len(np.setdiff1d(with_, without))
-  measurements['classes_without_edge_in_cells_of_tests'] = {
-    arm: _left_in_cells(cell_C, classes[~holdout.novel_C[classes]], control)
-    for arm, classes in ((support.WITHOUT, without), (support.WITH, with_))
-  }
-  measurements['with_edge_share_of_train_c'] = float(
-    holdout.novel_C[with_].mean()
-  )
-  profiles = syntactic.profile(tok_CxL, universe.vocabulary)
-  measurements.update(
-    _divergences(
-      tok_CxL,
-      profiles,
-      {support.WITHOUT: without, support.WITH: with_},
-      {support.CONTROL: control, support.NOVEL: novel},
-      rng,
-    )
-  )
-  measurements['distance_to_train_s'] = {
-    name: _quantiles(
-      neighbours.nearest(
-        profiles.take(classes[:_SAMPLE]), profiles.take(without)
-      )[0]
-    )
-    for name, classes in (
-      (support.CONTROL, control),
-      (support.NOVEL, novel),
-    )
-  }
-
-
 def _certify_region(
-  universe: universe_lib.Universe,
+  region: support.Region,
   split: split_lib.Split,
-  spaces: space_lib.Spaces,
-  seed: int,
   checks: dict[str, bool],
   measurements: dict[str, Any],
 ) -> None:
-  """The claims of splits S1 and S2; how far tests lie in both spaces."""
-  settings = split.facts['settings']
-  region = regions.make(
-    universe, spaces, settings['space'], settings['shape'], seed
-  )
+  """The claims of a split with two arms, whatever is held out."""
   without, with_ = split.arms[support.WITHOUT], split.arms[support.WITH]
   novel, control = split.tests[support.NOVEL], split.tests[support.CONTROL]
   near_C = region.novel_C | region.buffer_C
@@ -234,27 +130,125 @@ def _certify_region(
   measurements['classes_in_the_region'] = int(region.novel_C.sum())
   measurements['classes_in_the_buffer'] = int(region.buffer_C.sum())
   measurements['swapped_classes'] = len(np.setdiff1d(with_, without))
+  measurements['region_share_of_train_c'] = float(region.novel_C[with_].mean())
   measurements['classes_outside_in_cells_of_tests'] = {
     arm: _left_in_cells(
       region.cell_C, classes[~region.novel_C[classes]], control
     )
-    for arm, classes in ((support.WITHOUT, without), (support.WITH, with_))
+    for arm, classes in split.arms.items()
   }
-  profiles = syntactic.profile(universe.representative_CxL, universe.vocabulary)
-  tests = {support.CONTROL: control, support.NOVEL: novel}
-  measurements['distance_to_train_s'] = {
-    name: _quantiles(
-      neighbours.nearest(
-        profiles.take(classes[:_SAMPLE]), profiles.take(without)
-      )[0]
+
+
+def _certify_edges(
+  context: context_lib.Context,
+  split: split_lib.Split,
+  checks: dict[str, bool],
+  measurements: dict[str, Any],
+) -> None:
+  """The claims of splits S3 and S6."""
+  holdout = context.holdout
+  assert holdout is not None
+  without, novel = split.arms[support.WITHOUT], split.tests[support.NOVEL]
+  rng = seeding.generator(context.seed, 'certificate')
+
+  def draw(classes: np.ndarray) -> np.ndarray:
+    return context.draw(np.repeat(classes, _DRAWS), rng)
+
+  checks['L5_no_training_program_has_the_edge'] = not holdout.has(
+    draw(without)
+  ).any()
+  checks['every_minimal_program_of_a_novel_class_has_the_edge'] = bool(
+    holdout.forced_C(0)[novel].all()
+    # The same, not by the restricted grammar but by the forest's programs.
+    and holdout.has(draw(novel)).all()
+  )
+  reach = holdout.restricted.max_size - holdout.universe.max_size
+  measurements['forced_share_of_novel'] = {
+    f'+{extra}': float(holdout.forced_C(extra)[novel].mean())
+    for extra in range(0, reach + 1, 2)
+  }
+  minimal = {
+    name: support.minimal_distance(context, classes, without)
+    for name, classes in split.tests.items()
+  }
+  checks['L4_novel_programs_keep_their_distance'] = bool(
+    minimal[support.NOVEL].min() >= context.settings['min_distance']
+  )
+  measurements['minimal_distance_to_train_s'] = {
+    name: _quantiles(distance_P) for name, distance_P in minimal.items()
+  }
+
+
+def _certify_ladder(
+  context: context_lib.Context,
+  split: split_lib.Split,
+  checks: dict[str, bool],
+  measurements: dict[str, Any],
+) -> None:
+  """The claims of split S4."""
+  edge_CxK, names = ladder.operator_edges(context)
+  number = {' > '.join(name): kind for kind, name in enumerate(names)}
+  held_out = {
+    arm: [number[name] for name in told]
+    for arm, told in split.facts['held_out'].items()
+  }
+  top = held_out[ladder.arm(ladder.RUNGS)]
+  rest = np.setdiff1d(np.arange(len(names)), top)
+  novel, control = split.tests[ladder.NOVEL], split.tests[ladder.CONTROL]
+  checks['no_program_of_an_arm_has_its_held_out_edges'] = not any(
+    edge_CxK[classes][:, held_out[arm]].any()
+    for arm, classes in split.arms.items()
+  )
+  checks['novel_programs_have_held_out_edges_only'] = bool(
+    edge_CxK[novel][:, top].any(axis=1).all()
+    and not edge_CxK[novel][:, rest].any()
+  )
+  checks['control_programs_have_none'] = not edge_CxK[control][:, top].any()
+  cell_C = cells.by_symbols(context.tok_CxL, context.universe.vocabulary)
+  ratio = context.settings['num_arm'] // context.settings['num_test']
+  wanted = np.repeat(cell_C[novel], ratio)
+  checks['test_sets_have_equal_cells'] = _equal_counts(
+    cell_C[novel], cell_C[control]
+  )
+  checks['arms_have_the_cells_of_the_tests'] = all(
+    _equal_counts(wanted, cell_C[classes]) for classes in split.arms.values()
+  )
+  sample = novel[:_SAMPLE]
+  vocabulary = context.universe.vocabulary
+  edges = {
+    edges_lib.Edge(names[kind][0], argument, names[kind][1])
+    for kind in top
+    for argument in range(operators.OPERATORS[names[kind][0]].arity)
+  }
+  measurements['share_of_novel_without_other_minimal_programs'] = float(
+    np.mean(
+      [
+        edges_lib.has(
+          support.minimal_rows(context, number), vocabulary, edges
+        ).all()
+        for number in sample.tolist()
+      ]
     )
-    for name, classes in tests.items()
-  }
-  tree = scipy.spatial.cKDTree(spaces.semantic_CxD[without])
-  measurements['semantic_distance_to_train_s'] = {
-    name: _quantiles(tree.query(spaces.semantic_CxD[classes])[0])
-    for name, classes in tests.items()
-  }
+  )
+
+
+def _distances(split: split_lib.Split) -> dict[str, Any]:
+  """Quantiles of the distances to each arm, and how many tests are far."""
+  ends = np.cumsum([len(c) for c in split.evaluation_sets().values()])
+  found: dict[str, Any] = {}
+  for arm, distance_2xI in split.distances.items():
+    found[arm] = {}
+    parts = np.split(distance_2xI, ends[:-1], axis=1)
+    for name, part_2xI in zip(split.evaluation_sets(), parts, strict=True):
+      found[arm][name] = {}
+      for space, distance_I in zip(distances.SPACES, part_2xI, strict=True):
+        bounds = split.facts['distance_bounds'][arm][space]
+        found[arm][name][space] = {
+          **_quantiles(distance_I),
+          'near': round(float((distance_I <= bounds['near']).mean()), 4),
+          'far': round(float((distance_I >= bounds['far']).mean()), 4),
+        }
+  return found
 
 
 def _quantiles(distance_P: np.ndarray) -> dict[str, float]:
@@ -280,40 +274,35 @@ def _left_in_cells(
 
 
 def _divergences(
-  tok_CxL: np.ndarray,
-  profiles: syntactic.Profiles,
-  arms: Mapping[str, np.ndarray],
-  tests: Mapping[str, np.ndarray],
-  rng: np.random.Generator,
+  context: context_lib.Context, split: split_lib.Split
 ) -> dict[str, dict[str, float]]:
   """D_A and D_C of every arm and test set, with D_C's zero point.
 
   The zero point is the D_C of a random part of the arm, as large as the test
   set, against the rest: D_C is biased upwards in finite samples.
   """
-  result: dict[str, dict[str, float]] = {
-    'atom_divergence': {},
-    'compound_divergence': {},
-  }
-  for arm, train in arms.items():
-    for name, test in tests.items():
+  tok_CxL, profiles = context.tok_CxL, context.profiles
+  atom: dict[str, float] = {}
+  compound: dict[str, float] = {}
+  for arm, train in split.arms.items():
+    for name, test in split.tests.items():
       pair = f'{arm} -> {name}'
-      result['atom_divergence'][pair] = divergence.atoms(
-        tok_CxL[train], tok_CxL[test]
-      )
-      result['compound_divergence'][pair] = divergence.compounds(
+      atom[pair] = divergence.atoms(tok_CxL[train], tok_CxL[test])
+      compound[pair] = divergence.compounds(
         profiles.take(train), profiles.take(test)
       )
+    rng = seeding.generator(context.seed, 'divergences', arm)
     shuffled = rng.permutation(train)
-    number = min(len(next(iter(tests.values()))), len(train) // 2)
-    result['compound_divergence'][f'{arm} -> random part of itself'] = (
-      divergence.compounds(
-        profiles.take(shuffled[number:]), profiles.take(shuffled[:number])
-      )
+    number = min(context.settings['num_test'], len(train) // 2)
+    compound[f'{arm} -> random part of itself'] = divergence.compounds(
+      profiles.take(shuffled[number:]), profiles.take(shuffled[:number])
     )
   return {
     kind: {pair: round(value, 5) for pair, value in table.items()}
-    for kind, table in result.items()
+    for kind, table in (
+      ('atom_divergence', atom),
+      ('compound_divergence', compound),
+    )
   }
 
 

@@ -5,6 +5,7 @@ of one size from it, under its own law (methods: 1.3):
 
     uniform              every class alike
     programs             by the number of programs that compute it
+    derivations          by the chance that a random derivation computes it
     semantic, syntactic  against density in that space; `_half`: square root
     joint, joint_half    in both
     ..._binned           the same share of every bin of the space's first axes
@@ -20,6 +21,7 @@ space and of both (then from the classes of a cell): the same for all arms.
 """
 
 from collections.abc import Mapping
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -29,9 +31,10 @@ from synth import errors
 from synth import progress
 from synth import seeding
 from synth.language import operators
+from synth.language import pcfg
 from synth.language import tokens
-from synth.spaces import space as space_lib
 from synth.spaces import syntactic
+from synth.splits import context as context_lib
 from synth.splits import laws
 from synth.splits import sampling
 from synth.splits import split as split_lib
@@ -42,36 +45,21 @@ SPACES = ('semantic', 'syntactic')
 _CELLS_A_TEST = 4  # classes of a test that a cell gets, about
 
 
-def make(
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-  usable_C: np.ndarray,
-  *,
-  num_test: int,
-  num_dev: int,
-  num_arm: int,
-  seed: int,
-) -> split_lib.Split:
+def make(context: context_lib.Context) -> split_lib.Split:
   """Tests, dev and all arms.
 
-  Args:
-    universe: The universe.
-    spaces: Its spaces.
-    usable_C: Classes that may be used (their specification is unambiguous).
-    num_test: Classes in each test set.
-    num_dev: Dev classes.
-    num_arm: Classes in each arm.
-    seed: Of all random choices.
+  Settings: `num_test` classes in each test set, `num_dev` in dev, `num_arm` in
+  each arm.
 
   Raises:
     InputError: if there are too few classes.
   """
+  universe, points, seed = context.universe, context.points, context.seed
+  num_test, num_dev, num_arm = (
+    context.settings[key] for key in ('num_test', 'num_dev', 'num_arm')
+  )
   rng = seeding.generator(seed, 'density')
-  usable = np.flatnonzero(usable_C)
-  points = {
-    'semantic': np.asarray(spaces.semantic_CxD, np.float64),
-    'syntactic': np.asarray(spaces.syntactic_CxD, np.float64),
-  }
+  usable = np.flatnonzero(context.usable_C)
   cell_C = _test_cells(points, num_test)
   need = (len(cell_C) + 1) * num_test + num_dev + num_arm
   if need > len(usable):
@@ -111,7 +99,6 @@ def make(
     arms={name: np.sort(members) for name, members in arms.items()},
     tests={name: np.sort(members) for name, members in tests.items()},
     dev=np.sort(dev),
-    facts={},
   )
   targets = _targets(cell_C, pool)
   report = {}
@@ -126,7 +113,7 @@ def make(
         for test, target in targets.items()
       }
     bar.update(len(SPACES) + done + 1)
-  return split_lib.Split(split.arms, split.tests, split.dev, {'arms': report})
+  return dataclasses.replace(split, facts={'arms': report})
 
 
 def _test_cells(
@@ -151,10 +138,14 @@ def _weights(
   """Arm -> log-weight of each class of the pool."""
   found = {UNIFORM: np.zeros(len(pool))}
   if universe.manifest['multiplicities']:
-    count_C = np.zeros(len(universe.node_C))
-    for size in range(1, universe.max_size + 1):
-      count_C += universe.multiplicity(size)
-    found['programs'] = laws.multiplicity(count_C[pool])
+    size_S = np.arange(1, universe.max_size + 1)
+    count_SxN = np.stack(
+      [universe.multiplicity(size)[pool] for size in size_S.tolist()]
+    )
+    found['programs'] = laws.programs(count_SxN)
+    found['derivations'] = laws.derivations(
+      count_SxN, size_S, pcfg.critical_weight(universe.grammar)
+    )
   sparse = {name: laws.sparsity(points[name][pool])[0] for name in SPACES}
   sparse['joint'] = laws.joint(*(sparse[name] for name in SPACES))
   for name, weight_N in sparse.items():

@@ -1,10 +1,10 @@
 """A held-out local structure: which classes need it, and programs without it.
 
-The structure is an edge `parent > child` of the AST. The programs that avoid
-it form a grammar of their own (`language.forbid`); its universe, the
-*restricted* universe, says for each class the smallest program that avoids the
-edge and generates all smallest ones. A class is *novel* if every one of its
-minimal programs has the edge, and it is *forced* within a budget if every
+The structure is a set of edges of the AST (`language.edges`). The programs that
+avoid them all form a grammar of their own; its universe, the *restricted*
+universe, says for each class the smallest program that avoids the edges and
+generates all smallest ones. A class is *novel* if every one of its minimal
+programs has one of the edges, and it is *forced* within a budget if every
 program up to that size has (methods: D3).
 """
 
@@ -14,33 +14,33 @@ import pathlib
 import numpy as np
 
 from synth import errors
-from synth.language import forbid
+from synth.language import edges as edges_lib
 from synth.language import tokens
 from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 
 class Holdout:
-  """An edge held out of a universe.
+  """Edges held out of a universe.
 
   Attributes:
     universe: All programs.
-    restricted: The programs without the edge, to size
+    restricted: The programs without the edges, to size
       `universe.max_size + extra_size`.
-    parent, child: The edge's operators.
+    pattern: Names the edges (`language.edges`).
+    edges: The edges.
   """
 
   def __init__(
     self,
     universe: universe_lib.Universe,
     restricted: universe_lib.Universe,
-    parent: str,
-    child: str,
+    pattern: str,
   ):
     self.universe = universe
     self.restricted = restricted
-    self.parent = parent
-    self.child = child
+    self.pattern = pattern
+    self.edges = edges_lib.parse(pattern, universe.grammar)
 
   @functools.cached_property
   def _free_class_C(self) -> np.ndarray:
@@ -49,17 +49,17 @@ class Holdout:
 
   @functools.cached_property
   def free_size_C(self) -> np.ndarray:
-    """Size of the smallest program without the edge; 0 if there is none."""
+    """Size of the smallest program without the edges; 0 if there is none."""
     size = self.restricted.size_C[np.maximum(self._free_class_C, 0)]
     return np.where(self._free_class_C >= 0, size, 0)
 
   @functools.cached_property
   def novel_C(self) -> np.ndarray:
-    """Whether every minimal program of the class has the edge."""
+    """Whether every minimal program of the class has one of the edges."""
     return self.free_size_C != self.universe.size_C
 
   def forced_C(self, extra_size: int) -> np.ndarray:
-    """Whether every program up to `extra_size` above minimal has the edge.
+    """Whether every program up to `extra_size` above minimal has an edge.
 
     Raises:
       ValueError: if the restricted universe does not reach that far.
@@ -82,10 +82,10 @@ class Holdout:
   def programs_at(
     self, class_P: np.ndarray, uniform_PxL: np.ndarray
   ) -> np.ndarray:
-    """A random minimal program of each class, without the edge if it can be.
+    """A random minimal program of each class, without the edges if it can be.
 
-    Novel classes give any of their minimal programs (all have the edge),
-    others one of their minimal programs without the edge, uniformly. The
+    Novel classes give any of their minimal programs (all have an edge),
+    others one of their minimal programs without the edges, uniformly. The
     randomness is that of `Universe.programs_at`.
 
     Returns:
@@ -102,22 +102,26 @@ class Holdout:
     )
     return tok_PxL
 
+  def has(self, tok_PxL: np.ndarray) -> np.ndarray:
+    """Whether each program (well-formed rows) has one of the edges."""
+    return edges_lib.has(tok_PxL, self.universe.vocabulary, self.edges)
+
 
 def load_or_build(
   directory: pathlib.Path,
   universe: universe_lib.Universe,
-  parent: str,
-  child: str,
+  pattern: str,
   extra_size: int,
 ) -> Holdout:
-  """The hold-out of an edge; its restricted universe lies in `directory`.
+  """The hold-out of edges; its restricted universe lies in `directory`.
 
   Raises:
-    InputError: for an operator the grammar lacks or a foreign directory.
+    InputError: for a pattern the grammar cannot have or a foreign directory.
   """
+  edges = edges_lib.parse(pattern, universe.grammar)
   restricted = build_lib.load_or_build(
     directory,
-    forbid.forbid_edge(universe.grammar, parent, child),
+    edges_lib.forbid(universe.grammar, edges),
     universe.max_size + extra_size,
     universe.manifest['seed'],
     multiplicities=False,
@@ -127,4 +131,4 @@ def load_or_build(
       f'{directory} was enumerated at other identity points than its universe '
       'because one of them proved unlucky: choose another universe.seed'
     )
-  return Holdout(universe, restricted, parent, child)
+  return Holdout(universe, restricted, pattern)

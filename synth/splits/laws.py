@@ -14,9 +14,31 @@ _CLIP = 0.99  # quantile of the weights
 _BINNED_AXES = 3
 
 
-def multiplicity(count_C: np.ndarray) -> np.ndarray:
-  """Uniform over programs: a class by its number of programs (A1)."""
-  return np.log(np.maximum(count_C, 1).astype(float))
+def programs(count_SxC: np.ndarray) -> np.ndarray:
+  """Uniform over programs: a class by its number of programs (A1).
+
+  Args:
+    count_SxC: Its programs of each size.
+  """
+  return np.log(np.maximum(count_SxC.sum(axis=0, dtype=float), 1))
+
+
+def derivations(
+  count_SxC: np.ndarray, size_S: np.ndarray, node_weight: float
+) -> np.ndarray:
+  """By the chance that a random derivation computes the class (A2).
+
+  A program of n nodes has weight `node_weight`**n: with the critical weight
+  (`language.pcfg.critical_weight`) that is the law of the derivations of a
+  probabilistic grammar, cut off at the largest size.
+
+  Args:
+    count_SxC: Programs of each class of each size.
+    size_S: The sizes.
+    node_weight: See above.
+  """
+  scaled_SxC = count_SxC * node_weight ** (size_S - size_S[0])[:, None]
+  return np.log(scaled_SxC.sum(axis=0))
 
 
 def sparsity(point_CxD: np.ndarray) -> tuple[np.ndarray, float]:

@@ -11,6 +11,11 @@ region and what is trained on lies a buffer that is in no set (methods: 1.2 D2,
                lies inside the nearest eight tenths
     core       the nearest tenth; training lies outside the nearest fifth
     halfspace  the tenth at one end of one of the first three axes
+
+Program size is a third "space" (S5), matched in outputs:
+
+    longest    the largest size: extrapolation
+    between    the size before it, with smaller and larger ones in training
 """
 
 from collections.abc import Callable
@@ -21,11 +26,10 @@ import scipy.spatial
 
 from synth import cli
 from synth import seeding
-from synth.language import tokens
-from synth.spaces import space as space_lib
+from synth.splits import cells
+from synth.splits import context as context_lib
 from synth.splits import laws
 from synth.splits import support
-from synth.universe import universe as universe_lib
 
 _CLUSTERS = 20
 _IN, _BUFFER = 0.1, 0.2  # shares of the classes: in the region, and near it
@@ -36,53 +40,31 @@ _NEAR = 0.95  # quantile of the distance to the nearest other class
 Membership = tuple[np.ndarray, np.ndarray]  # in the region, in the buffer
 
 
-def make(
-  universe: universe_lib.Universe,
-  spaces: space_lib.Spaces,
-  space: str,
-  shape: str,
-  seed: int,
-) -> support.Region:
+def make(context: context_lib.Context) -> support.Region:
   """The region of a space, and the cells in which it is matched.
 
-  Args:
-    universe: The universe.
-    spaces: Its spaces.
-    space: `semantic` or `syntactic`.
-    shape: See above.
-    seed: Says which cluster or axis.
+  The settings `space` and `shape` say what it is (see above), the seed which
+  cluster or axis.
 
   Raises:
     InputError: for an unknown space or shape.
   """
-  points = {
-    'semantic': np.asarray(spaces.semantic_CxD, np.float64),
-    'syntactic': np.asarray(spaces.syntactic_CxD, np.float64),
-  }
+  space, shape = context.settings['space'], context.settings['shape']
+  size_C = context.universe.size_C.astype(np.int64)
+  points = {**context.points, 'size': size_C[:, None]}
   point_CxD = cli.choose(space, points, 'split.space')
-  member = cli.choose(shape, _SHAPES, 'split.shape')
-  rng = seeding.generator(seed, 'region', space, shape)
+  shapes = _SIZES if space == 'size' else _SHAPES
+  member = cli.choose(shape, shapes, f'split.shape of the {space} space')
+  rng = seeding.generator(context.seed, 'region', space, shape)
   inside_C, buffer_C = member(point_CxD, rng)
   if space == 'semantic':
-    cell_C = symbol_cells(universe.representative_CxL)
+    cell_C = cells.by_symbols(context.tok_CxL, context.universe.vocabulary)
   else:
     near_C = laws.bins(points['semantic'], _SEMANTIC_CELLS)
-    cell_C = near_C * 256 + universe.size_C
+    cell_C = cells.combine([near_C] if space == 'size' else [near_C, size_C])
   return support.Region(
-    inside_C,
-    buffer_C,
-    np.unique(cell_C, return_inverse=True)[1],
-    f'lie in the {shape} of the {space} space',
+    inside_C, buffer_C, cell_C, f'lie in the {shape} of the {space} space'
   )
-
-
-def symbol_cells(tok_CxL: np.ndarray) -> np.ndarray:
-  """A number for the size and the histogram of symbols of each program."""
-  histogram_CxV = np.stack(
-    [(tok_CxL == t).sum(axis=1) for t in range(int(tok_CxL.max()) + 1)], axis=1
-  )
-  histogram_CxV[:, tokens.PAD] = 0
-  return np.unique(histogram_CxV, axis=0, return_inverse=True)[1]
 
 
 def _cluster(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
@@ -130,7 +112,26 @@ def _halfspace(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
   return _end(_rank(sign * point_CxD[:, axis]))
 
 
-_SHAPES: dict[str, Callable[[np.ndarray, np.random.Generator], Membership]] = {
+def _longest(size_Cx1: np.ndarray, rng: np.random.Generator) -> Membership:
+  del rng
+  return _of_size(size_Cx1, -1)
+
+
+def _between(size_Cx1: np.ndarray, rng: np.random.Generator) -> Membership:
+  del rng
+  return _of_size(size_Cx1, -2)
+
+
+def _of_size(size_Cx1: np.ndarray, place: int) -> Membership:
+  """The classes of one of the sizes there are; sizes need no buffer."""
+  sizes = np.unique(size_Cx1)
+  inside_C = size_Cx1[:, 0] == sizes[max(place, -len(sizes))]
+  return inside_C, np.zeros(len(inside_C), bool)
+
+
+_Shape = Callable[[np.ndarray, np.random.Generator], Membership]
+_SIZES: dict[str, _Shape] = {'longest': _longest, 'between': _between}
+_SHAPES: dict[str, _Shape] = {
   'cluster': _cluster,
   'shell': _shell,
   'core': _core,

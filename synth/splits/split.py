@@ -16,8 +16,9 @@ from synth import store
 from synth.universe import universe as universe_lib
 
 KIND = 'split'
+_FOLDER = 'splits'  # of a data directory
 DEV = 'dev'
-_ARM, _TEST = 'arm_', 'test_'
+_ARM, _TEST, _DISTANCE = 'arm_', 'test_', 'distance_'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +29,15 @@ class Split:
     arms: Training arm -> class_N.
     tests: Test set -> class_N; the same for all arms.
     dev: In-support classes for choosing settings; in no arm and no test.
+    distances: Arm -> distance_2xI to it (`synth.splits.distances`).
     facts: How it was made and what its certificate found.
   """
 
   arms: Mapping[str, np.ndarray]
   tests: Mapping[str, np.ndarray]
   dev: np.ndarray
-  facts: Mapping[str, Any]
+  distances: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+  facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def all_sets(self) -> dict[str, np.ndarray]:
     """Every set under a name of its own: `arm_...`, `test_...` and `dev`."""
@@ -45,8 +48,8 @@ class Split:
     }
 
   def evaluation_sets(self) -> dict[str, np.ndarray]:
-    """All sets that are evaluated: the tests and `dev`."""
-    return {**self.tests, DEV: self.dev}
+    """All sets that are evaluated: the tests by name, then `dev`."""
+    return {**dict(sorted(self.tests.items())), DEV: self.dev}
 
 
 def class_hash(universe: universe_lib.Universe, classes: np.ndarray) -> str:
@@ -55,9 +58,27 @@ def class_hash(universe: universe_lib.Universe, classes: np.ndarray) -> str:
   return hashlib.sha256(keys.tobytes()).hexdigest()
 
 
+def place(data: pathlib.Path, settings: Mapping[str, Any]) -> pathlib.Path:
+  """Where in a data directory the split of these settings is or belongs."""
+  name = f'{settings["kind"]}-{store.content_hash(settings)[:8]}'
+  return data / _FOLDER / name
+
+
+def data_of(directory: pathlib.Path) -> pathlib.Path:
+  """The data directory of a split's directory."""
+  return directory.parent.parent
+
+
+def stored(data: pathlib.Path) -> list[pathlib.Path]:
+  """The directories of all splits in a data directory."""
+  return sorted(path.parent for path in data.glob(f'{_FOLDER}/*/manifest.json'))
+
+
 def save(directory: pathlib.Path, split: Split) -> None:
   """Stores a split; `directory/manifest.json` says how to verify it."""
-  store.write(directory, KIND, split.all_sets(), split.facts)
+  distances = {_DISTANCE + arm: far for arm, far in split.distances.items()}
+  arrays = {**split.all_sets(), **distances}
+  store.write(directory, KIND, arrays, split.facts)
 
 
 def load(directory: pathlib.Path) -> Split:
@@ -76,18 +97,34 @@ def load(directory: pathlib.Path) -> Split:
       if name.startswith(prefix)
     }
 
-  return Split(named(_ARM), named(_TEST), np.asarray(arrays[DEV]), manifest)
+  return Split(
+    named(_ARM),
+    named(_TEST),
+    np.asarray(arrays[DEV]),
+    named(_DISTANCE),
+    manifest,
+  )
 
 
 # What the manifest of each kind of split must hold.
 _SETTINGS = {
-  'support': {'seed', 'num_test', 'num_dev', 'parent', 'child', 'extra_size'},
+  'support': {
+    'seed',
+    'num_test',
+    'num_dev',
+    'edges',
+    'match',
+    'min_distance',
+    'extra_size',
+  },
   'region': {'seed', 'num_test', 'num_dev', 'space', 'shape'},
+  'ladder': {'seed', 'num_test', 'num_dev', 'num_arm'},
   'density': {'seed', 'num_test', 'num_dev', 'num_arm'},
 }
 _SETS = {
   'support': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
   'region': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
+  'ladder': {'arm_rung_0', 'test_control', 'test_novel', DEV},
   'density': {'arm_uniform', 'test_uniform', DEV},
 }
 
@@ -103,6 +140,11 @@ def _check_complete(
   if not isinstance(settings, Mapping) or kind not in _SETTINGS:
     raise store.StoreError(f'{directory}: settings.kind={kind!r} is no split')
   missing = (_SETTINGS[kind] - settings.keys()) | (_SETS[kind] - arrays.keys())
-  missing |= {'grid', 'universe_sha256', 'checks'} - manifest.keys()
+  missing |= {
+    _DISTANCE + name.removeprefix(_ARM)
+    for name in arrays
+    if name.startswith(_ARM)
+  } - arrays.keys()
+  missing |= {'spaces', 'universe_sha256', 'checks'} - manifest.keys()
   if missing:
     raise store.StoreError(f'{directory} lacks {", ".join(sorted(missing))}')

@@ -1,10 +1,10 @@
 """Support splits: hold out a region of the universe, match everything else.
 
 methods: section 1.4. The region is a set of classes: those that need a local
-structure (S3, here), or a part of a space (S1 and S2, `synth.splits.regions`).
-Its classes (*novel*) are paired one to one with classes outside (*control*)
-inside cells of equal nuisances (for S3 the size and the histogram of all
-symbols). Some pairs become the two test sets.
+structure (S3 and S6, here), or a part of a space (S1, S2 and S5,
+`synth.splits.regions`). Its classes (*novel*) are paired one to one with
+classes outside (*control*) inside cells of equal nuisances (for S3 the size and
+the histogram of all symbols). Some pairs become the two test sets.
 Two training arms see the same number of programs with the same nuisances:
 `train_s` never saw the region; in `train_c` some of the matched controls are
 replaced by their novel partners.
@@ -15,39 +15,19 @@ import itertools
 
 import numpy as np
 
+from synth import cli
 from synth import errors
 from synth import seeding
-from synth.splits import holdout as holdout_lib
+from synth.spaces import neighbours
+from synth.spaces import syntactic
+from synth.splits import cells
+from synth.splits import context as context_lib
 from synth.splits import split as split_lib
 
 WITHOUT, WITH = 'train_s', 'train_c'
 CONTROL, NOVEL = 'control', 'novel'
 _MAX_SWAP = 0.2  # largest share of an arm that is replaced
-
-
-def cells(
-  holdout: holdout_lib.Holdout, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-  """The nuisance cell of each class and the program that decides it.
-
-  The program is one random minimal program of the class, without the edge
-  where the class allows it: what training would show of the class.
-
-  Returns:
-    cell_C, an arbitrary number for (size, symbol histogram), and tok_CxL.
-  """
-  universe = holdout.universe
-  rng = seeding.generator(seed, 'cells')
-  tok_CxL = holdout.sample_programs(np.arange(len(universe.node_C)), rng)
-  histogram_CxV = np.stack(
-    [
-      (tok_CxL == token).sum(axis=1)
-      for token in range(len(universe.vocabulary))
-    ],
-    axis=1,
-  )
-  _, cell_C = np.unique(histogram_CxV, axis=0, return_inverse=True)
-  return cell_C, tok_CxL
+_PROGRAMS = 16  # minimal programs of a class whose distances are taken
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,13 +47,31 @@ class Region:
   what: str
 
 
-def of_edge(holdout: holdout_lib.Holdout, seed: int) -> Region:
-  """The classes that need an edge (S3)."""
+def of_edges(context: context_lib.Context) -> Region:
+  """The classes that need one of the held-out edges (S3, S6).
+
+  Cells are of equal size and symbols, by one random minimal program of each
+  class, without the edges where the class allows it: what training would show
+  of it. With the setting `match='arities'` operators of one arity count alike,
+  for hold-outs that some operators cannot do without.
+
+  Raises:
+    InputError: for an unknown `match`.
+  """
+  assert context.holdout is not None
+  told_apart = {'symbols': True, 'arities': False}
+  novel_C = context.holdout.novel_C
   return Region(
-    holdout.novel_C,
-    np.zeros(len(holdout.novel_C), bool),
-    cells(holdout, seed)[0],
-    f"need '{holdout.parent} > {holdout.child}'",
+    novel_C,
+    np.zeros(len(novel_C), bool),
+    cells.by_symbols(
+      context.tok_CxL,
+      context.universe.vocabulary,
+      tell_operators_apart=cli.choose(
+        context.settings['match'], told_apart, 'split.match'
+      ),
+    ),
+    f"need '{context.holdout.pattern}'",
   )
 
 
@@ -105,44 +103,43 @@ def match(
   return rng.permutation(np.concatenate(pairs))
 
 
-def make(
-  region: Region,
-  usable_C: np.ndarray,
-  *,
-  num_test: int,
-  num_dev: int,
-  seed: int,
-) -> split_lib.Split:
+def make(context: context_lib.Context, region: Region) -> split_lib.Split:
   """Makes the split.
 
-  Args:
-    region: What is held out.
-    usable_C: Classes that may be used (their specification is unambiguous).
-    num_test: Classes in each of the two test sets.
-    num_dev: Dev classes, drawn from those without the structure.
-    seed: Of all random choices.
+  Settings: `num_test` classes in each of the two test sets, `num_dev` in dev
+  (drawn from those outside the region), and for held-out edges `min_distance`,
+  which every minimal program of a novel test class keeps from every training
+  program (`minimal_distance`).
 
   Raises:
     InputError: if fewer than `num_test` pairs can be matched.
   """
-  rng = seeding.generator(seed, 'support')
-  usable_C = usable_C & ~region.buffer_C
+  settings = context.settings
+  num_test, num_dev = settings['num_test'], settings['num_dev']
+  rng = seeding.generator(context.seed, 'support')
+  usable_C = context.usable_C & ~region.buffer_C
   novel_C = region.novel_C
   pair_Px2 = match(region.cell_C, novel_C, usable_C, rng)
+  outside = np.flatnonzero(usable_C & ~novel_C)
   if len(pair_Px2) < 2 * num_test:
     raise errors.InputError(
       f'only {len(pair_Px2)} classes that {region.what} have a matched '
       f'control: too few for num_test={num_test} and as many for training'
     )
+  if 'min_distance' in settings:
+    pair_Px2 = _far_first(context, pair_Px2, outside)
   test_Px2, rest_Px2 = pair_Px2[:num_test], pair_Px2[num_test:]
-  plain = np.setdiff1d(np.flatnonzero(usable_C & ~novel_C), test_Px2[:, 1])
+  plain = np.setdiff1d(outside, test_Px2[:, 1])
   unpaired = rng.permutation(np.setdiff1d(plain, rest_Px2[:, 1]))
-  if len(unpaired) < num_dev:
+  # Partners of novel classes, if need be, but of none that is swapped in.
+  swaps = int(_MAX_SWAP * max(len(plain) - num_dev, 0))
+  spare = np.concatenate([unpaired, rest_Px2[swaps:, 1]])
+  if len(spare) < num_dev:
     raise errors.InputError(
-      f'only {len(unpaired)} unmatched classes do not {region.what}: too few '
-      f'for num_dev={num_dev}'
+      f'only {len(spare)} classes to spare do not {region.what}: too few for '
+      f'num_dev={num_dev}'
     )
-  dev = unpaired[:num_dev]
+  dev = spare[:num_dev]
   without = np.setdiff1d(plain, dev)
   swap_Px2 = rest_Px2[: int(_MAX_SWAP * len(without))]
   with_ = np.union1d(np.setdiff1d(without, swap_Px2[:, 1]), swap_Px2[:, 0])
@@ -153,5 +150,76 @@ def make(
       NOVEL: np.sort(test_Px2[:, 0]),
     },
     dev=np.sort(dev),
-    facts={},
+  )
+
+
+def _far_first(
+  context: context_lib.Context, pair_Px2: np.ndarray, train: np.ndarray
+) -> np.ndarray:
+  """Pairs with those first whose novel class is far enough for a test.
+
+  Only as many are measured as are needed; those found too near go to the end,
+  among the pairs for training.
+
+  Raises:
+    InputError: if too few are far enough.
+  """
+  wanted = context.settings['num_test']
+  far: list[np.ndarray] = []
+  near: list[np.ndarray] = []
+  start = 0
+  while sum(map(len, far)) < wanted and start < len(pair_Px2):
+    block_Px2 = pair_Px2[start : start + max(wanted, 1)]
+    distance_P = minimal_distance(context, block_Px2[:, 0], train)
+    is_far_P = distance_P >= context.settings['min_distance']
+    far.append(block_Px2[is_far_P])
+    near.append(block_Px2[~is_far_P])
+    start += len(block_Px2)
+  if sum(map(len, far)) < wanted:
+    raise errors.InputError(
+      f'only {sum(map(len, far))} of {len(pair_Px2)} matched novel classes are '
+      f'at least split.min_distance={context.settings["min_distance"]} from '
+      f'every training program: too few for num_test={wanted}'
+    )
+  return np.concatenate([*far, pair_Px2[start:], *near])
+
+
+def minimal_distance(
+  context: context_lib.Context, classes: np.ndarray, train: np.ndarray
+) -> np.ndarray:
+  """Exact pq-gram distance of classes to the nearest training program.
+
+  Over all minimal programs of a class, or 16 random ones of a class that has
+  more, and one program of each training class (`Context.tok_CxL`).
+
+  Returns:
+    distance_P.
+  """
+  rows = [minimal_rows(context, number) for number in classes.tolist()]
+  owner_Q = np.repeat(np.arange(len(rows)), [len(tok) for tok in rows])
+  profiles = syntactic.profile(
+    np.concatenate([*rows, context.tok_CxL[train]]),
+    context.universe.vocabulary,
+  )
+  distance_Q, _ = neighbours.nearest(
+    profiles.take(np.arange(len(owner_Q))),
+    profiles.take(np.arange(len(owner_Q), len(owner_Q) + len(train))),
+  )
+  distance_P = np.full(len(classes), np.inf)
+  np.minimum.at(distance_P, owner_Q, distance_Q)
+  return distance_P
+
+
+def minimal_rows(context: context_lib.Context, number: int) -> np.ndarray:
+  """tok_QxL: all minimal programs of a class, or 16 random ones."""
+  universe = context.universe
+  node = int(universe.node_C[number])
+  if universe.count_N[node] > _PROGRAMS:
+    rng = seeding.generator(context.seed, 'minimal', number)
+    return universe.sample_programs(np.full(_PROGRAMS, node), rng)
+  return np.stack(
+    [
+      universe.vocabulary.encode(program, universe.max_size)
+      for program in universe.minimal_programs(node)
+    ]
   )

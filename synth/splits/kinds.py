@@ -1,0 +1,51 @@
+"""The kinds of splits: `split.kind` of a config.
+
+support    a local structure is held out (`support`)
+region     a part of a space is held out (`regions`)
+ladder     more and more compounds are held out (`ladder`)
+density    one support, many training laws (`density`)
+"""
+
+from collections.abc import Callable
+import dataclasses
+
+from synth import cli
+from synth.splits import context as context_lib
+from synth.splits import density
+from synth.splits import distances
+from synth.splits import ladder
+from synth.splits import regions
+from synth.splits import split as split_lib
+from synth.splits import support
+
+
+def region(context: context_lib.Context) -> support.Region | None:
+  """What a split with two arms holds out; None for other kinds."""
+  makers = {'support': support.of_edges, 'region': regions.make}
+  maker = makers.get(context.settings['kind'])
+  return maker(context) if maker else None
+
+
+def make(context: context_lib.Context) -> split_lib.Split:
+  """The classes of a split and their distances: a function of its context.
+
+  Raises:
+    InputError: for settings that the universe cannot meet.
+  """
+  makers: dict[str, Callable[[context_lib.Context], split_lib.Split]] = {
+    'support': _held_out,
+    'region': _held_out,
+    'ladder': ladder.make,
+    'density': density.make,
+  }
+  made = cli.choose(context.settings['kind'], makers, 'split.kind')(context)
+  far, bounds = distances.measure(context, made)
+  return dataclasses.replace(
+    made, distances=far, facts={**made.facts, 'distance_bounds': bounds}
+  )
+
+
+def _held_out(context: context_lib.Context) -> split_lib.Split:
+  found = region(context)
+  assert found is not None
+  return support.make(context, found)
