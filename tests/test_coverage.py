@@ -68,6 +68,10 @@ def test_interval_of_the_mass_at_zero():
   low, high = coverage.zero_interval(correct, 64, law)
   assert low < 0.3 < high
   assert low < law.zero < high
+  # At its ends the likelihood is less by half the chi-square's quantile.
+  for end in (low, high):
+    less = law.log_likelihood - coverage.fit(correct, 64, end).log_likelihood
+    assert less == pytest.approx(3.8415 / 2, abs=1e-3)
   # No mass there: 0 is in it.
   correct, _ = _tasks(rng, 0.0, 0.5, 3.0, 500)
   law = coverage.fit(correct, 64)

@@ -65,6 +65,24 @@ def test_a_rate_that_never_halves_has_an_infinite_d50():
   assert curve.d50.high == np.inf
 
 
+def test_places_count_by_their_items():
+  # Two items at distance 1 and one at 2, in the wrong order: pooled, 2 to 1.
+  distance = np.array([1.0, 1.0, 2.0])
+  value = np.array([[0.0, 0.6, 0.9]])
+  curve = isotonic.curves(
+    value, distance, np.zeros(3, int), np.random.default_rng(0), resamples=5
+  )[0]
+  np.testing.assert_allclose(curve.rate_D, [0.5, 0.5])
+
+
+def test_d50_is_half_of_the_nearest_tenth():
+  # Of 40 items the nearest 4 have rate (1 + 0.6 + 0.6 + 0.6) / 4 = 0.7.
+  distance = np.array([1.0, 2.0, 3.0, 4.0])
+  rate = np.array([1.0, 0.6, 0.4, 0.35])
+  assert isotonic.d50(distance, rate, np.array([1, 9, 20, 10])) == 4.0
+  assert isotonic.d50(distance, rate, np.array([20, 10, 5, 5])) == 3.0
+
+
 def test_spline_basis_spans_the_natural_interpolants():
   rng = np.random.default_rng(2)
   knot = np.array([0.0, 1.0, 2.5, 4.0])

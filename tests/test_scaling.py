@@ -75,6 +75,21 @@ def test_all_forms_compared_on_one_table():
   assert best.forward < 4 * _ERROR < straight.forward
 
 
+def test_errors_of_prediction_come_from_levels_that_were_not_fitted():
+  points = _points('logit-linear', np.random.default_rng(7), 10, 2, 0.02)
+  level = np.repeat(np.arange(10), 2)
+
+  def miss(kept):
+    line = np.polyfit(np.log(points.compute_N[kept]), points.rate_N[kept], 1)
+    error = np.polyval(line, np.log(points.compute_N)) - points.rate_N
+    return np.mean(error[~kept] ** 2)
+
+  (score,) = scaling.compare(points, [scaling.LOG_LINEAR])
+  assert score.forward == pytest.approx(np.sqrt(miss(level < 7)))
+  wanted = np.sqrt(np.mean([miss(level != one) for one in range(10)]))
+  assert score.left_out == pytest.approx(wanted)
+
+
 def test_standard_errors_cover_the_planted_parameters():
   rng = np.random.default_rng(3)
   form = _FORM['logit-linear']

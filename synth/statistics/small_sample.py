@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from synth.statistics import design as design_lib
 from synth.statistics.design import Contrast
@@ -45,8 +45,10 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
     tail = (1 + level) / 2
     variance = sum(v for v, _ in used)
     df = variance**2 / sum(v**2 / d for v, d in used)
-    short = scipy.stats.t.ppf(tail, df) * math.sqrt(variance)
-    long = math.sqrt(sum(v * scipy.stats.t.ppf(tail, d) ** 2 for v, d in used))
+    short = scipy.special.stdtrit(df, tail) * math.sqrt(variance)
+    long = math.sqrt(
+      sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
+    )
     half = float(short + long) / 2
   mean = float(unit_U.mean())
   return Interval(mean, mean - half, mean + half)
