@@ -14,9 +14,11 @@ from synth import errors
 from synth import evaluate
 from synth import runs
 from synth import seeding
-from synth import statistics
 from synth import verify
 from synth.splits import support
+from synth.statistics import bootstrap
+from synth.statistics import design
+from synth.statistics import passk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Run:
     """pass@k of every seed and item of a test set: value_SxI."""
     outcome_SxIxn = self.samples[f'{name}_outcome']
     correct_SxI = (outcome_SxIxn == verify.Outcome.CORRECT).sum(axis=2)
-    return statistics.pass_at_k(correct_SxI, outcome_SxIxn.shape[2], k)
+    return passk.pass_at_k(correct_SxI, outcome_SxIxn.shape[2], k)
 
 
 def load(*directories: pathlib.Path) -> list[Run]:
@@ -144,17 +146,18 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
     for name in (support.NOVEL, support.CONTROL)
   }
   terms = {
-    'novel': [(1.0, cost[support.NOVEL])],
-    'control': [(1.0, cost[support.CONTROL])],
-    'gap': [(1.0, cost[support.NOVEL]), (-1.0, cost[support.CONTROL])],
+    'novel': [design.Term(cost[support.NOVEL])],
+    'control': [design.Term(cost[support.CONTROL])],
+    'gap': [
+      design.Term(cost[support.NOVEL]),
+      design.Term(cost[support.CONTROL], -1.0),
+    ],
   }
   return [
     Effect(
       name,
       k,
-      *statistics.crossed_bootstrap(
-        parts, seeding.generator(0, 'effect', name, k)
-      ),
+      *bootstrap.crossed([parts], seeding.generator(0, 'effect', name, k)),
     )
     for name, parts in terms.items()
   ]

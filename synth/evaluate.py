@@ -26,12 +26,14 @@ from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
 from synth import seeding
-from synth import statistics
 from synth import store
 from synth import train
 from synth import verify
 from synth.language import prefixes
 from synth.language import tokens
+from synth.statistics import bootstrap
+from synth.statistics import design
+from synth.statistics import passk
 
 HEADLINE = (1, 16)
 
@@ -191,9 +193,9 @@ def _summarize(
     means, per_seed = {}, {}
     for name, fields in written.items():
       correct_SxI = (fields['outcome'] == verify.Outcome.CORRECT).sum(axis=2)
-      value_SxI = statistics.pass_at_k(correct_SxI, samples, k)
+      value_SxI = passk.pass_at_k(correct_SxI, samples, k)
       rng = seeding.generator(config.eval.seed, 'bootstrap', name)
-      means[name] = statistics.crossed_bootstrap([(1, value_SxI)], rng)
+      means[name] = bootstrap.crossed([[design.Term(value_SxI)]], rng)
       per_seed[name] = value_SxI.mean(axis=1).tolist()
     summary[f'pass@{k}'] = means
     summary[f'pass@{k}_by_seed'] = per_seed

@@ -16,9 +16,11 @@ from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import runs
-from synth import statistics
 from synth import verify
 from synth.splits import support
+from synth.statistics import bootstrap
+from synth.statistics import design
+from synth.statistics import passk
 
 _ITEMS, _SAMPLES, _SEEDS = 100, 32, 2
 # Planted probability that a sample is right, by arm and test set.
@@ -61,8 +63,8 @@ def _write_run(path, arm, rates, config, inputs):
       f'{name}_tok': written,
     }
     for k in (1, 16):
-      value = statistics.pass_at_k(right.sum(axis=2), _SAMPLES, k)
-      interval = statistics.crossed_bootstrap([(1, value)], rng)
+      value = passk.pass_at_k(right.sum(axis=2), _SAMPLES, k)
+      interval = bootstrap.crossed([[design.Term(value)]], rng)
       result.setdefault(f'pass@{k}', {})[name] = interval
       by_seed = result.setdefault(f'pass@{k}_by_seed', {})
       by_seed[name] = value.mean(axis=1).tolist()

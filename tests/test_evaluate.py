@@ -12,12 +12,12 @@ from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
 from synth import runs
-from synth import statistics
 from synth import train
 from synth import verify
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.splits import split as split_lib
+from synth.statistics import passk
 from synth.verify import Outcome
 
 _SETS = ('control', 'novel', 'dev')
@@ -204,7 +204,7 @@ def test_made_up_outcomes_are_summarized_as_by_hand():
     solved = (correct_SxI > 0).mean()
     assert summary['pass@1'][name][0] == pytest.approx(correct_SxI.mean() / 16)
     assert summary['pass@16'][name][0] == pytest.approx(solved)
-    value = statistics.pass_at_k(correct_SxI, 16, 1)
+    value = passk.pass_at_k(correct_SxI, 16, 1)
     assert summary['pass@1_by_seed'][name] == pytest.approx(
       value.mean(axis=1).tolist()
     )

@@ -1,0 +1,91 @@
+"""Crossed bootstrap: intervals over new splits, new seeds and new items."""
+
+import numpy as np
+
+from synth.statistics import design as design_lib
+from synth.statistics.design import Contrast
+from synth.statistics.design import Interval
+
+_RESAMPLES = 10_000
+_CELLS = 4_000_000  # of a table of weights, resamples x clusters: 32 MB
+
+
+def crossed(
+  contrast: Contrast,
+  rng: np.random.Generator,
+  level: float = 0.95,
+  resamples: int = _RESAMPLES,
+) -> Interval:
+  """Percentile interval of the pigeonhole bootstrap (Owen 2007, AoAS 1(2)).
+
+  Splits, the training seeds within each drawn split, and clusters of items are
+  drawn with replacement and independently; a drawn item keeps its weight for
+  every seed, term and split in which it occurs. One split stays as it is, and
+  the interval is then for this split. Resamples that leave a term without items
+  (possible with few labelled clusters) are left out.
+
+  Its level is not exact. Simulated with 95 % (one split, 100 items, 2 / 3 / 5 /
+  8 / 16 seeds): where seeds make 8/10 of the variance of the mean it holds the
+  truth in 83 / 87 / 91 / 93 / 95 % of cases, since the spread of S draws of S
+  seeds is short by (S - 1) / S and a percentile knows no Student's t; where
+  noise of single outcomes does, in 99 to 100 %, since it is counted up to three
+  times; with seeds and items 4/10 each, in 93 / 95 / 96 / 97 / 98 %. With 2 to
+  8 splits, where what varies within them counts twice, in 93 to 100 %.
+  `small_sample.crossed` keeps its level.
+  """
+  draw_B = draws(design_lib.of(contrast), rng, resamples)
+  low, high = np.nanquantile(draw_B, [(1 - level) / 2, (1 + level) / 2])
+  return Interval(estimate(contrast), float(low), float(high))
+
+
+def estimate(contrast: Contrast) -> float:
+  """The mean over splits of the mean over their training seeds."""
+  return float(design_lib.by_unit(contrast).mean())
+
+
+def draws(
+  design: design_lib.Design, rng: np.random.Generator, resamples: int
+) -> np.ndarray:
+  """The estimate in each resample: draw_B."""
+  chunk = max(1, _CELLS // sum(design.strata))
+  parts = [
+    _draws(design, rng, min(chunk, resamples - start))
+    for start in range(0, resamples, chunk)
+  ]
+  return np.concatenate(parts)
+
+
+def _draws(
+  design: design_lib.Design, rng: np.random.Generator, resamples: int
+) -> np.ndarray:
+  splits, most = len(design.seeds_R), int(design.seeds_R.max())
+  weights = [weight_table(rng, resamples, size) for size in design.strata]
+  value_BxRxS = np.zeros((resamples, splits, most))
+  for cell in design.cells:
+    weight_BxG = weights[cell.stratum]
+    if len(cell.column_G) < weight_BxG.shape[1]:
+      weight_BxG = weight_BxG[:, cell.column_G]
+    with np.errstate(invalid='ignore'):
+      mean_BxS = weight_BxG @ cell.total_SxG.T
+      mean_BxS /= (weight_BxG @ cell.size_G)[:, None]
+    value_BxRxS[:, cell.split, : mean_BxS.shape[1]] += cell.weight * mean_BxS
+  split_BxR = rng.integers(0, splits, (resamples, splits))
+  seeds_BxR = design.seeds_R[split_BxR]
+  # Fresh seeds for every copy of a split; splits may have different numbers.
+  seed_BxRxS = rng.integers(0, seeds_BxR[..., None], (resamples, splits, most))
+  drawn_BxRxS = value_BxRxS[
+    np.arange(resamples)[:, None, None], split_BxR[..., None], seed_BxRxS
+  ]
+  drawn_BxRxS *= np.arange(most) < seeds_BxR[..., None]
+  mean_B: np.ndarray = (drawn_BxRxS.sum(axis=2) / seeds_BxR).mean(axis=1)
+  return mean_B
+
+
+def weight_table(
+  rng: np.random.Generator, resamples: int, size: int
+) -> np.ndarray:
+  """How often each of `size` things is drawn in each resample: weight_BxG."""
+  draw_BxG = rng.integers(0, size, (resamples, size))
+  draw_BxG += size * np.arange(resamples)[:, None]
+  weight = np.bincount(draw_BxG.ravel(), minlength=resamples * size)
+  return weight.reshape(resamples, size).astype(float)

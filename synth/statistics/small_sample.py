@@ -1,0 +1,79 @@
+"""Intervals that keep their level with few splits and seeds."""
+
+import math
+
+import numpy as np
+import scipy.special
+
+from synth.statistics import design as design_lib
+from synth.statistics.design import Contrast
+from synth.statistics.design import Interval
+
+
+def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
+  """Student interval of a contrast over new units and new items.
+
+  The variance of the estimate is A + C: A is the variance of the units'
+  contrasts over their number (units: splits, or seeds where there is one split;
+  U - 1 degrees of freedom), C the mean covariance of two units through the
+  items that both have (G - 1 degrees, zero where no two splits share an item).
+  Balanced, these are the mean squares of the crossed two-way analysis of
+  variance.
+
+  With A + C, Satterthwaite's degrees of freedom give an interval that is short
+  when U < 5, and t_U^2 A + t_G^2 C (Cochran 1964; Banerjee 1960, Sankhya 22)
+  one that is never short but long. The half-width is the mean of the two.
+
+  Simulated with 95 % and normal effects: 95 % exactly for splits with items of
+  their own, whatever U (a t interval); for the seeds of one split 93 to 98 %
+  with U = 2, 94 to 97 % with 3, 95 to 96 % with 4, 94.8 to 95.8 % from 5 on, by
+  what the variance is made of. Success of 8 seeds, effects normal in the logit:
+  94 to 96 % (`tests/test_intervals.py`, slow).
+
+  Raises:
+    ValueError: if there is one split with one seed.
+  """
+  design = design_lib.of(contrast)
+  unit_U = design_lib.by_unit(contrast)
+  units = len(unit_U)
+  if units < 2:
+    raise ValueError('an interval needs two splits, or two seeds of one split')
+  parts = [float(unit_U.var(ddof=1)) / units, *_item_parts(design, units)]
+  degrees = [units - 1, *(size - 1 for size in design.strata)]
+  used = [(v, d) for v, d in zip(parts, degrees, strict=True) if v > 0]
+  half = 0.0
+  if used:
+    tail = (1 + level) / 2
+    variance = sum(v for v, _ in used)
+    df = variance**2 / sum(v**2 / d for v, d in used)
+    short = scipy.special.stdtrit(df, tail) * math.sqrt(variance)
+    long = math.sqrt(
+      sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
+    )
+    half = float(short + long) / 2
+  mean = float(unit_U.mean())
+  return Interval(mean, mean - half, mean + half)
+
+
+def _item_parts(design: design_lib.Design, units: int) -> list[float]:
+  """C of each pool of clusters; the units share nothing else."""
+  one_split = len(design.seeds_R) == 1
+  pools = [np.zeros((units, size)) for size in design.strata]
+  for cell in design.cells:
+    # Deviations from the unit's own mean, so that units differ in A alone.
+    mean_S = cell.total_SxG.sum(axis=1) / cell.size_G.sum()
+    share_SxG = cell.total_SxG - mean_S[:, None] * cell.size_G
+    share_SxG *= cell.weight / cell.size_G.sum()
+    if one_split:
+      pools[cell.stratum][:, cell.column_G] += share_SxG
+    else:
+      pools[cell.stratum][cell.split, cell.column_G] += share_SxG.mean(axis=0)
+  pairs = units * (units - 1)
+  return [
+    # The sum over pairs of different units: all pairs less each with itself.
+    float(np.sum(pool.sum(axis=0) ** 2) - np.sum(pool**2))
+    / pairs
+    * size
+    / max(size - 1, 1)
+    for pool, size in zip(pools, design.strata, strict=True)
+  ]
