@@ -20,6 +20,7 @@ from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
+from synth.spaces import grids
 from synth.spaces import semantic
 from synth.spaces import space as space_lib
 from synth.splits import certificate
@@ -66,7 +67,7 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     {'universe_sha256': store.content_hash(universe.manifest)},
   )
   settings = split.facts['settings']
-  points = semantic.grid(
+  points = grids.specification(
     split.facts['grid'],
     universe.grammar.variables,
     universe.manifest['seed'],
