@@ -436,7 +436,7 @@ def test_the_record_says_what_a_projection_shows(universe7, tmp_path):
   facts = spaces.manifest
   for space, least in (('semantic', 0.95), ('syntactic', 0.6)):
     assert least <= sum(facts[f'{space}_explained']) <= 1
-    assert facts[f'{space}_rank_correlation'] > 0.8
+    assert facts[f'{space}_rank_correlation'] > 0.6
     assert (
       facts[f'{space}_rank_correlation_2d'] < facts[f'{space}_rank_correlation']
     )
