@@ -114,6 +114,6 @@ def sort_commutative(
       place_L < moved, place_L + second - first, place_L + first - moved
     )
     from_RxL = np.where(place_L < end, from_RxL, place_L)
-    for array_PxL in (tok_PxL, size_PxL):
-      array_PxL[row, first:] = array_PxL[row[:, None], from_RxL]
+    # Sizes stay: only arguments of nodes further left will be asked for.
+    tok_PxL[row, first:] = tok_PxL[row[:, None], from_RxL]
   return tok_PxL
