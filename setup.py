@@ -35,6 +35,7 @@ setuptools.setup(
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
     'dask': ['distributed>=2025.1'],
+    'trees': ['apted>=1.0.3', 'zss>=1.2.0'],
     'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
   },
 )

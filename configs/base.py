@@ -49,6 +49,7 @@ def get_config(size: str) -> ml_collections.ConfigDict:
     'grid': specification_grid(),
     'p': 2,
     'q': 3,
+    'trees': 'ordered',  # or sorted: arguments of commutative operators
     'syntactic_dimensions': 16,
   }
   config.split = {

@@ -71,15 +71,15 @@ class Inputs:
     return self.universe.programs_at(self.universe.node_C[class_P], uniform_PxL)
 
 
-def load_or_build(
+def spaces_of(
   config: ml_collections.ConfigDict, directory: pathlib.Path
-) -> Inputs:
-  """Opens what `config` describes in `directory`, building what is missing.
+) -> tuple[universe_lib.Universe, space_lib.Spaces]:
+  """Opens universe and spaces of `config`, building what is missing.
 
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
-  for part in ('universe', 'spaces', 'split'):
+  for part in ('universe', 'spaces'):
     if part not in config:
       raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
   cli.check_numbers(config)
@@ -92,6 +92,20 @@ def load_or_build(
   spaces = space_lib.load_or_build(
     directory / space_lib.KIND, universe, **config.spaces
   )
+  return universe, spaces
+
+
+def load_or_build(
+  config: ml_collections.ConfigDict, directory: pathlib.Path
+) -> Inputs:
+  """Opens what `config` describes in `directory`, building what is missing.
+
+  Raises:
+    InputError: for impossible settings or a directory of other settings.
+  """
+  if 'split' not in config:
+    raise errors.InputError("the config has no 'split': is it a recipe?")
+  universe, spaces = spaces_of(config, directory)
   holdout = None
   if config.split.kind == 'support':
     holdout = load_holdout(directory / _RESTRICTED, universe, config.split)

@@ -7,6 +7,8 @@ import os
 import pathlib
 import sys
 
+from synth import store
+
 
 @contextlib.contextmanager
 def exclusive(path: pathlib.Path, busy: str, wait: bool) -> Iterator[bool]:
@@ -47,3 +49,21 @@ def exclusive(path: pathlib.Path, busy: str, wait: bool) -> Iterator[bool]:
       yield True
     finally:
       path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def building(directory: pathlib.Path) -> Iterator[None]:
+  """Waits until no other process builds `directory`.
+
+  Raises:
+    StoreError: if nothing can be written beside it.
+  """
+  path = directory.with_name(f'.{directory.name}.lock')
+  busy = f'waiting for another process that builds {directory}'
+  with contextlib.ExitStack() as stack:
+    try:
+      stack.enter_context(exclusive(path, busy, wait=True))
+    except OSError as error:
+      reason = error.strerror or str(error)
+      raise store.StoreError(f'cannot write {directory}: {reason}') from None
+    yield

@@ -6,8 +6,8 @@ compared where both are defined. Different functions of degree d agree at k
 common points with probability at most (d / PRIME)**k: 1e-15 at k = 4, d = 13.
 
 Residues have neither order nor logarithm: programs of grammars with such
-operators are compared as floats, at fresh points that no model sees and on the
-grid, within a tolerance.
+operators are compared as floats on the hold-out grid, which no model sees, and
+on the specification grid (`synth.spaces.grids`), within a tolerance.
 """
 
 import enum
@@ -21,11 +21,9 @@ from synth import seeding
 from synth.language import interpreter
 from synth.language import operators
 from synth.language import tokens
-from synth.spaces import semantic
+from synth.spaces import grids
 
 _POINTS = 8
-_FRESH = 64  # points where residues do not do
-_SPAN = 4.0  # fresh points lie between minus and plus this
 _COMMON = 4  # points at which both must be defined
 _TOLERANCE = 1e-4  # on the grid, relative to 1 + |target|
 
@@ -47,8 +45,8 @@ class Verifier:
     vocabulary: What tokens mean.
     variables: The input variables.
     grid: Numerators of the specification grid.
-    grid_seed: Seed of the grid (the universe's).
-    seed: Of the random points.
+    grid_seed: Seed of the grids (the universe's).
+    seed: Of the random points for residues.
   """
 
   def __init__(
@@ -62,14 +60,20 @@ class Verifier:
     self._vocabulary = vocabulary
     rational = operators.kinds(vocabulary.symbols) <= {operators.FIELD}
     self._system = interpreter.MODULAR if rational else interpreter.FLOAT
-    self._points = {
-      name: _draw(seeding.generator(seed, 'verify', name), self._system)
-      for name in variables
-    }
-    self._grid = {
-      name: np.array([float(x) for x in column], np.float32)
-      for name, column in semantic.grid(grid, variables, grid_seed).items()
-    }
+    holdout = grids.holdout(grid, variables, grid_seed)
+    self._points = (
+      {
+        name: seeding.generator(seed, 'verify', name)
+        .integers(1, interpreter.PRIME, _POINTS)
+        .astype(np.uint32)
+        for name in variables
+      }
+      if rational
+      else grids.floats(holdout, np.float32)
+    )
+    self._grid = grids.floats(
+      grids.specification(grid, variables, grid_seed), np.float32
+    )
 
   def outcomes(
     self, tok_BxnxL: jax.Array | np.ndarray, target_BxL: np.ndarray
@@ -105,13 +109,6 @@ class Verifier:
       *measured, parsed_R, rational=self._system == interpreter.MODULAR
     )
     return np.asarray(outcome_R).reshape(batch, samples)
-
-
-def _draw(rng: np.random.Generator, system: str) -> np.ndarray:
-  """Points of one variable in a number system."""
-  if system == interpreter.MODULAR:
-    return rng.integers(1, interpreter.PRIME, _POINTS).astype(np.uint32)
-  return rng.uniform(-_SPAN, _SPAN, _FRESH).astype(np.float32)
 
 
 @functools.partial(jax.jit, static_argnames='rational')

@@ -1,6 +1,7 @@
 """Ways to make programs for tests: all up to a size, or random ones."""
 
 from collections.abc import Iterator
+import functools
 import itertools
 
 import numpy as np
@@ -41,18 +42,26 @@ def random_program(
   grammar: grammar_lib.Grammar, size: int, rng: np.random.Generator
 ) -> program_lib.Node:
   """A random program of exactly `size` nodes of a one-nonterminal grammar."""
-  rules = [
-    rule
+  splits = {
+    rule: [
+      sizes
+      for sizes in grammar_lib.argument_sizes(size, len(rule.args))
+      if all(_exists(grammar, s) for s in sizes)
+    ]
     for rule in grammar.productions
-    if grammar_lib.argument_sizes(size, len(rule.args))
-    and (size % 2 == 1 or len(rule.args) == 1)
-  ]
+  }
+  rules = [rule for rule in grammar.productions if splits[rule]]
   rule = rules[rng.integers(len(rules))]
-  splits = [
-    sizes
-    for sizes in grammar_lib.argument_sizes(size, len(rule.args))
-    if all(s % 2 == 1 for s in sizes)
-  ]
-  sizes = splits[rng.integers(len(splits))]
+  sizes = splits[rule][rng.integers(len(splits[rule]))]
   args = tuple(random_program(grammar, s, rng) for s in sizes)
   return program_lib.Node(rule.symbol, args)
+
+
+@functools.cache
+def _exists(grammar: grammar_lib.Grammar, size: int) -> bool:
+  """Whether a one-nonterminal grammar has programs of a size."""
+  return any(
+    all(_exists(grammar, s) for s in sizes)
+    for rule in grammar.productions
+    for sizes in grammar_lib.argument_sizes(size, len(rule.args))
+  )

@@ -16,7 +16,7 @@ from synth import model as model_lib
 from synth import train
 from synth.language import counting
 from synth.language import grammar as grammar_lib
-from synth.spaces import semantic
+from synth.spaces import grids
 
 _RECIPES = {
   'support': support_config,
@@ -182,5 +182,5 @@ def test_the_specification_grid_is_what_it_says():
   assert grid == sorted(grid)
   assert [-k for k in reversed(grid)] == grid
   assert min(k for k in grid if k > 0) == 2
-  assert max(grid) / semantic.DENOMINATOR == pytest.approx(300, abs=0.1)
-  semantic.grid(grid, ('x',), 0)  # no poles, no repeats
+  assert max(grid) / grids.DENOMINATOR == pytest.approx(300, abs=0.1)
+  grids.specification(grid, ('x',), 0)  # no poles, no repeats

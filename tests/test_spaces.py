@@ -8,12 +8,22 @@ import collections
 
 import numpy as np
 import pytest
+import scipy.sparse
+import scipy.spatial
 
 from synth import errors
+from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
+from synth.language import structure
 from synth.language import tokens
+from synth.spaces import blocks
+from synth.spaces import dimension
+from synth.spaces import edit_distance
+from synth.spaces import grids
 from synth.spaces import neighbours
+from synth.spaces import pca
 from synth.spaces import semantic
+from synth.spaces import space as space_lib
 from synth.spaces import syntactic
 from tests import programs as programs_lib
 
@@ -57,6 +67,16 @@ def _profiles(vocabulary, programs, p=2, q=3):
   length = max(program.size for program in programs)
   tok_PxL = np.stack([vocabulary.encode(x, length) for x in programs])
   return syntactic.profile(tok_PxL, vocabulary, p, q)
+
+
+@pytest.fixture
+def mixed(tmp_path):
+  """A grammar with operators of one, two and three arguments."""
+  path = tmp_path / 'mixed.bnf'
+  path.write_text(
+    'e ::= x | y | 1 | neg(e) | e + e | e - e | max(e, e) | if(e, e, e)\n'
+  )
+  return grammar_lib.load(path)
 
 
 @pytest.fixture
@@ -118,16 +138,53 @@ def test_worked_example_distances(vocabulary, other, size, shared, wanted):
   assert syntactic.distance(a, b)[0] == pytest.approx(wanted, abs=1e-15)
 
 
+def _streaming_profile(symbols, arity, p, q):
+  """The same in one pass over the preorder, with a register of the last q.
+
+  As Augsten et al. compute it: nothing is kept but the path to the root and the
+  window of each node on it.
+  """
+  bag = collections.Counter()
+  path = []  # (label, window, children still to come)
+  for symbol in symbols:
+    if path:
+      path[-1][1].append(symbol)
+      path[-1][2] -= 1
+      stem = [label for label, _, _ in path]
+      bag[_gram(stem, path[-1][1][-q:], p)] += 1
+    path.append([symbol, ['.'] * q, arity[symbol]])
+    while path and not path[-1][2]:
+      label, window, _ = path.pop()
+      stem = [above for above, _, _ in path] + [label]
+      for _ in range(q - 1 if arity[label] else 1):
+        window.append('.')
+        bag[_gram(stem, window[-q:], p)] += 1
+  return bag
+
+
+def _gram(stem, base, p):
+  return (*(['.'] * (p - 1) + stem)[-p:], *base)
+
+
 @pytest.mark.parametrize('p, q', [(2, 3), (3, 2), (1, 1), (4, 2)])
-def test_profiles_equal_the_definition_on_random_trees(arithmetic, p, q):
-  vocabulary = tokens.Vocabulary.of(arithmetic)
+@pytest.mark.parametrize('grammar', ['arithmetic', 'mixed'])
+def test_profiles_equal_the_definition_on_random_trees(request, grammar, p, q):
+  grammar = request.getfixturevalue(grammar)
+  vocabulary = tokens.Vocabulary.of(grammar)
   rng = np.random.default_rng(p * 10 + q)
   programs = [
-    programs_lib.random_program(arithmetic, int(size), rng)
-    for size in rng.choice([1, 3, 5, 7, 9, 11], 300)
+    programs_lib.random_program(grammar, int(size), rng)
+    for size in rng.choice([1, 3, 5, 7, 9, 11], 200)
   ]
   profiles = _profiles(vocabulary, programs, p, q)
+  arity = dict(
+    zip(vocabulary.symbols, vocabulary.arity_V.tolist(), strict=True)
+  )
   slow = [_slow_profile(_tree(program), p, q) for program in programs]
+  assert slow == [
+    _streaming_profile(program_lib.preorder(program), arity, p, q)
+    for program in programs
+  ]
   names = ['.', *vocabulary.symbols[1:]]
   labels = [tuple(names[i] for i in row) for row in profiles.labels()]
   for row, bag in zip(profiles.count_PxG, slow, strict=True):
@@ -138,6 +195,81 @@ def test_profiles_equal_the_definition_on_random_trees(arithmetic, p, q):
   fast = syntactic.distance(profiles.take(index), profiles.take(half + index))
   wanted = [_slow_distance(slow[i], slow[half + i]) for i in index]
   np.testing.assert_allclose(fast, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+  'written, wanted',
+  [
+    # Operators come before variables, and those before constants.
+    ('add x mul x 1', 'add mul x 1 x'),
+    ('add x mul 1 x', 'add mul x 1 x'),
+    ('add mul x 1 x', 'add mul x 1 x'),
+    ('sub x mul 1 x', 'sub x mul x 1'),  # a difference stays as it is
+    ('add 1 x', 'add x 1'),
+    ('div mul 1 x add 2 x', 'div mul x 1 add x 2'),
+    # Equal down to the last symbols, and only once those are sorted.
+    ('mul add x 2 add 1 x', 'mul add x 1 add x 2'),
+    ('add mul x x mul x 1', 'add mul x x mul x 1'),
+    ('add sub x 3 sub x 2', 'add sub x 2 sub x 3'),
+    ('x', 'x'),
+  ],
+)
+def test_sorted_trees_by_hand(vocabulary, written, wanted):
+  tok_PxL = np.stack(
+    [
+      vocabulary.encode(program_lib.from_preorder(text.split()), 8)
+      for text in (written, wanted)
+    ]
+  )
+  found = structure.sort_commutative(tok_PxL, vocabulary)
+  assert found.tolist() == [tok_PxL[1].tolist()] * 2
+
+
+def test_sorted_trees_are_one_for_all_orders_of_arguments(mixed):
+  vocabulary = tokens.Vocabulary.of(mixed)
+  rng = np.random.default_rng(0)
+
+  def shuffled(program):
+    args = [shuffled(arg) for arg in program.args]
+    if program.symbol in ('add', 'max') and rng.random() < 0.5:
+      args.reverse()
+    return program_lib.Node(program.symbol, tuple(args))
+
+  def unordered(program):
+    args = [unordered(arg) for arg in program.args]
+    if program.symbol in ('add', 'max'):
+      args.sort()
+    return (program.symbol, *args)
+
+  programs = [
+    programs_lib.random_program(mixed, int(size), rng)
+    for size in rng.choice([5, 7, 9, 11], 300)
+  ]
+  rows = [
+    structure.sort_commutative(
+      np.stack([vocabulary.encode(program, 11) for program in some]), vocabulary
+    )
+    for some in (programs, list(map(shuffled, programs)))
+  ]
+  np.testing.assert_array_equal(*rows)
+  for program, row in zip(programs, rows[0], strict=True):
+    assert unordered(vocabulary.decode(row)) == unordered(program)
+
+
+def test_sorted_profiles_do_not_see_the_order_of_arguments(vocabulary):
+  programs = [program_lib.from_preorder(text.split()) for text in _T.values()]
+  tok_PxL = np.stack([vocabulary.encode(program, 5) for program in programs])
+  profiles = syntactic.profile(tok_PxL, vocabulary, trees=syntactic.SORTED)
+  first = profiles.take(np.zeros(5, int))
+  apart = syntactic.distance(first, profiles)
+  assert (apart == 0).tolist() == [True, True, False, True, False]
+
+
+def test_grams_that_cannot_be_coded_are_refused(vocabulary):
+  row = np.zeros((1, 1), np.int8)
+  for settings in ({'p': 0}, {'q': 17, 'p': 9}, {'trees': 'unordered'}):
+    with pytest.raises(errors.InputError):
+      syntactic.profile(row, vocabulary, **settings)
 
 
 def test_triangle_inequality_on_random_triples(universe7):
@@ -182,7 +314,7 @@ def test_syntactic_pca_equals_numpy_svd(universe7):
 
 
 def test_semantic_space_is_standardized_and_keeps_its_variance(universe7):
-  points = semantic.grid([-433, -98, 5, 61, 204, 480], ('x',), 0)
+  points = grids.specification([-433, -98, 5, 61, 204, 480], ('x',), 0)
   value_CxE, ok_CxE = semantic.values(universe7, points)
   assert ok_CxE.all()
   z_CxE = semantic.standardize(value_CxE, ok_CxE)
@@ -191,8 +323,61 @@ def test_semantic_space_is_standardized_and_keeps_its_variance(universe7):
   coordinate, explained = semantic.embed(z_CxE)
   assert 0.95 <= explained.sum() <= 1 + 1e-9
   np.testing.assert_allclose(
-    coordinate.var(axis=0) / z_CxE.var(axis=0).sum(), explained, atol=1e-9
+    coordinate.astype(float).var(axis=0) / z_CxE.var(axis=0).sum(),
+    explained,
+    atol=1e-6,
   )
+
+
+def test_streamed_moments_are_those_of_the_whole(monkeypatch):
+  monkeypatch.setattr(blocks, 'ROWS', 7)
+  data_PxG = np.random.default_rng(0).normal(size=(100, 5)) + 3
+  for data in (data_PxG, scipy.sparse.csr_matrix(data_PxG)):
+    mean_G, covariance_GxG = pca.moments(100, data.__getitem__, '')
+    np.testing.assert_allclose(mean_G, data_PxG.mean(axis=0))
+    wanted = np.cov(data_PxG.T, bias=True)
+    np.testing.assert_allclose(covariance_GxG, wanted, atol=1e-12)
+
+
+@pytest.mark.parametrize('wanted', [1, 2, 4])
+def test_levina_bickel_finds_the_dimension_that_was_made(wanted):
+  rng = np.random.default_rng(wanted)
+  inside_PxD = rng.random((4000, wanted))
+  # Turned into ten dimensions, which changes no distance.
+  turn, _ = np.linalg.qr(rng.normal(size=(10, 10)))
+  points = np.pad(inside_PxD, ((0, 0), (0, 10 - wanted))) @ turn
+  distance_PxK, _ = scipy.spatial.cKDTree(points).query(points[:1000], 17)
+  found = dimension.levina_bickel(distance_PxK[:, 1:])
+  assert found == pytest.approx(wanted, rel=0.1)
+
+
+def test_levina_bickel_by_hand():
+  # 1 / d = mean of log 4/1, log 4/2.
+  wanted = 2 / (np.log(4) + np.log(2))
+  one = np.array([[1.0, 2.0, 4.0]])
+  assert dimension.levina_bickel(one) == pytest.approx(wanted)
+  assert dimension.levina_bickel(np.zeros((3, 2))) == 0
+  assert dimension.levina_bickel(np.ones((3, 2))) == float('inf')
+
+
+@pytest.mark.parametrize('library', ['apted', 'zss'])
+@pytest.mark.parametrize(
+  'one, other, wanted',
+  [
+    ('add x mul x 1', 'add x mul 1 x', 2),  # two relabelled
+    ('add x mul x 1', 'add x mul x x', 1),
+    ('add x mul x 1', 'add mul x 1 x', 2),
+    ('add x x', 'add x mul x 1', 2),
+    ('add x x', 'sub x x', 1),  # one node, whatever its name's letters
+    ('x', 'add x x', 2),
+    ('x', 'x', 0),
+  ],
+)
+def test_edit_distances_by_hand(library, one, other, wanted):
+  pytest.importorskip(library)
+  programs = [program_lib.from_preorder(t.split()) for t in (one, other)]
+  there = edit_distance.distances(programs, programs[::-1], library)
+  assert there.tolist() == [wanted, wanted]
 
 
 def test_undefined_values_do_not_disturb_the_standardization():
@@ -203,15 +388,71 @@ def test_undefined_values_do_not_disturb_the_standardization():
   np.testing.assert_allclose(z[[0, 2], 1], [-1, 1])
 
 
+def test_the_holdout_grid_is_fresh():
+  numerators = list(range(1, 90, 2))
+  variables = ('x', 'y')
+  seen = grids.specification(numerators, variables, 0)
+  fresh = grids.holdout(numerators, variables, 0)
+  assert fresh == grids.holdout(numerators, variables, 0)
+  assert fresh != grids.holdout(numerators, variables, 1)
+  assert fresh['x'] != fresh['y']
+  for name in variables:
+    assert len(set(fresh[name])) == grids.HOLDOUT_POINTS
+    assert not set(fresh[name]) & set(seen[name])
+    assert all(abs(x) <= 4 and x.denominator == 97 for x in fresh[name])
+
+
+def test_an_interrupted_build_goes_on(universe7, tmp_path, monkeypatch):
+  settings = {'grid': [2, 5, 61], 'p': 2, 'q': 3, 'trees': syntactic.ORDERED,
+              'syntactic_dimensions': 4}  # fmt: skip
+  whole = space_lib.load_or_build(tmp_path / 'a', universe7, **settings)
+
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(syntactic, 'embed', killed)
+    with pytest.raises(KeyboardInterrupt):
+      space_lib.load_or_build(tmp_path / 'b', universe7, **settings)
+  assert not (tmp_path / 'b').exists()
+  with monkeypatch.context() as patch:
+    patch.setattr(semantic, 'values', killed)  # is not computed again
+    again = space_lib.load_or_build(tmp_path / 'b', universe7, **settings)
+  assert again.manifest == whole.manifest
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']
+
+
+def test_the_record_says_what_a_projection_shows(universe7, tmp_path):
+  # Of arithmetic functions of one variable, outputs fill about 3 dimensions.
+  spaces = space_lib.load_or_build(
+    tmp_path / 'spaces',
+    universe7,
+    grid=[-433, -98, 5, 61, 204, 480],
+    p=2,
+    q=3,
+    trees=syntactic.ORDERED,
+    syntactic_dimensions=200,
+  )
+  facts = spaces.manifest
+  for space, least in (('semantic', 0.95), ('syntactic', 0.6)):
+    assert least <= sum(facts[f'{space}_explained']) <= 1
+    assert facts[f'{space}_rank_correlation'] > 0.6
+    assert (
+      facts[f'{space}_rank_correlation_2d'] < facts[f'{space}_rank_correlation']
+    )
+  assert 2 < facts['semantic_dimension'] < 4
+  assert facts['undefined_share'] == 0
+
+
 def test_grid_refuses_points_where_programs_have_poles():
   with pytest.raises(errors.InputError, match='194'):
-    semantic.grid([5, 194], ('x',), 0)
+    grids.specification([5, 194], ('x',), 0)
   with pytest.raises(errors.InputError, match='repeat'):
-    semantic.grid([5, 5], ('x',), 0)
+    grids.specification([5, 5], ('x',), 0)
 
 
 def test_values_come_from_the_right_points(universe7):
-  points = semantic.grid([5, -61], ('x',), 0)
+  points = grids.specification([5, -61], ('x',), 0)
   value_CxE, _ = semantic.values(universe7, points)
   x_class = int(np.flatnonzero(
     (universe7.size_C == 1)

@@ -5,9 +5,27 @@ Rows are well-formed programs in prefix order, PAD beyond their end.
 
 import numpy as np
 
+from synth.language import operators
 from synth.language import tokens
 
 NONE = -1  # no such node
+
+
+def subtree_sizes(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
+) -> np.ndarray:
+  """Number of nodes below and including each node: int16_PxL, 1 for padding."""
+  programs, length = tok_PxL.shape
+  arity_PxL = vocabulary.arity_V[tok_PxL]
+  size_PxL = np.ones((programs, length), np.int16)
+  size = size_PxL.reshape(-1)
+  row_P = np.arange(programs) * length
+  for position in range(length - 1, -1, -1):
+    arity_P = arity_PxL[:, position]
+    for argument in range(arity_P.max(initial=0)):
+      row = row_P[arity_P > argument]
+      size[row + position] += size[row + position + size[row + position]]
+  return size_PxL
 
 
 def children(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
@@ -18,17 +36,15 @@ def children(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
   programs, length = tok_PxL.shape
   arity_PxL = vocabulary.arity_V[tok_PxL]
   max_arity = max(int(vocabulary.arity_V.max()), 1)
+  size_PxL = subtree_sizes(tok_PxL, vocabulary)
   child_PxLxA = np.full((programs, length, max_arity), NONE, np.int16)
-  # end[p, i]: the position after the subtree at i; the last column is a guard.
-  end_PxL = np.full((programs, length + 1), length, np.int64)
-  rows = np.arange(programs)
-  for position in range(length - 1, -1, -1):
-    start_P = np.full(programs, position + 1)
-    for argument in range(max_arity):
-      has_P = arity_PxL[:, position] > argument
-      child_PxLxA[has_P, position, argument] = start_P[has_P]
-      start_P = np.where(has_P, end_PxL[rows, start_P], start_P)
-    end_PxL[:, position] = start_P
+  for position in range(length):
+    next_P = np.full(programs, position + 1, np.int16)
+    for argument in range(arity_PxL[:, position].max(initial=0)):
+      (row,) = np.nonzero(arity_PxL[:, position] > argument)
+      start = next_P[row]
+      child_PxLxA[row, position, argument] = start
+      next_P[row] += size_PxL[row, start]
   return child_PxLxA
 
 
@@ -38,3 +54,52 @@ def parents(child_PxLxA: np.ndarray) -> np.ndarray:
   row, position, argument = np.nonzero(child_PxLxA != NONE)
   parent_PxL[row, child_PxLxA[row, position, argument]] = position
   return parent_PxL
+
+
+def sort_commutative(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
+) -> np.ndarray:
+  """The same programs with the arguments of commutative operators in order.
+
+  Arguments are ordered by their own sorted token rows, lexicographically, from
+  the leaves up. So two programs get equal rows iff swapping arguments of
+  commutative operators makes one of the other, whatever else is sorted with
+  them.
+  """
+  length = tok_PxL.shape[1]
+  commutes_V = np.array(
+    [
+      symbol in operators.OPERATORS and operators.OPERATORS[symbol].commutative
+      for symbol in vocabulary.symbols
+    ]
+  )
+  tok_PxL = np.array(tok_PxL)
+  size_PxL = subtree_sizes(tok_PxL, vocabulary)
+  for position in range(length - 3, -1, -1):
+    (row,) = np.nonzero(commutes_V[tok_PxL[:, position]])
+    first = position + 1
+    second = first + size_PxL[row, first].astype(np.int64)
+    a, b = tok_PxL[row, first], tok_PxL[row, second]
+    swap = a > b
+    # Only if the first symbols agree and are no leaves must more be read. No
+    # program is the beginning of another, so a difference is found in time.
+    tie = np.flatnonzero((a == b) & (vocabulary.arity_V[a] > 0))
+    place_L = np.arange(length - first)
+    a_RxL = tok_PxL[row[tie, None], first + place_L]
+    at_RxL = np.minimum(second[tie, None] + place_L, length - 1)
+    b_RxL = tok_PxL[row[tie, None], at_RxL]
+    at = (a_RxL != b_RxL).argmax(axis=1)[:, None]
+    swap[tie] = np.ravel(
+      np.take_along_axis(a_RxL, at, 1) > np.take_along_axis(b_RxL, at, 1)
+    )
+    row, second = row[swap], second[swap, None]
+    end = second + size_PxL[row[:, None], second]
+    moved = first + end - second  # where the first argument begins then
+    place_L += first
+    from_RxL = np.where(
+      place_L < moved, place_L + second - first, place_L + first - moved
+    )
+    from_RxL = np.where(place_L < end, from_RxL, place_L)
+    # Sizes stay: only arguments of nodes further left will be asked for.
+    tok_PxL[row, first:] = tok_PxL[row[:, None], from_RxL]
+  return tok_PxL

@@ -1,32 +1,47 @@
 """The two spaces of a universe, computed once and stored.
 
 Arrays (C classes, E points of the specification grid):
-  value_CxE, ok_CxE    outputs on the specification grid, float64
+  value_CxE, ok_CxE    outputs on the specification grid, float64, and mask
   spec_CxF             what a model sees of them (`specification`)
   semantic_CxD         PCA of the standardized outputs, 95 % of the variance
   syntactic_CxD        PCA of the pq-gram profiles of the representatives
-The manifest holds the share of variance of each axis and the rank correlation
-of distances in the syntactic projection with the true pq-gram distance: the
-projection is for pictures and sampling, guarantees use the true distance.
+The manifest holds of each space the share of variance of each axis and the rank
+correlation of distances in the projection with the true distance, on all its
+axes and on the two that a picture shows: projections are for pictures and
+sampling, guarantees use the true distance. Of the semantic space also its
+intrinsic dimension and the share of undefined values.
 """
 
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import json
 import pathlib
+import shutil
 from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import scipy.stats
 
+from synth import __version__
+from synth import locks
 from synth import seeding
 from synth import store
+from synth.spaces import grids
 from synth.spaces import semantic
 from synth.spaces import specification
 from synth.spaces import syntactic
 from synth.universe import universe as universe_lib
 
 KIND = 'spaces'
-_PAIRS = 20_000  # on which the projection is compared with the distance
+_PAIRS = 20_000  # on which projections are compared with the distances
+_POINTS = 2_000  # around which the intrinsic dimension is measured
+_SETTINGS = 'build.json'
+
+# Arrays to store and facts for the manifest.
+_Found: TypeAlias = tuple[Mapping[str, np.ndarray], Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +73,13 @@ def load_or_build(
   grid: Sequence[int],
   p: int,
   q: int,
+  trees: str,
   syntactic_dimensions: int,
 ) -> Spaces:
   """Opens the spaces in `directory`, building them first if need be.
+
+  They are built beside it (`.NAME-build`), one part after the other; an
+  interrupted build goes on after the last part that was finished.
 
   Args:
     directory: Where they are stored.
@@ -68,61 +87,146 @@ def load_or_build(
     grid: Numerators k of the specification grid's points k/97.
     p: Length of the pq-grams' stem.
     q: Length of the pq-grams' base.
+    trees: `ordered` or `sorted` (`syntactic`).
     syntactic_dimensions: Axes kept of the syntactic projection.
 
   Raises:
-    InputError: for a bad grid or spaces of other settings.
+    InputError: for bad settings or spaces of other settings.
   """
   wanted = {
     'universe_sha256': store.content_hash(universe.manifest),
     'grid': list(grid),
     'p': p,
     'q': q,
+    'trees': trees,
     'syntactic_dimensions': syntactic_dimensions,
   }
   if not store.exists(directory):
-    arrays, facts = _build(universe, grid, p, q, syntactic_dimensions)
-    store.write(directory, KIND, arrays, {**wanted, **facts})
+    points = grids.specification(
+      grid, universe.grammar.variables, universe.manifest['seed']
+    )
+    syntactic.check(universe.vocabulary, p, q, trees)
+    with locks.building(directory):
+      if not store.exists(directory):  # another process was building them
+        _build(directory, universe, points, wanted)
   spaces = load(directory)
   store.check_facts(directory, spaces.manifest, wanted)
   return spaces
 
 
 def _build(
+  directory: pathlib.Path,
   universe: universe_lib.Universe,
-  grid: Sequence[int],
-  p: int,
-  q: int,
-  syntactic_dimensions: int,
-) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+  points: grids.Grid,
+  wanted: Mapping[str, Any],
+) -> None:
+  """Computes what an interrupted build has not left, and stores it all."""
+  scratch = directory.with_name(f'.{directory.name}-build')
+  settings = json.dumps(
+    {**wanted, 'version': __version__, 'numpy': np.__version__}
+  )
+  path = scratch / _SETTINGS
+  if not path.exists() or path.read_text() != settings:
+    shutil.rmtree(scratch, ignore_errors=True)
+    (scratch / 'arrays').mkdir(parents=True)
+    path.write_text(settings)
+
+  def stored(name: str) -> np.ndarray:
+    return np.load(scratch / 'arrays' / f'{name}.npy', mmap_mode='r')
+
+  facts: dict[str, Any] = {}
+
+  def once(part: str, compute: Callable[[], _Found]) -> None:
+    done = scratch / f'{part}.json'
+    if not done.exists():
+      arrays, found = compute()
+      for name, array in arrays.items():
+        np.save(scratch / 'arrays' / f'{name}.npy', array)
+      unfinished = done.with_suffix('.tmp')
+      unfinished.write_text(json.dumps(found))
+      unfinished.replace(done)
+    facts.update(json.loads(done.read_text()))
+
+  once('outputs', lambda: _outputs(universe, points))
+  value_CxE, ok_CxE = stored('value_CxE'), stored('ok_CxE')
   seed = universe.manifest['seed']
-  points = semantic.grid(grid, universe.grammar.variables, seed)
+  once('semantic', lambda: _semantic(value_CxE, ok_CxE, seed))
+  once(
+    'specification',
+    lambda: ({'spec_CxF': specification.features(value_CxE, ok_CxE)}, {}),
+  )
+  once('syntactic', lambda: _syntactic(universe, wanted))
+  store.seal(scratch / 'arrays', directory, KIND, {**wanted, **facts})
+  shutil.rmtree(scratch)
+
+
+def _outputs(universe: universe_lib.Universe, points: grids.Grid) -> _Found:
   value_CxE, ok_CxE = semantic.values(universe, points)
-  semantic_CxD, semantic_explained = semantic.embed(
-    semantic.standardize(value_CxE, ok_CxE)
-  )
-  profiles = syntactic.profile(
-    universe.representative_CxL, universe.vocabulary, p, q
-  )
-  syntactic_CxD, syntactic_explained = syntactic.embed(
-    profiles, syntactic_dimensions
-  )
-  rng = seeding.generator(seed, 'projection')
-  a, b = rng.integers(0, len(value_CxE), (2, _PAIRS))
-  true_P = syntactic.distance(profiles.take(a), profiles.take(b))
-  projected_P = np.linalg.norm(syntactic_CxD[a] - syntactic_CxD[b], axis=1)
-  rank_correlation = scipy.stats.spearmanr(true_P, projected_P).statistic
-  arrays = {
-    'value_CxE': value_CxE,
-    'ok_CxE': ok_CxE,
-    'spec_CxF': specification.features(value_CxE, ok_CxE),
-    'semantic_CxD': semantic_CxD.astype(np.float32),
-    'syntactic_CxD': syntactic_CxD.astype(np.float32),
-  }
+  arrays = {'value_CxE': value_CxE, 'ok_CxE': ok_CxE}
+  return arrays, {'undefined_share': 1 - float(ok_CxE.mean())}
+
+
+def _semantic(value_CxE: np.ndarray, ok_CxE: np.ndarray, seed: int) -> _Found:
+  z_CxE = semantic.standardize(value_CxE, ok_CxE)
+  coordinate_CxD, explained_D = semantic.embed(z_CxE)
+  a, b = _pairs(len(z_CxE), seed)
+  true_P = np.linalg.norm(z_CxE[a] - z_CxE[b], axis=1)
+  some = seeding.generator(seed, 'dimension').permutation(len(z_CxE))[:_POINTS]
   facts = {
-    'semantic_explained': semantic_explained.round(6).tolist(),
-    'syntactic_explained': syntactic_explained.round(6).tolist(),
-    'syntactic_rank_correlation': round(float(rank_correlation), 4),
+    **_of_projection('semantic', coordinate_CxD, explained_D, true_P, a, b),
+    'semantic_dimension': round(
+      semantic.intrinsic_dimension(coordinate_CxD, some), 3
+    ),
+  }
+  return {'semantic_CxD': coordinate_CxD}, facts
+
+
+def _syntactic(
+  universe: universe_lib.Universe, settings: Mapping[str, Any]
+) -> _Found:
+  profiles = syntactic.profile(
+    universe.representative_CxL,
+    universe.vocabulary,
+    settings['p'],
+    settings['q'],
+    settings['trees'],
+  )
+  coordinate_CxD, explained_D = syntactic.embed(
+    profiles, settings['syntactic_dimensions']
+  )
+  a, b = _pairs(len(coordinate_CxD), universe.manifest['seed'])
+  true_P = syntactic.distance(profiles.take(a), profiles.take(b))
+  facts = {
+    **_of_projection('syntactic', coordinate_CxD, explained_D, true_P, a, b),
     'num_grams': len(profiles.gram_G),
   }
-  return arrays, facts
+  return {'syntactic_CxD': coordinate_CxD}, facts
+
+
+def _pairs(number: int, seed: int) -> np.ndarray:
+  """Random pairs of classes: int_2xP."""
+  rng = seeding.generator(seed, 'projection')
+  return rng.integers(0, number, (2, _PAIRS))
+
+
+def _of_projection(
+  space: str,
+  coordinate_CxD: np.ndarray,
+  explained_D: np.ndarray,
+  true_P: np.ndarray,
+  a: np.ndarray,
+  b: np.ndarray,
+) -> dict[str, Any]:
+  """How much of a space's distances and variance its projection shows."""
+  apart_PxD = coordinate_CxD[a] - coordinate_CxD[b]
+
+  def correlation(axes: int | None) -> float:
+    projected_P = np.linalg.norm(apart_PxD[:, :axes], axis=1)
+    found = scipy.stats.spearmanr(true_P, projected_P).statistic
+    return round(float(found), 4)
+
+  return {
+    f'{space}_explained': explained_D.round(6).tolist(),
+    f'{space}_rank_correlation': correlation(None),
+    f'{space}_rank_correlation_2d': correlation(2),
+  }

@@ -10,19 +10,25 @@ the bag of their labels. A tree with l leaves and i inner nodes has
 Distance (TODS 35(1) 2010): with I the size of the bag intersection,
 (|A| + |B| - 2 I) / (|A| + |B| - I), the Tanimoto distance of bags, a
 pseudo-metric in [0, 1]: distinct trees may have distance 0.
+
+Trees are taken as they are written, `ordered`, or `sorted`: the arguments of
+commutative operators in a canonical order (`structure.sort_commutative`), so
+that `1 + x` and `x + 1` have distance 0.
 """
 
-from collections.abc import Iterator
 import dataclasses
 
 import numpy as np
 import scipy.sparse
 
+from synth import cli
+from synth import errors
 from synth.language import structure
 from synth.language import tokens
+from synth.spaces import blocks
 from synth.spaces import pca
 
-_CHUNK = 100_000  # programs profiled at once
+ORDERED, SORTED = 'ordered', 'sorted'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,86 +52,162 @@ class Profiles:
 
   def labels(self) -> np.ndarray:
     """The labels of each gram: int_Gx(p+q)."""
-    powers = self.base ** np.arange(self.p + self.q - 1, -1, -1, dtype=np.int64)
-    return self.gram_G[:, None] // powers % self.base
+    return _digits(self.gram_G, self.base, self.p + self.q)
 
   def take(self, rows: np.ndarray) -> 'Profiles':
     """The profiles of some of the programs."""
     return dataclasses.replace(self, count_PxG=self.count_PxG[rows])
 
 
+def check(vocabulary: tokens.Vocabulary, p: int, q: int, trees: str) -> None:
+  """Refuses what cannot be profiled.
+
+  Raises:
+    InputError: for other trees than `ordered` and `sorted`, or grams that do
+      not fit 63 bits.
+  """
+  cli.choose(trees, dict.fromkeys((ORDERED, SORTED)), 'spaces.trees')
+  labels = p + max(q, _max_arity(vocabulary))
+  if min(p, q) < 1 or len(vocabulary) ** labels >= 2**63:
+    raise errors.InputError(
+      f'pq-grams of p={p} and q={q} over {len(vocabulary)} labels: p and q '
+      'must be positive and grams fit 63 bits'
+    )
+
+
+def _max_arity(vocabulary: tokens.Vocabulary) -> int:
+  return max(int(vocabulary.arity_V.max()), 1)
+
+
+def as_trees(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary, trees: str
+) -> np.ndarray:
+  """Programs as the trees that are compared, `ordered` or `sorted`."""
+  if trees == ORDERED:
+    return tok_PxL
+  return structure.sort_commutative(tok_PxL, vocabulary)
+
+
 def profile(
-  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary, p: int = 2, q: int = 3
+  tok_PxL: np.ndarray,
+  vocabulary: tokens.Vocabulary,
+  p: int = 2,
+  q: int = 3,
+  trees: str = ORDERED,
 ) -> Profiles:
   """The pq-gram profiles of well-formed prefix rows.
 
+  The grams of an anchor depend on its stem and its children's labels alone, its
+  *surroundings*, of which a whole universe has a few thousand. So a program is
+  the bag of its nodes' surroundings, and profiles are a sparse product:
+  (programs x surroundings) @ (surroundings x grams).
+
   Raises:
-    ValueError: if p or q is not positive or grams do not fit 63 bits.
+    InputError: for settings that `check` refuses.
   """
-  if p < 1 or q < 1:
-    raise ValueError(f'p and q must be positive, not {p} and {q}')
+  check(vocabulary, p, q, trees)
+  base, max_arity = len(vocabulary), _max_arity(vocabulary)
+
+  def surroundings(
+    rows: slice,
+  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    tok = as_trees(np.asarray(tok_PxL[rows]), vocabulary, trees)
+    code_PxL = _surroundings(tok, vocabulary, p)
+    node_PxL = vocabulary.arity_V[tok] >= 0
+    code_S, index = _distinct(code_PxL[node_PxL], base ** (p + max_arity))
+    return code_S, index, node_PxL.sum(axis=1)
+
+  found = [
+    part
+    for _, part in blocks.over(len(tok_PxL), surroundings, 'pq-gram anchors')
+  ]
+  none = np.zeros(0, np.int64)
+  all_S = np.unique(np.concatenate([none, *(part[0] for part in found)]))
+  gram_G, count_SxG = _grams(all_S, vocabulary, p, q)
+
+  def count(rows: slice) -> scipy.sparse.csr_matrix:
+    code_S, index, size_P = found[rows.start // blocks.ROWS]
+    node = np.searchsorted(all_S, code_S)[index]
+    end_P1 = np.concatenate([[0], np.cumsum(size_P)])
+    node_PxS = scipy.sparse.csr_matrix(
+      (np.ones(len(node), np.int32), node, end_P1),
+      shape=(len(size_P), len(all_S)),
+    )
+    count_PxG = node_PxS @ count_SxG
+    count_PxG.sort_indices()
+    return count_PxG
+
+  rows = [
+    part for _, part in blocks.over(len(tok_PxL), count, 'pq-gram profiles')
+  ]
+  empty = scipy.sparse.csr_matrix((0, len(gram_G)), dtype=np.int32)
+  count_PxG = scipy.sparse.vstack(rows or [empty], 'csr')
+  return Profiles(count_PxG, gram_G, base, p, q)
+
+
+def _surroundings(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary, p: int
+) -> np.ndarray:
+  """A code of each node's stem and children: int64_PxL, digits in base V."""
+  programs, length = tok_PxL.shape
   base = len(vocabulary)
-  if base ** (p + q) >= 2**63:
-    raise ValueError(f'{p + q} labels of {base} kinds do not fit 63 bits')
-  parts = []
-  for start in range(0, max(len(tok_PxL), 1), _CHUNK):
-    chunk = np.asarray(tok_PxL[start : start + _CHUNK])
-    found = list(_grams(chunk, vocabulary, p, q))
-    row = np.concatenate([row for row, _ in found])
-    gram = np.concatenate([gram for _, gram in found])
-    gram_G, column = np.unique(gram, return_inverse=True)
-    count = scipy.sparse.csr_matrix(
-      (np.ones(len(row), np.int32), (row, column)),
-      shape=(len(chunk), len(gram_G)),
-    )
-    parts.append((gram_G, count))
-  all_G = np.unique(np.concatenate([gram_G for gram_G, _ in parts]))
-  rows = []
-  for gram_G, count in parts:
-    column = np.searchsorted(all_G, gram_G)[count.indices]
-    rows.append(
-      scipy.sparse.csr_matrix(
-        (count.data, column, count.indptr), shape=(count.shape[0], len(all_G))
-      )
-    )
-  return Profiles(scipy.sparse.vstack(rows, 'csr'), all_G, base, p, q)
+  child_PxLxA = structure.children(tok_PxL, vocabulary)
+  stem_PxL = np.zeros(tok_PxL.shape, np.int64)
+  stem_PxL[:, 0] = tok_PxL[:, 0]
+  code_PxL = np.empty_like(stem_PxL)
+  tok, stem = tok_PxL.reshape(-1), stem_PxL.reshape(-1)
+  row_P = np.arange(programs) * length
+  for position in range(length):  # parents come before their children
+    code_P = stem_PxL[:, position].copy()
+    for argument in range(child_PxLxA.shape[2]):
+      child_P = child_PxLxA[:, position, argument]
+      code_P *= base
+      (has,) = np.nonzero(child_P != structure.NONE)
+      at = row_P[has] + child_P[has]
+      label = tok[at].astype(np.int64)
+      code_P[has] += label
+      stem[at] = stem_PxL[has, position] % base ** (p - 1) * base + label
+    code_PxL[:, position] = code_P
+  return code_PxL
+
+
+def _distinct(code: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+  """np.unique with the inverse, by a table where codes are small."""
+  if limit > blocks.ROWS * 64:
+    return np.unique(code, return_inverse=True)
+  seen = np.zeros(limit, bool)
+  seen[code] = True
+  return np.flatnonzero(seen), (np.cumsum(seen, dtype=np.int32) - 1)[code]
 
 
 def _grams(
-  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary, p: int, q: int
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-  """The (row, gram code) of every gram, window by window."""
-  base = len(vocabulary)
-  child_PxLxA = structure.children(tok_PxL, vocabulary)
-  parent_PxL = structure.parents(child_PxLxA)
-  arity_PxL = vocabulary.arity_V[tok_PxL]
-
-  def label_at(position_PxL: np.ndarray) -> np.ndarray:
-    label = np.take_along_axis(tok_PxL, np.maximum(position_PxL, 0), axis=1)
-    return np.where(position_PxL == structure.NONE, 0, label).astype(np.int64)
-
-  stem_PxL = np.zeros(tok_PxL.shape, np.int64)
-  anchor_PxL = np.broadcast_to(np.arange(tok_PxL.shape[1]), tok_PxL.shape)
-  for step in range(p):  # the anchor, its parent, its grandparent, ...
-    stem_PxL += label_at(anchor_PxL) * base**step
-    above = np.take_along_axis(parent_PxL, np.maximum(anchor_PxL, 0), axis=1)
-    anchor_PxL = np.where(
-      anchor_PxL == structure.NONE, structure.NONE, above
-    ).astype(np.int64)
-  arguments = child_PxLxA.shape[2]
-  label_AxPxL = [
-    label_at(child_PxLxA[:, :, a].astype(np.int64)) for a in range(arguments)
-  ]
-  for window in range(arguments + q - 1):
-    code_PxL = stem_PxL
+  code_S: np.ndarray, vocabulary: tokens.Vocabulary, p: int, q: int
+) -> tuple[np.ndarray, scipy.sparse.csr_matrix]:
+  """The grams of each surroundings: gram_G and int32 count_SxG."""
+  base, max_arity = len(vocabulary), _max_arity(vocabulary)
+  label_SxN = _digits(code_S, base, p + max_arity)
+  stem_S = code_S // base**max_arity
+  arity_S = vocabulary.arity_V[label_SxN[:, p - 1]]
+  padded = np.pad(label_SxN[:, p:], ((0, 0), (q - 1, q - 1)))
+  row, gram = [], []
+  for window in range(max_arity + q - 1):
+    (has,) = np.nonzero(window < np.where(arity_S == 0, 1, arity_S + q - 1))
+    code = stem_S[has]
     for offset in range(q):
-      argument = window + offset - (q - 1)
-      code_PxL = code_PxL * base
-      if 0 <= argument < arguments:
-        code_PxL = code_PxL + label_AxPxL[argument]
-    last_PxL = np.where(arity_PxL == 0, 1, arity_PxL + q - 1)
-    row, position = np.nonzero((arity_PxL >= 0) & (window < last_PxL))
-    yield row, code_PxL[row, position]
+      code = code * base + padded[has, window + offset]
+    row.append(has)
+    gram.append(code)
+  gram_G, column = np.unique(np.concatenate(gram), return_inverse=True)
+  at = (np.concatenate(row), column)
+  shape = (len(code_S), len(gram_G))
+  ones = np.ones(len(column), np.int32)
+  return gram_G, scipy.sparse.csr_matrix((ones, at), shape)
+
+
+def _digits(code: np.ndarray, base: int, number: int) -> np.ndarray:
+  """The digits of codes in base `base`, the most significant first."""
+  power = base ** np.arange(number - 1, -1, -1, dtype=np.int64)
+  return code[:, None] // power % base
 
 
 def tanimoto(
@@ -154,14 +236,18 @@ def embed(profiles: Profiles, dimensions: int) -> tuple[np.ndarray, np.ndarray]:
   """Exact centred PCA of the Hellinger profiles (square roots, unit length).
 
   Returns:
-    coordinate_PxD and explained_D, as `pca.project` gives them.
+    float32 coordinate_PxD and explained_D, as in `synth.spaces.pca`.
   """
-  root = profiles.count_PxG.astype(np.float64).sqrt()
-  norm_P = np.sqrt(np.asarray(profiles.count_PxG.sum(axis=1)).ravel())
-  root = scipy.sparse.diags(1 / norm_P) @ root
-  mean_G = np.asarray(root.mean(axis=0)).ravel()
-  moment_GxG = (root.T @ root).toarray() / root.shape[0]
-  covariance_GxG = moment_GxG - np.outer(mean_G, mean_G)
-  return pca.project(
-    covariance_GxG, mean_G, lambda axis_GxD: root @ axis_GxD, dimensions
+  number = profiles.count_PxG.shape[0]
+
+  def root(rows: slice) -> scipy.sparse.csr_matrix:
+    count_PxG = profiles.count_PxG[rows].astype(np.float64)
+    norm_P = np.sqrt(np.asarray(count_PxG.sum(axis=1)).ravel())
+    return scipy.sparse.diags_array(1 / norm_P) @ count_PxG.sqrt()
+
+  mean_G, covariance_GxG = pca.moments(number, root, 'Gram matrix of profiles')
+  axis_GxD, explained_D = pca.axes(covariance_GxG, dimensions)
+  coordinate_PxD = pca.coordinates(
+    number, root, mean_G, axis_GxD, 'syntactic projection'
   )
+  return coordinate_PxD, explained_D

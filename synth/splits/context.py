@@ -51,12 +51,12 @@ class Context:
   @functools.cached_property
   def profiles(self) -> syntactic.Profiles:
     """The pq-gram profiles of these programs."""
-    return syntactic.profile(
-      self.tok_CxL,
-      self.universe.vocabulary,
-      self.spaces.manifest['p'],
-      self.spaces.manifest['q'],
-    )
+    return self.profile(self.tok_CxL)
+
+  def profile(self, tok_PxL: np.ndarray) -> syntactic.Profiles:
+    """Profiles of any programs, by the settings of the syntactic space."""
+    p, q, trees = (self.spaces.manifest[key] for key in ('p', 'q', 'trees'))
+    return syntactic.profile(tok_PxL, self.universe.vocabulary, p, q, trees)
 
   @property
   def points(self) -> dict[str, np.ndarray]:

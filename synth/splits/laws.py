@@ -9,6 +9,8 @@ import scipy.cluster
 import scipy.spatial
 import scipy.stats
 
+from synth.spaces import dimension as dimension_lib
+
 NEIGHBOURS = 16  # whose distance estimates the density
 _CLIP = 0.99  # quantile of the weights
 _BINNED_AXES = 3
@@ -55,11 +57,12 @@ def sparsity(point_CxD: np.ndarray) -> tuple[np.ndarray, float]:
     point_CxD, neighbours + 1
   )
   distance = distance[:, 1:]  # the first is the point itself
-  smallest = distance[distance > 0].min(initial=np.inf)
-  distance = np.maximum(distance, smallest if np.isfinite(smallest) else 1.0)
-  ratio = np.log(distance[:, -1:] / distance[:, :-1])
-  dimension = 1 / max(float(ratio.mean()), 1e-9)
-  return clipped(dimension * np.log(distance[:, -1])), dimension
+  dimension = dimension_lib.levina_bickel(distance)
+  if not 0 < dimension < np.inf:
+    return np.zeros(len(point_CxD)), dimension  # no place is denser
+  smallest = distance[distance > 0].min()
+  radius_C = np.maximum(distance[:, -1], smallest)
+  return clipped(dimension * np.log(radius_C)), dimension
 
 
 def clipped(log_weight_C: np.ndarray) -> np.ndarray:

@@ -19,7 +19,6 @@ from synth import cli
 from synth import errors
 from synth import seeding
 from synth.spaces import neighbours
-from synth.spaces import syntactic
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import split as split_lib
@@ -197,10 +196,7 @@ def minimal_distance(
   """
   rows = [minimal_rows(context, number) for number in classes.tolist()]
   owner_Q = np.repeat(np.arange(len(rows)), [len(tok) for tok in rows])
-  profiles = syntactic.profile(
-    np.concatenate([*rows, context.tok_CxL[train]]),
-    context.universe.vocabulary,
-  )
+  profiles = context.profile(np.concatenate([*rows, context.tok_CxL[train]]))
   distance_Q, _ = neighbours.nearest(
     profiles.take(np.arange(len(owner_Q))),
     profiles.take(np.arange(len(owner_Q), len(owner_Q) + len(train))),

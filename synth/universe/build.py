@@ -5,7 +5,6 @@ processes that want the same universe build it once, an interrupted build
 resumes, and the directory appears when it is complete.
 """
 
-from collections.abc import Iterator
 from concurrent import futures
 import contextlib
 import json
@@ -116,7 +115,7 @@ def build(
     'numpy': np.__version__,
   }
   scratch = directory.with_name(f'.{directory.name}-build')
-  with _locked(directory), executors.open_executor(executor) as workers:
+  with locks.building(directory), executors.open_executor(executor) as workers:
     if store.exists(directory):  # another process was building it
       return load_or_build(directory, grammar, max_size, seed)
     policy, found = _enumerate(scratch, grammar, settings, workers)
@@ -144,20 +143,6 @@ def build(
     store.seal(scratch / 'columns', directory, universe_lib.KIND, facts)
     shutil.rmtree(scratch)
   return universe_lib.load(directory)
-
-
-@contextlib.contextmanager
-def _locked(directory: pathlib.Path) -> Iterator[None]:
-  """Waits until no other process builds `directory`."""
-  path = directory.with_name(f'.{directory.name}.lock')
-  busy = f'waiting for another process that builds {directory}'
-  with contextlib.ExitStack() as stack:
-    try:
-      stack.enter_context(locks.exclusive(path, busy, wait=True))
-    except OSError as error:
-      reason = error.strerror or str(error)
-      raise store.StoreError(f'cannot write {directory}: {reason}') from None
-    yield
 
 
 def _enumerate(

@@ -1,0 +1,52 @@
+"""Work over all programs of a universe, block by block, on all cores."""
+
+import collections
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent import futures
+from typing import TypeVar
+
+from synth import progress
+from synth.universe import executors
+
+ROWS = 1 << 15  # what numpy does to so many rows stays near the cache
+_SILENT = 8  # blocks that are done before anyone asks
+
+_Result = TypeVar('_Result')
+
+
+def over(
+  number: int,
+  function: Callable[[slice], _Result],
+  name: str,
+  rows: int = ROWS,
+) -> Iterator[tuple[slice, _Result]]:
+  """Calls `function` on consecutive slices of `range(number)`.
+
+  Blocks are computed by threads (numpy and scipy let others work) and come in
+  order, so what is summed does not depend on how many threads there are. Only
+  a few results exist at a time.
+
+  Args:
+    number: How many rows there are.
+    function: Gets a slice of the rows.
+    name: Of the progress bar, shown if there are many blocks.
+    rows: In a block.
+
+  Yields:
+    Each slice and the function's result.
+  """
+  bar = progress.Progress(name, number, 'programs')
+  waiting: collections.deque[tuple[slice, futures.Future[_Result]]] = (
+    collections.deque()
+  )
+  cores = executors.cores()
+  with futures.ThreadPoolExecutor(cores) as threads:
+    for start in range(0, number, rows):
+      block = slice(start, min(start + rows, number))
+      waiting.append((block, threads.submit(function, block)))
+      while len(waiting) > cores or (waiting and block.stop == number):
+        done, future = waiting.popleft()
+        yield done, future.result()
+        if number > _SILENT * rows:
+          bar.update(done.stop)
