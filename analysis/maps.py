@@ -1,0 +1,246 @@
+"""F1: what are the two spaces?
+
+Both projections of a random sample of the classes, coloured by size, by density
+and by set. What a picture of two axes is worth is printed on it: their share
+of the variance, and the rank correlation (Spearman) of distances on them with
+the true distance: of pq-gram profiles, exact, or of the standardized outputs.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from typing import Any
+
+from matplotlib import colors
+from matplotlib import figure as figure_lib
+from matplotlib import pyplot as plt
+import numpy as np
+import scipy.spatial
+import scipy.stats
+
+from analysis import picture
+from analysis import stored as stored_lib
+from synth import seeding
+from synth.spaces import semantic
+from synth.spaces import syntactic
+from synth.splits import laws
+
+SPACES = {
+  'syntactic': 'Syntactic space: pq-grams',
+  'semantic': 'Semantic space: outputs',
+}
+_POINTS = 6000  # drawn
+_PAIRS = 20_000  # of which distances are compared
+_AXES = 2  # drawn
+_CUT = (0.01, 0.99)  # quantiles between which densities have colours
+
+
+def points(stored: stored_lib.Stored) -> dict[str, np.ndarray]:
+  """Space -> coordinates of every class, float_CxD."""
+  return {
+    'syntactic': np.asarray(stored.spaces.syntactic_CxD, float),
+    'semantic': np.asarray(stored.spaces.semantic_CxD, float),
+  }
+
+
+def sparsity(point_CxD: np.ndarray, classes: np.ndarray) -> np.ndarray:
+  """Distance of some classes to their 16th nearest class: float_P."""
+  neighbours = min(laws.NEIGHBOURS, len(point_CxD) - 1)
+  distance, _ = scipy.spatial.cKDTree(point_CxD).query(
+    point_CxD[classes], [neighbours + 1], workers=-1
+  )
+  return distance[:, 0]
+
+
+def faithfulness(
+  stored: stored_lib.Stored, seed: int
+) -> dict[str, dict[str, Any]]:
+  """Of each space: variance on its axes, rank correlation with the truth.
+
+  The rank correlation of all stored axes is the one that was stored with the
+  space, if it was.
+  """
+  facts = stored.spaces.manifest
+  rng = seeding.generator(seed, 'faithfulness')
+  pair_2xP = rng.integers(0, len(stored.universe.node_C), (2, _PAIRS))
+  classes, place = np.unique(pair_2xP, return_inverse=True)
+  a_P, b_P = place.reshape(pair_2xP.shape)
+  profiles = syntactic.profile(
+    stored.universe.representative_CxL[classes],
+    stored.universe.vocabulary,
+    facts['p'],
+    facts['q'],
+  )
+  z_CxE = semantic.standardize(stored.spaces.value_CxE, stored.spaces.ok_CxE)
+  true = {
+    'syntactic': syntactic.distance(profiles.take(a_P), profiles.take(b_P)),
+    'semantic': np.linalg.norm(z_CxE[pair_2xP[0]] - z_CxE[pair_2xP[1]], axis=1),
+  }
+  found = {}
+  for space, point_CxD in points(stored).items():
+    explained = facts[f'{space}_explained']
+
+    def correlation(
+      axes: int, point_CxD: np.ndarray = point_CxD, space: str = space
+    ) -> float:
+      difference = point_CxD[pair_2xP[0], :axes] - point_CxD[pair_2xP[1], :axes]
+      length = np.linalg.norm(difference, axis=1)
+      return float(scipy.stats.spearmanr(length, true[space]).statistic)
+
+    axes = point_CxD.shape[1]
+    known = facts.get(f'{space}_rank_correlation')
+    found[space] = {
+      'explained': explained,
+      'axes': axes,
+      'explained_by_drawn': float(sum(explained[:_AXES])),
+      'explained_by_all': float(sum(explained)),
+      'rank_correlation_of_drawn': correlation(_AXES),
+      'rank_correlation_of_all': correlation(axes) if known is None else known,
+      'pairs': _PAIRS,
+    }
+  return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Maps:
+  """What is drawn of P classes.
+
+  Attributes:
+    point: Space -> the first two coordinates, float_Px2.
+    size_P: Minimal size.
+    sparsity: Space -> distance to the 16th nearest class, float_P.
+    sets: Name of the set -> whether each is in it, bool_P.
+    numbers: What is printed on the figure.
+  """
+
+  point: Mapping[str, np.ndarray]
+  size_P: np.ndarray
+  sparsity: Mapping[str, np.ndarray]
+  sets: Mapping[str, np.ndarray]
+  numbers: dict[str, Any]
+
+
+def measure(stored: stored_lib.Stored, seed: int) -> Maps:
+  """Draws the sample and measures the spaces."""
+  number = len(stored.universe.node_C)
+  rng = seeding.generator(seed, 'maps')
+  classes = rng.permutation(number)[:_POINTS]
+  sets = stored.sets()
+  sparse = {
+    space: sparsity(point_CxD, classes)
+    for space, point_CxD in points(stored).items()
+  }
+  size_P = np.asarray(stored.universe.size_C[classes])
+  sizes, counts = np.unique(size_P, return_counts=True)
+  return Maps(
+    {s: point[classes, :_AXES] for s, point in points(stored).items()},
+    size_P,
+    sparse,
+    {name: member_C[classes] for name, member_C in sets.items()},
+    {
+      'classes': number,
+      'drawn': len(classes),
+      'drawn_of_size': dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
+      'drawn_of_set': {
+        name: int(member_C[classes].sum()) for name, member_C in sets.items()
+      },
+      'classes_of_set': {n: int(m.sum()) for n, m in sets.items()},
+      'sparsity_quantiles': {
+        space: np.quantile(values, (0, *_CUT, 1)).tolist()
+        for space, values in sparse.items()
+      },
+      'spaces': faithfulness(stored, seed),
+    },
+  )
+
+
+def set_colours(names: list[str]) -> dict[str, str]:
+  """A colour for each set of `Stored.sets`: blue control, orange novel."""
+  strong = iter((picture.BLUE, picture.VERMILION))
+  weak = iter((picture.SKY, picture.ORANGE))
+  fixed = {'neither': '#dddddd', 'both arms': picture.GREY}
+  return {
+    name: fixed[name]
+    if name in fixed
+    else next(strong)
+    if name.startswith('test ')
+    else next(weak)
+    for name in names
+  }
+
+
+def draw(maps: Maps) -> figure_lib.Figure:
+  """Both spaces side by side; below each other: size, density, sets."""
+  rows = ('size', 'density', 'sets')
+  fig, axes = picture.mosaic(
+    'What do the two spaces look like?',
+    [[f'{row} {space}' for space in SPACES] for row in rows],
+    (10.5, 13.5),
+  )
+  for space, title in SPACES.items():
+    facts = maps.numbers['spaces'][space]
+    axes[f'size {space}'].set_title(
+      f'{title}\n2 axes drawn: {facts["explained_by_drawn"]:.0%} of the '
+      f'variance, rank correlation '
+      f'{facts["rank_correlation_of_drawn"]:.2f}\n'
+      f'all {facts["axes"]} axes: {facts["explained_by_all"]:.0%}, '
+      f'{facts["rank_correlation_of_all"]:.2f} with the true distance'
+    )
+    for row in rows:
+      axis = axes[f'{row} {space}']
+      axis.set_xlabel(f'axis 1 ({facts["explained"][0]:.1%} of the variance)')
+      axis.set_ylabel(f'axis 2 ({facts["explained"][1]:.1%})')
+    _sizes(axes[f'size {space}'], maps, space)
+    _density(axes[f'density {space}'], maps, space)
+    _sets(axes[f'sets {space}'], maps, space)
+  return fig
+
+
+def _scatter(axis: Any, point_Px2: np.ndarray, colour: Any) -> Any:
+  return axis.scatter(
+    point_Px2[:, 0], point_Px2[:, 1], c=colour, s=5, linewidths=0,
+    alpha=0.75, rasterized=True,
+  )  # fmt: skip
+
+
+def _sizes(axis: Any, maps: Maps, space: str) -> None:
+  sizes = np.unique(maps.size_P)[::-1]  # the few small ones on top
+  colours = plt.get_cmap('viridis')(np.linspace(0.93, 0, len(sizes)))
+  for size, colour in zip(sizes, colours, strict=True):
+    chosen = maps.size_P == size
+    _scatter(axis, maps.point[space][chosen], colours[None, 0] * 0 + colour)
+    axis.scatter([], [], color=colour, label=f'{size} ({chosen.sum():,})')
+  axis.legend(title='minimal size', frameon=False, loc='best', fontsize=8)
+
+
+def _density(axis: Any, maps: Maps, space: str) -> None:
+  value = maps.sparsity[space]
+  low, high = np.quantile(value, _CUT)
+  order = np.argsort(value)  # the lonely ones on top
+  shown = axis.scatter(
+    *maps.point[space][order].T, c=value[order], s=5, linewidths=0, alpha=0.75,
+    cmap='viridis_r', norm=colors.Normalize(low, high), rasterized=True,
+  )  # fmt: skip
+  axis.figure.colorbar(
+    shown, ax=axis, label=f'distance to the {laws.NEIGHBOURS}th nearest class',
+    extend='both', shrink=0.85,
+  )  # fmt: skip
+
+
+def _sets(axis: Any, maps: Maps, space: str) -> None:
+  colours = set_colours(list(maps.sets))
+  behind = ('neither', 'both arms')
+  for name in behind:
+    if name in maps.sets:
+      _scatter(axis, maps.point[space][maps.sets[name]], colours[name])
+  # The others in random order, so that none hides another.
+  where = np.flatnonzero(
+    np.any([m for n, m in maps.sets.items() if n not in behind], axis=0)
+  )
+  colour = np.empty(len(maps.size_P), object)
+  for name, member_P in maps.sets.items():
+    colour[member_P] = colours[name]
+  _scatter(axis, maps.point[space][where], colour[where].tolist())
+  for name, member_P in maps.sets.items():
+    label = f'{name} ({member_P.sum():,})'
+    axis.scatter([], [], color=colours[name], label=label)
+  axis.legend(frameon=False, loc='best', fontsize=8)

@@ -1,0 +1,311 @@
+"""F4: are training and test matched in everything but what is held out?
+
+Standardized mean differences (mean of the test set less mean of the arm, over
+the root of the mean of their variances) of every nuisance, for both arms and
+both test sets; atom and compound divergence beside their zero point, the same
+divergence of a random part of the arm from the rest of it; and how far test
+classes are from the nearest training class, beside training classes that were
+left out. (methods: 1.2 D2, 1.6)
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib import figure as figure_lib
+from matplotlib import ticker
+import numpy as np
+import scipy.spatial
+
+from analysis import picture
+from analysis import stored as stored_lib
+from synth import seeding
+from synth.language import structure
+from synth.language import tokens
+from synth.spaces import neighbours
+from synth.spaces import syntactic
+from synth.splits import divergence
+
+LARGE = 0.1  # |SMD| that counts as a mismatch
+_ZERO_DRAWS = 20
+_SAMPLE = 1000  # classes whose nearest training class is searched
+_QUANTILES = 201  # with which a distribution is drawn
+_AXES = 3  # of the semantic space
+_LEFT_OUT = 'left out of training'
+
+
+def nuisances(stored: stored_lib.Stored) -> dict[str, np.ndarray]:
+  """Name -> value of each class: float_C."""
+  universe, tok_CxL = stored.universe, stored.tok_CxL
+  found = {
+    'size': np.asarray(universe.size_C, float),
+    'depth': depth(tok_CxL, universe.vocabulary).astype(float),
+  }
+  for token in range(len(tokens.SPECIALS), len(universe.vocabulary)):
+    name = f'number of {universe.vocabulary.symbols[token]}'
+    found[name] = (tok_CxL == token).sum(axis=1).astype(float)
+  found['log minimal programs'] = np.log10(
+    universe.count_N[universe.node_C].astype(float)
+  )
+  if universe.manifest['multiplicities']:
+    sizes = range(1, universe.max_size + 1)
+    total_C = sum(universe.multiplicity(size).astype(float) for size in sizes)
+    found['log all programs'] = np.log10(total_C)
+  semantic_CxD = np.asarray(stored.spaces.semantic_CxD, float)
+  for axis in range(min(_AXES, semantic_CxD.shape[1])):
+    found[f'semantic axis {axis + 1}'] = semantic_CxD[:, axis]
+  return found
+
+
+def depth(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
+  """Nodes on the longest way from the root: int_P."""
+  parent_PxL = structure.parents(structure.children(tok_PxL, vocabulary))
+  depth_PxL = np.zeros(tok_PxL.shape, np.int64)
+  rows = np.arange(len(tok_PxL))
+  for position in range(tok_PxL.shape[1]):  # a parent precedes its children
+    parent_P = parent_PxL[:, position]
+    above_P = depth_PxL[rows, np.maximum(parent_P, 0)]
+    depth_PxL[:, position] = np.where(parent_P >= 0, above_P, 0) + 1
+  depth_PxL[tok_PxL == tokens.PAD] = 0
+  return depth_PxL.max(axis=1)
+
+
+def smd(test: np.ndarray, train: np.ndarray) -> float:
+  """Standardized mean difference; 0 if both are one and the same constant."""
+  difference = test.mean() - train.mean()
+  spread = np.sqrt((test.var() + train.var()) / 2)
+  if spread > 0:
+    return float(difference / spread)
+  return 0.0 if difference == 0 else float(np.copysign(np.inf, difference))
+
+
+def measure(stored: stored_lib.Stored, seed: int) -> dict[str, Any]:
+  """Everything that is drawn."""
+  arms = {arm: stored.split.arms[arm] for arm in stored.arms}
+  tests = {name: stored.split.tests[name] for name in stored.tests}
+  differences = {
+    f'{arm} -> {name}': {
+      nuisance: smd(value_C[test], value_C[train])
+      for nuisance, value_C in nuisances(stored).items()
+    }
+    for arm, train in arms.items()
+    for name, test in tests.items()
+  }
+  profiles = syntactic.profile(
+    stored.tok_CxL,
+    stored.universe.vocabulary,
+    stored.spaces.manifest['p'],
+    stored.spaces.manifest['q'],
+  )
+  return {
+    'arms': {name: len(classes) for name, classes in arms.items()},
+    'tests': {name: len(classes) for name, classes in tests.items()},
+    'standardized_mean_differences': differences,
+    **_divergences(stored, profiles, arms, tests, seed),
+    'nearest': {
+      'arm': stored.arms[0],
+      'quantiles_of': np.linspace(0, 1, _QUANTILES).tolist(),
+      'searched_of_each_set': _SAMPLE,
+      **_nearest(stored, profiles, arms[stored.arms[0]], tests, seed),
+    },
+  }
+
+
+def _divergences(
+  stored: stored_lib.Stored,
+  profiles: syntactic.Profiles,
+  arms: Mapping[str, np.ndarray],
+  tests: Mapping[str, np.ndarray],
+  seed: int,
+) -> dict[str, Any]:
+  """D_A and D_C of every arm and test, and of parts of an arm from the rest."""
+
+  def both(train: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+    return (
+      divergence.atoms(stored.tok_CxL[train], stored.tok_CxL[test]),
+      divergence.compounds(profiles.take(train), profiles.take(test)),
+    )
+
+  found, zero = {}, {}
+  for arm, train in arms.items():
+    for name, test in tests.items():
+      found[f'{arm} -> {name}'] = both(train, test)
+    rng = seeding.generator(seed, 'zero', arm)
+    number = min(*map(len, tests.values()), len(train) // 2)
+    draws = []
+    for _ in range(_ZERO_DRAWS):
+      shuffled = rng.permutation(train)
+      draws.append(both(shuffled[number:], shuffled[:number]))
+    zero[arm] = np.array(draws)
+  return {
+    kind: {
+      'pairs': {pair: values[i] for pair, values in found.items()},
+      'zero': {
+        arm: {'mean': draws[:, i].mean(), 'max': draws[:, i].max()}
+        for arm, draws in zero.items()
+      },
+    }
+    for i, kind in enumerate(('atom_divergence', 'compound_divergence'))
+  } | {'zero_draws': _ZERO_DRAWS}
+
+
+def _nearest(
+  stored: stored_lib.Stored,
+  profiles: syntactic.Profiles,
+  train: np.ndarray,
+  tests: Mapping[str, np.ndarray],
+  seed: int,
+) -> dict[str, Any]:
+  """Distances to the nearest class of an arm, in both spaces, as quantiles."""
+  rng = seeding.generator(seed, 'nearest')
+  shuffled = rng.permutation(train)
+  number = min(_SAMPLE, len(train) // 2)
+  left_out, rest = shuffled[:number], shuffled[number:]
+  queries = {_LEFT_OUT: (left_out, rest)}
+  for name, test in tests.items():
+    chosen = rng.permutation(test)[:_SAMPLE]
+    queries[f'test {name}'] = (chosen, train)
+  point_CxD = np.asarray(stored.spaces.semantic_CxD, float)
+  distances = {
+    'syntactic': {
+      name: neighbours.nearest(profiles.take(query), profiles.take(among))[0]
+      for name, (query, among) in queries.items()
+    },
+    'semantic': {
+      name: scipy.spatial.cKDTree(point_CxD[among]).query(point_CxD[query])[0]
+      for name, (query, among) in queries.items()
+    },
+  }
+  shares = np.linspace(0, 1, _QUANTILES)
+  return {
+    space: {
+      name: np.quantile(distance, shares).round(5).tolist()
+      for name, distance in of_space.items()
+    }
+    for space, of_space in distances.items()
+  }
+
+
+_COLOURS = (picture.BLUE, picture.VERMILION)  # of the tests
+_FILLS = ('full', 'none')  # of the arms
+
+
+def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
+  """A love plot, the divergences, and distances to training."""
+  rows = len(next(iter(numbers['standardized_mean_differences'].values())))
+  fig, axes = picture.mosaic(
+    'Are training and test matched in all but what is held out?',
+    [
+      ['love', 'atom_divergence', 'compound_divergence'],
+      ['love', 'syntactic', 'semantic'],
+    ],
+    (13, max(6.2, 2.2 + 0.33 * rows)),
+    width_ratios=(1.35, 1, 1),
+  )
+  _love(axes['love'], numbers)
+  axes['atom_divergence'].set_title('Symbols: atom divergence D_A')
+  axes['compound_divergence'].set_title('pq-grams: compound divergence D_C')
+  for kind in ('atom_divergence', 'compound_divergence'):
+    _divergence(axes[kind], numbers[kind])
+  arm = numbers['nearest']['arm']
+  for space, distance in (
+    ('syntactic', 'pq-gram distance (exact)'),
+    ('semantic', 'distance of standardized outputs (PCA)'),
+  ):
+    axis = axes[space]
+    axis.set_title(f'How far from {arm}: {space} space')
+    axis.set_xlabel(f'{distance} to the nearest class')
+    _distances(axis, numbers['nearest'], space)
+  axes['syntactic'].set_ylabel('share of classes at most so far')
+  return fig
+
+
+def _cells(pairs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+  """Each pair `arm -> test` with its colour and its marker's fill."""
+  split = [pair.split(' -> ') for pair in pairs]
+  arms = list(dict.fromkeys(arm for arm, _ in split))
+  tests = list(dict.fromkeys(test for _, test in split))
+  return [
+    (f'{arm} -> {test}', _COLOURS[tests.index(test)], _FILLS[arms.index(arm)])
+    for arm, test in split
+  ]
+
+
+def _love(axis: Any, numbers: dict[str, Any]) -> None:
+  table = numbers['standardized_mean_differences']
+  names = list(next(iter(table.values())))
+  cells = _cells(table)
+  axis.set_title('Standardized mean difference, test less training')
+  axis.axvspan(-LARGE, LARGE, color='#eeeeee', lw=0)
+  axis.axvline(0, color=picture.BLACK, lw=0.8)
+  for number, (pair, colour, fill) in enumerate(cells):
+    shift = (number - (len(cells) - 1) / 2) * 0.17
+    axis.plot(
+      list(table[pair].values()),
+      np.arange(len(names)) + shift,
+      'o',
+      color=colour,
+      fillstyle=fill,
+      ms=5,
+      label=pair.replace('->', '→'),
+    )
+  for row in range(len(names) - 1):
+    axis.axhline(row + 0.5, color='#e4e4e4', lw=0.5)
+  axis.set_yticks(range(len(names)), names)
+  axis.set_ylim(len(names) - 0.5, -0.5)
+  reach = max(0.25, *(abs(v) for row in table.values() for v in row.values()))
+  axis.set_xlim(-1.08 * reach, 1.08 * reach)
+  axis.set_xlabel(f'standard deviations; grey: below {LARGE}')
+  axis.legend(
+    loc='upper center', bbox_to_anchor=(0.4, -0.09), ncols=2, frameon=False
+  )
+
+
+def _divergence(axis: Any, facts: dict[str, Any]) -> None:
+  cells = _cells(facts['pairs'])
+  arms = list(facts['zero'])
+  largest = max(
+    *facts['pairs'].values(), *(zero['max'] for zero in facts['zero'].values())
+  )
+  names = []
+  for row, (pair, colour, fill) in enumerate(cells):
+    value = facts['pairs'][pair]
+    axis.plot([0, value], [row, row], color='#cccccc', lw=1, zorder=0)
+    axis.plot(value, row, 'o', color=colour, fillstyle=fill, ms=7)
+    axis.annotate(
+      f'{value:.4f}', (value, row), xytext=(7, 0), textcoords='offset points',
+      va='center', fontsize=8.5,
+    )  # fmt: skip
+    names.append(pair.replace('->', '→'))
+  for row, arm in enumerate(arms, len(cells)):
+    zero = facts['zero'][arm]
+    axis.plot(zero['mean'], row, '|', color=picture.BLACK, ms=12, mew=2)
+    axis.annotate(
+      f'{zero["mean"]:.4f}', (zero['mean'], row), xytext=(7, 0),
+      textcoords='offset points', va='center', fontsize=8.5,
+    )  # fmt: skip
+    names.append(f'zero point of {arm}')
+  axis.set_yticks(range(len(names)), names)
+  axis.set_ylim(len(names) - 0.5, -0.5)
+  axis.set_xlim(0, 1.3 * largest)
+
+
+def _distances(axis: Any, facts: dict[str, Any], space: str) -> None:
+  shares = np.array(facts['quantiles_of'])
+  colours = dict(
+    zip(
+      facts[space],
+      (picture.GREY, *_COLOURS),
+      strict=False,
+    )
+  )
+  for name, distance in facts[space].items():
+    axis.plot(distance, shares, color=colours[name], lw=1.8)
+  axis.set_ylim(0, 1)
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  largest = max(np.quantile(d, 0.99) for d in facts[space].values())
+  axis.set_xlim(0, 1.02 * largest)
+  for row, (name, colour) in enumerate(colours.items()):
+    axis.text(
+      0.98, 0.06 + 0.09 * (len(colours) - 1 - row), name,
+      transform=axis.transAxes, ha='right', color=colour, fontweight='bold',
+    )  # fmt: skip
