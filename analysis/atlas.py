@@ -21,6 +21,7 @@ from typing import Any
 
 from absl import flags
 from matplotlib import figure as figure_lib
+from matplotlib import pyplot as plt
 
 from analysis import explorer
 from analysis import leakage
@@ -67,7 +68,7 @@ def write(
   bar = progress.Progress('atlas', len(names), 'pictures')
   made = {
     'grammar': stored.universe.grammar.name,
-    'classes': len(stored.universe.node_C),
+    'functions': len(stored.universe.node_C),
     'seed': seed,
     'command': command,
     'split_sha256': store.content_hash(stored.split.facts),
@@ -76,8 +77,9 @@ def write(
     if name == 'page':
       explorer.write(stored, out / PAGE, made)
     else:
-      figure, numbers = _FIGURES[name](stored, seed)
-      picture.write(out, name, figure, numbers, made)
+      with plt.rc_context(picture.STYLE):
+        figure, numbers = _FIGURES[name](stored, seed)
+        picture.write(out, name, figure, numbers, made)
     bar.update(done + 1)
   return {'out': str(out), 'written': names}
 

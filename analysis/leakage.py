@@ -31,17 +31,17 @@ from synth.language import operators
 from synth.language import program as program_lib
 from synth.universe import universe as universe_lib
 
-_NUMBERS = np.unique(np.round(np.logspace(1, 6, 26)).astype(int))
+_NUMBERS = np.unique(np.round(np.logspace(0, 6, 31)).astype(int))
 _SIZES = 4  # the largest, whose string splits are compared
 _SAMPLE = 3000  # programs whose operands are reordered
 _LEVELS = {
   'none': ('no check', picture.GREY),
   'string': ('no shared string', picture.VERMILION),
   'tree': ('no shared tree, operands\nof + and * in any order', picture.ORANGE),
-  'class': ('no shared function: 0 %\nby construction', picture.BLUE),
+  'class': ('no shared function: 0 % by construction', picture.BLUE),
 }
-# Points by which labels are moved, for lines that end in one place.
-_SHIFTS = {'none': 4, 'string': -10, 'tree': -31, 'class': 0}
+# Where the lines are named; the first three hardly differ where n is small.
+_HEIGHTS = {'none': 0.46, 'string': 0.39, 'tree': 0.26, 'class': 0.05}
 
 
 def unseen(share_K: np.ndarray, number: int) -> np.ndarray:
@@ -142,10 +142,9 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
     share = numbers['leaks_at_largest_size'][level]
     style = '--' if level == 'tree' else '-'  # it may hide the one below
     left.plot(n[: len(share)], share, style, color=colour, lw=2)
-    at = len(share) - 1
-    picture.label(
-      left, name, (n[at], share[at]), colour, offset=(5, _SHIFTS[level]),
-      va='center',
+    left.text(
+      0.98, _HEIGHTS[level], name, transform=left.transAxes, color=colour,
+      ha='right', fontweight='bold',
     )  # fmt: skip
   right.set_title('By size of the programs (no shared string)')
   by_size = numbers['leaks_of_string_split_by_size']
@@ -154,16 +153,18 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
     by_size.items(), blues[-len(by_size) :], strict=True
   ):
     right.plot(n[: len(share)], share, color=colour, lw=2)
-    at = len(share) - 1
+    middle = int(np.searchsorted(share, 0.4))
+    middle = min(middle, len(share) - 1)
+    name = f'size {size}' if size == next(iter(by_size)) else size
     picture.label(
-      right, f'size {size}', (n[at], share[at]), colour, offset=(5, 0),
-      va='center',
+      right, name, (n[middle], share[middle]), colour, offset=(-5, 2),
+      ha='right',
     )  # fmt: skip
   for axis in (left, right):
     axis.set_xscale('log')
-    axis.set_xlim(n[0], n[-1] * 12)
+    axis.set_xlim(n[0], n[-1])
     axis.set_xlabel('training programs n (log)')
-    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
     axis.set_ylim(-0.03, 1.03)
     axis.grid(axis='y', color='#dddddd', lw=0.6)
   left.set_ylabel('test programs whose function\nis in training')

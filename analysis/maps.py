@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib import colors
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 import numpy as np
 import scipy.spatial
 import scipy.stats
@@ -28,7 +29,7 @@ SPACES = {
   'syntactic': 'Syntactic space: pq-grams',
   'semantic': 'Semantic space: outputs',
 }
-_POINTS = 6000  # drawn
+_POINTS = 5000  # drawn
 _PAIRS = 20_000  # of which distances are compared
 _AXES = 2  # drawn
 _CUT = (0.01, 0.99)  # quantiles between which densities have colours
@@ -170,77 +171,78 @@ def set_colours(names: list[str]) -> dict[str, str]:
 
 def draw(maps: Maps) -> figure_lib.Figure:
   """Both spaces side by side; below each other: size, density, sets."""
-  rows = ('size', 'density', 'sets')
+  rows = {'size': _sizes, 'density': _density, 'sets': _sets}
   fig, axes = picture.mosaic(
     'What do the two spaces look like?',
     [[f'{row} {space}' for space in SPACES] for row in rows],
-    (10.5, 13.5),
+    (10.5, 12.5),
   )
   for space, title in SPACES.items():
     facts = maps.numbers['spaces'][space]
     axes[f'size {space}'].set_title(
-      f'{title}\n2 axes drawn: {facts["explained_by_drawn"]:.0%} of the '
-      f'variance, rank correlation '
-      f'{facts["rank_correlation_of_drawn"]:.2f}\n'
+      f'{title}\n'
+      f'the 2 axes drawn: {facts["explained_by_drawn"]:.0%} of the variance, '
+      f'ρ = {facts["rank_correlation_of_drawn"]:.2f}\n'
       f'all {facts["axes"]} axes: {facts["explained_by_all"]:.0%}, '
-      f'{facts["rank_correlation_of_all"]:.2f} with the true distance'
+      f'ρ = {facts["rank_correlation_of_all"]:.2f}',
+      fontsize=9.5,
     )
-    for row in rows:
+    for row, colour in rows.items():
       axis = axes[f'{row} {space}']
-      axis.set_xlabel(f'axis 1 ({facts["explained"][0]:.1%} of the variance)')
+      colour(axis, maps, space)
       axis.set_ylabel(f'axis 2 ({facts["explained"][1]:.1%})')
-    _sizes(axes[f'size {space}'], maps, space)
-    _density(axes[f'density {space}'], maps, space)
-    _sets(axes[f'sets {space}'], maps, space)
+      axis.xaxis.set_major_locator(ticker.MaxNLocator(6))
+    axis.set_xlabel(f'axis 1 ({facts["explained"][0]:.1%} of the variance)')
+  for row, title in (('size', 'minimal size'), ('sets', 'set')):
+    axes[f'{row} semantic'].legend(
+      title=f'{title} (drawn)', frameon=False, alignment='left',
+      loc='center left', bbox_to_anchor=(1.01, 0.5), markerscale=2,
+    )  # fmt: skip
+  axes['size semantic'].annotate(
+    'ρ: rank correlation\nwith the true\ndistance',
+    (1.03, 1.02), xycoords='axes fraction', va='bottom', fontsize=8.5,
+  )  # fmt: skip
   return fig
 
 
-def _scatter(axis: Any, point_Px2: np.ndarray, colour: Any) -> Any:
-  return axis.scatter(
-    point_Px2[:, 0], point_Px2[:, 1], c=colour, s=5, linewidths=0,
-    alpha=0.75, rasterized=True,
+def _scatter(axis: Any, point_Px2: np.ndarray, label: str, colour: Any) -> None:
+  axis.scatter(
+    point_Px2[:, 0], point_Px2[:, 1], c=colour, label=label, s=5, linewidths=0,
+    rasterized=True,
   )  # fmt: skip
 
 
+def size_colours(sizes: list[int]) -> dict[int, str]:
+  """Grey for the largest size, which most classes have; darker the smaller."""
+  ramp = plt.get_cmap('viridis')(np.linspace(0, 0.85, max(len(sizes) - 1, 1)))
+  found = dict(zip(sorted(sizes), map(colors.to_hex, ramp), strict=False))
+  return {**found, max(sizes): '#cccccc'}
+
+
 def _sizes(axis: Any, maps: Maps, space: str) -> None:
-  sizes = np.unique(maps.size_P)[::-1]  # the few small ones on top
-  colours = plt.get_cmap('viridis')(np.linspace(0.93, 0, len(sizes)))
-  for size, colour in zip(sizes, colours, strict=True):
-    chosen = maps.size_P == size
-    _scatter(axis, maps.point[space][chosen], colours[None, 0] * 0 + colour)
-    axis.scatter([], [], color=colour, label=f'{size} ({chosen.sum():,})')
-  axis.legend(title='minimal size', frameon=False, loc='best', fontsize=8)
+  colour = size_colours(np.unique(maps.size_P).tolist())
+  for size in sorted(colour, reverse=True):  # the few small ones on top
+    chosen_P = maps.size_P == size
+    label = f'{size} ({chosen_P.sum():,})'
+    _scatter(axis, maps.point[space][chosen_P], label, colour[size])
 
 
 def _density(axis: Any, maps: Maps, space: str) -> None:
   value = maps.sparsity[space]
   low, high = np.quantile(value, _CUT)
-  order = np.argsort(value)  # the lonely ones on top
   shown = axis.scatter(
-    *maps.point[space][order].T, c=value[order], s=5, linewidths=0, alpha=0.75,
-    cmap='viridis_r', norm=colors.Normalize(low, high), rasterized=True,
+    *maps.point[space].T, c=value, s=5, linewidths=0, cmap='viridis_r',
+    norm=colors.Normalize(low, high), rasterized=True,
   )  # fmt: skip
   axis.figure.colorbar(
-    shown, ax=axis, label=f'distance to the {laws.NEIGHBOURS}th nearest class',
+    shown, ax=axis, label=f'distance to the {laws.NEIGHBOURS}th nearest',
     extend='both', shrink=0.85,
   )  # fmt: skip
 
 
 def _sets(axis: Any, maps: Maps, space: str) -> None:
-  colours = set_colours(list(maps.sets))
-  behind = ('neither', 'both arms')
-  for name in behind:
-    if name in maps.sets:
-      _scatter(axis, maps.point[space][maps.sets[name]], colours[name])
-  # The others in random order, so that none hides another.
-  where = np.flatnonzero(
-    np.any([m for n, m in maps.sets.items() if n not in behind], axis=0)
-  )
-  colour = np.empty(len(maps.size_P), object)
-  for name, member_P in maps.sets.items():
-    colour[member_P] = colours[name]
-  _scatter(axis, maps.point[space][where], colour[where].tolist())
-  for name, member_P in maps.sets.items():
+  colour = set_colours(list(maps.sets))
+  for name in reversed(maps.sets):  # the tests on top
+    member_P = maps.sets[name]
     label = f'{name} ({member_P.sum():,})'
-    axis.scatter([], [], color=colours[name], label=label)
-  axis.legend(frameon=False, loc='best', fontsize=8)
+    _scatter(axis, maps.point[space][member_P], label, colour[name])

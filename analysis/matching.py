@@ -19,6 +19,7 @@ import scipy.spatial
 from analysis import picture
 from analysis import stored as stored_lib
 from synth import seeding
+from synth.language import operators
 from synth.language import structure
 from synth.language import tokens
 from synth.spaces import neighbours
@@ -41,8 +42,10 @@ def nuisances(stored: stored_lib.Stored) -> dict[str, np.ndarray]:
     'depth': depth(tok_CxL, universe.vocabulary).astype(float),
   }
   for token in range(len(tokens.SPECIALS), len(universe.vocabulary)):
-    name = f'number of {universe.vocabulary.symbols[token]}'
-    found[name] = (tok_CxL == token).sum(axis=1).astype(float)
+    symbol = universe.vocabulary.symbols[token]
+    operator = operators.OPERATORS.get(symbol)
+    shown = symbol if operator is None else operator.infix or symbol
+    found[f'number of {shown}'] = (tok_CxL == token).sum(axis=1).astype(float)
   found['log minimal programs'] = np.log10(
     universe.count_N[universe.node_C].astype(float)
   )
@@ -96,6 +99,13 @@ def measure(stored: stored_lib.Stored, seed: int) -> dict[str, Any]:
     stored.spaces.manifest['p'],
     stored.spaces.manifest['q'],
   )
+  names = list(tests)
+  if len(names) == 2:
+    first, second = tests.values()
+    differences[f'{names[0]} -> {names[1]}'] = {
+      nuisance: smd(value_C[second], value_C[first])
+      for nuisance, value_C in nuisances(stored).items()
+    }
   return {
     'arms': {name: len(classes) for name, classes in arms.items()},
     'tests': {name: len(classes) for name, classes in tests.items()},
@@ -104,7 +114,6 @@ def measure(stored: stored_lib.Stored, seed: int) -> dict[str, Any]:
     'nearest': {
       'arm': stored.arms[0],
       'quantiles_of': np.linspace(0, 1, _QUANTILES).tolist(),
-      'searched_of_each_set': _SAMPLE,
       **_nearest(stored, profiles, arms[stored.arms[0]], tests, seed),
     },
   }
@@ -176,13 +185,15 @@ def _nearest(
     },
   }
   shares = np.linspace(0, 1, _QUANTILES)
-  return {
+  found: dict[str, Any] = {
     space: {
       name: np.quantile(distance, shares).round(5).tolist()
       for name, distance in of_space.items()
     }
     for space, of_space in distances.items()
   }
+  found['searched'] = {name: len(query) for name, (query, _) in queries.items()}
+  return found
 
 
 _COLOURS = (picture.BLUE, picture.VERMILION)  # of the tests
@@ -198,54 +209,59 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
       ['love', 'atom_divergence', 'compound_divergence'],
       ['love', 'syntactic', 'semantic'],
     ],
-    (13, max(6.2, 2.2 + 0.33 * rows)),
+    (13, max(6.6, 2.6 + 0.33 * rows)),
     width_ratios=(1.35, 1, 1),
   )
   _love(axes['love'], numbers)
-  axes['atom_divergence'].set_title('Symbols: atom divergence D_A')
-  axes['compound_divergence'].set_title('pq-grams: compound divergence D_C')
-  for kind in ('atom_divergence', 'compound_divergence'):
-    _divergence(axes[kind], numbers[kind])
+  for kind, title in (
+    ('atom_divergence', '$D_A$: do symbols differ?'),
+    ('compound_divergence', '$D_C$: do pq-grams differ?'),
+  ):
+    axes[kind].set_title(title)
+    _divergence(axes[kind], numbers[kind], _cells(numbers))
+  axes['compound_divergence'].tick_params(labelleft=False)
   arm = numbers['nearest']['arm']
   for space, distance in (
-    ('syntactic', 'pq-gram distance (exact)'),
-    ('semantic', 'distance of standardized outputs (PCA)'),
+    ('syntactic', 'exact pq-gram distance'),
+    ('semantic', 'distance in the semantic space'),
   ):
-    axis = axes[space]
-    axis.set_title(f'How far from {arm}: {space} space')
-    axis.set_xlabel(f'{distance} to the nearest class')
-    _distances(axis, numbers['nearest'], space)
-  axes['syntactic'].set_ylabel('share of classes at most so far')
+    axes[space].set_title(f'How far is {arm}, {space}ally?')
+    axes[space].set_xlabel(f'{distance} to the nearest')
+    _distances(axes[space], numbers['nearest'], space)
+  axes['syntactic'].set_ylabel('share of functions at most so far')
+  axes['semantic'].legend(loc='lower right', frameon=False)
   return fig
 
 
-def _cells(pairs: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-  """Each pair `arm -> test` with its colour and its marker's fill."""
-  split = [pair.split(' -> ') for pair in pairs]
-  arms = list(dict.fromkeys(arm for arm, _ in split))
-  tests = list(dict.fromkeys(test for _, test in split))
+def _cells(
+  numbers: Mapping[str, Any],
+) -> list[tuple[str, dict[str, Any]]]:
+  """Each pair `arm -> test` and its marker: a colour a test, a fill an arm."""
   return [
-    (f'{arm} -> {test}', _COLOURS[tests.index(test)], _FILLS[arms.index(arm)])
-    for arm, test in split
+    (f'{arm} -> {test}', {'marker': 'o', 'color': colour, 'fillstyle': fill})
+    for arm, fill in zip(numbers['arms'], _FILLS, strict=False)
+    for test, colour in zip(numbers['tests'], _COLOURS, strict=False)
   ]
 
 
 def _love(axis: Any, numbers: dict[str, Any]) -> None:
   table = numbers['standardized_mean_differences']
   names = list(next(iter(table.values())))
-  cells = _cells(table)
-  axis.set_title('Standardized mean difference, test less training')
+  cells = _cells(numbers)
+  between = ' -> '.join(numbers['tests'])
+  if between in table:
+    cells.append((between, {'marker': 'D', 'color': picture.BLACK}))
+  axis.set_title('Standardized mean difference, right of the arrow less left')
   axis.axvspan(-LARGE, LARGE, color='#eeeeee', lw=0)
   axis.axvline(0, color=picture.BLACK, lw=0.8)
-  for number, (pair, colour, fill) in enumerate(cells):
-    shift = (number - (len(cells) - 1) / 2) * 0.17
+  for number, (pair, marker) in enumerate(cells):
+    shift = (number - (len(cells) - 1) / 2) * 0.16
     axis.plot(
       list(table[pair].values()),
       np.arange(len(names)) + shift,
-      'o',
-      color=colour,
-      fillstyle=fill,
-      ms=5,
+      **marker,
+      linestyle='none',
+      ms=4.5,
       label=pair.replace('->', '→'),
     )
   for row in range(len(names) - 1):
@@ -256,21 +272,22 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
   axis.set_xlim(-1.08 * reach, 1.08 * reach)
   axis.set_xlabel(f'standard deviations; grey: below {LARGE}')
   axis.legend(
-    loc='upper center', bbox_to_anchor=(0.4, -0.09), ncols=2, frameon=False
+    loc='upper center', bbox_to_anchor=(0.4, -0.07), ncols=3, frameon=False
   )
 
 
-def _divergence(axis: Any, facts: dict[str, Any]) -> None:
-  cells = _cells(facts['pairs'])
+def _divergence(
+  axis: Any, facts: dict[str, Any], cells: list[tuple[str, dict[str, Any]]]
+) -> None:
   arms = list(facts['zero'])
   largest = max(
     *facts['pairs'].values(), *(zero['max'] for zero in facts['zero'].values())
   )
   names = []
-  for row, (pair, colour, fill) in enumerate(cells):
+  for row, (pair, marker) in enumerate(cells):
     value = facts['pairs'][pair]
     axis.plot([0, value], [row, row], color='#cccccc', lw=1, zorder=0)
-    axis.plot(value, row, 'o', color=colour, fillstyle=fill, ms=7)
+    axis.plot(value, row, **marker, ms=7)
     axis.annotate(
       f'{value:.4f}', (value, row), xytext=(7, 0), textcoords='offset points',
       va='center', fontsize=8.5,
@@ -286,26 +303,19 @@ def _divergence(axis: Any, facts: dict[str, Any]) -> None:
     names.append(f'zero point of {arm}')
   axis.set_yticks(range(len(names)), names)
   axis.set_ylim(len(names) - 0.5, -0.5)
-  axis.set_xlim(0, 1.3 * largest)
+  axis.set_xlim(0, 1.35 * largest)
+  axis.xaxis.set_major_locator(ticker.MaxNLocator(4))
 
 
 def _distances(axis: Any, facts: dict[str, Any], space: str) -> None:
   shares = np.array(facts['quantiles_of'])
-  colours = dict(
-    zip(
-      facts[space],
-      (picture.GREY, *_COLOURS),
-      strict=False,
-    )
-  )
-  for name, distance in facts[space].items():
-    axis.plot(distance, shares, color=colours[name], lw=1.8)
-  axis.set_ylim(0, 1)
-  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  for (name, distance), colour in zip(
+    facts[space].items(), (picture.GREY, *_COLOURS), strict=False
+  ):
+    label = f'{name} ({facts["searched"][name]:,})'
+    axis.plot(distance, shares, color=colour, lw=2, label=label)
   largest = max(np.quantile(d, 0.99) for d in facts[space].values())
   axis.set_xlim(0, 1.02 * largest)
-  for row, (name, colour) in enumerate(colours.items()):
-    axis.text(
-      0.98, 0.06 + 0.09 * (len(colours) - 1 - row), name,
-      transform=axis.transAxes, ha='right', color=colour, fontweight='bold',
-    )  # fmt: skip
+  axis.set_ylim(0, 1)
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
+  axis.grid(axis='y', color='#dddddd', lw=0.6)

@@ -22,7 +22,8 @@ BLUE, SKY = '#0072b2', '#56b4e9'
 VERMILION, ORANGE = '#d55e00', '#e69f00'
 GREEN, PURPLE = '#009e73', '#cc79a7'
 
-_STYLE = {
+# What pictures are drawn under (`pyplot.rc_context`).
+STYLE = {
   'font.size': 9.5,
   'axes.titlesize': 10.5,
   'axes.titlelocation': 'left',
@@ -31,8 +32,8 @@ _STYLE = {
   'svg.hashsalt': 'synth',  # else the file has other bits each time
   'svg.fonttype': 'none',
 }
-_DPI = 110
-_PALETTE = 128  # colours of the PNG: a third of the bytes
+_DPI = 100
+_PALETTE = 255  # colours of the PNG: half the bytes
 
 
 def mosaic(
@@ -49,11 +50,10 @@ def mosaic(
     size: Width and height in inches.
     **options: For `pyplot.subplot_mosaic`.
   """
-  with plt.rc_context(_STYLE):
-    fig, axes = plt.subplot_mosaic(
-      layout, figsize=size, layout='constrained', **options
-    )
-    fig.suptitle(question, x=0.01, ha='left', fontsize=14, fontweight='bold')
+  fig, axes = plt.subplot_mosaic(
+    layout, figsize=size, layout='constrained', **options
+  )
+  fig.suptitle(question, x=0.01, ha='left', fontsize=14, fontweight='bold')
   return fig, axes
 
 
@@ -79,11 +79,10 @@ def write(
     for key, value in provenance.items()
     if not key.endswith('sha256')
   )
-  with plt.rc_context(_STYLE):
-    figure.supxlabel(note, x=0.01, ha='left', fontsize=7.5, color='#555555')
-    png, svg = io.BytesIO(), io.StringIO()
-    figure.savefig(png, format='png', dpi=_DPI)
-    figure.savefig(svg, format='svg', metadata={'Date': None})
+  figure.supxlabel(note, x=0.01, ha='left', fontsize=7.5, color='#555555')
+  png, svg = io.BytesIO(), io.StringIO()
+  figure.savefig(png, format='png', dpi=_DPI)
+  figure.savefig(svg, format='svg', dpi=_DPI, metadata={'Date': None})
   plt.close(figure)
   small = io.BytesIO()
   Image.open(png).convert('RGB').quantize(

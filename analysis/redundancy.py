@@ -101,6 +101,7 @@ def _by_size(axis: Any, numbers: dict[str, Any]) -> None:
       axis, last, (size[-1], value[-1]), colour, offset=(7, 0), va='center'
     )
   axis.set_yscale('log')
+  axis.set_ylim(top=4 * rows[-1]['programs'])
   axis.set_xticks(size)
   axis.set_xlim(size[0] - 0.5, size[-1] + 0.62 * (size[-1] - size[0]))
   axis.set_xlabel('size in nodes')
@@ -120,7 +121,7 @@ def _minimal(axis: Any, numbers: dict[str, Any]) -> None:
   axis.set_xticks(range(len(names)), names)
   axis.set_xlabel('size of the smallest program with the same function')
   axis.set_ylabel(f'share of programs of size {largest}')
-  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
 
 
 def _multiplicity(axis: Any, numbers: dict[str, Any]) -> None:
@@ -142,7 +143,7 @@ def _multiplicity(axis: Any, numbers: dict[str, Any]) -> None:
   axis.set_ylim(
     top=1.25 * max(*facts['share_of_classes'], *facts['share_of_programs'])
   )
-  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
   axis.set_xlabel(f'programs of size {largest} with the same function (log)')
   axis.set_ylabel('share in each bin')
   axis.text(

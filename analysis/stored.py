@@ -47,7 +47,7 @@ class Stored:
   def sets(self) -> dict[str, np.ndarray]:
     """Disjoint sets that cover all classes, by name: bool_C.
 
-    The tests; what is in both arms and in only one; and the rest: dev, other
+    The tests; what is in only one arm and in both; and the rest: dev, other
     tests, classes that were left out.
     """
     found = {
@@ -59,9 +59,9 @@ class Stored:
       found[f'arm {self.arms[0]}'] = members[0]
     else:
       first_C, second_C = members
-      found['both arms'] = first_C & second_C
       found[f'only {self.arms[0]}'] = first_C & ~second_C
       found[f'only {self.arms[1]}'] = second_C & ~first_C
+      found['both arms'] = first_C & second_C
     found['neither'] = ~np.any(list(found.values()), axis=0)
     return found
 
