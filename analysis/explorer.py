@@ -25,13 +25,16 @@ _CURVE_SCALE = 1000  # arcsinh of outputs is stored in thousandths
 
 
 def sample(stored: stored_lib.Stored, seed: int) -> np.ndarray:
-  """All classes up to size 5 and a uniform sample of the larger: class_P."""
-  size_C = np.asarray(stored.universe.size_C)
-  small = np.flatnonzero(size_C <= _SMALL)[:_SHOWN]
-  large = np.flatnonzero(size_C > _SMALL)
-  rng = seeding.generator(seed, 'explorer')
-  chosen = rng.permutation(large)[: _SHOWN - len(small)]
-  return np.sort(np.concatenate([small, chosen]))
+  """All classes up to size 5, some of each test, a sample of the rest."""
+  number = len(stored.universe.node_C)
+  order = seeding.generator(seed, 'explorer').permutation(number)
+  wanted = [np.flatnonzero(np.asarray(stored.universe.size_C) <= _SMALL)]
+  for name, member_C in stored.sets().items():
+    if name.startswith(stored_lib.TEST):
+      wanted.append(order[member_C[order]][: maps.TESTS])
+  first = np.unique(np.concatenate(wanted))[:_SHOWN]
+  rest = order[~np.isin(order, first)][: _SHOWN - len(first)]
+  return np.sort(np.concatenate([first, rest]))
 
 
 def contents(stored: stored_lib.Stored, classes: np.ndarray) -> dict[str, Any]:
@@ -92,8 +95,8 @@ def write(
   data = json.dumps(contents(stored, classes), separators=(',', ':'))
   total = len(stored.universe.node_C)
   note = (
-    f'{len(classes):,} of {total:,} functions: all up to size {_SMALL} and a '
-    'random sample of the larger ones. '
+    f'{len(classes):,} of {total:,} functions: all up to size {_SMALL}, '
+    f'{maps.TESTS} of each test and a random sample of the rest. '
     + ' · '.join(f'{key}: {value}' for key, value in made.items())
   )
   page = _TEMPLATE.read_text(encoding='utf-8')

@@ -146,6 +146,10 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
       0.98, _HEIGHTS[level], name, transform=left.transAxes, color=colour,
       ha='right', fontweight='bold',
     )  # fmt: skip
+  left.text(
+    0.98, 0.53, 'three lines, nearly the same:', transform=left.transAxes,
+    ha='right',
+  )  # fmt: skip
   right.set_title('By size of the programs (no shared string)')
   by_size = numbers['leaks_of_string_split_by_size']
   blues = (picture.PURPLE, picture.SKY, picture.GREEN, picture.VERMILION)

@@ -29,8 +29,9 @@ SPACES = {
   'syntactic': 'Syntactic space: pq-grams',
   'semantic': 'Semantic space: outputs',
 }
-_POINTS = 5000  # drawn
+_POINTS = 4000  # drawn, uniformly
 _PAIRS = 20_000  # of which distances are compared
+TESTS = 300  # classes of each test set that are drawn, though it be small
 _AXES = 2  # drawn
 _CUT = (0.01, 0.99)  # quantiles between which densities have colours
 
@@ -103,17 +104,19 @@ def faithfulness(
 
 @dataclasses.dataclass(frozen=True)
 class Maps:
-  """What is drawn of P classes.
+  """What is drawn.
 
   Attributes:
-    point: Space -> the first two coordinates, float_Px2.
-    size_P: Minimal size.
-    sparsity: Space -> distance to the 16th nearest class, float_P.
-    sets: Name of the set -> whether each is in it, bool_P.
+    point: Space -> the first two coordinates of every class, float_Cx2.
+    class_P: A uniform sample of the classes.
+    size_P: Their minimal size.
+    sparsity: Space -> their distance to the 16th nearest class, float_P.
+    sets: Name of a set -> classes of it that are drawn.
     numbers: What is printed on the figure.
   """
 
   point: Mapping[str, np.ndarray]
+  class_P: np.ndarray
   size_P: np.ndarray
   sparsity: Mapping[str, np.ndarray]
   sets: Mapping[str, np.ndarray]
@@ -123,28 +126,33 @@ class Maps:
 def measure(stored: stored_lib.Stored, seed: int) -> Maps:
   """Draws the sample and measures the spaces."""
   number = len(stored.universe.node_C)
-  rng = seeding.generator(seed, 'maps')
-  classes = rng.permutation(number)[:_POINTS]
-  sets = stored.sets()
+  order = seeding.generator(seed, 'maps').permutation(number)
+  class_P = order[:_POINTS]
+  members = stored.sets()
+  sets = {
+    name: order[member_C[order]][:TESTS]
+    if name.startswith(stored_lib.TEST)
+    else class_P[member_C[class_P]]
+    for name, member_C in members.items()
+  }
   sparse = {
-    space: sparsity(point_CxD, classes)
+    space: sparsity(point_CxD, class_P)
     for space, point_CxD in points(stored).items()
   }
-  size_P = np.asarray(stored.universe.size_C[classes])
+  size_P = np.asarray(stored.universe.size_C[class_P])
   sizes, counts = np.unique(size_P, return_counts=True)
   return Maps(
-    {s: point[classes, :_AXES] for s, point in points(stored).items()},
+    {s: point_CxD[:, :_AXES] for s, point_CxD in points(stored).items()},
+    class_P,
     size_P,
     sparse,
-    {name: member_C[classes] for name, member_C in sets.items()},
+    sets,
     {
       'classes': number,
-      'drawn': len(classes),
+      'drawn': len(class_P),
       'drawn_of_size': dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
-      'drawn_of_set': {
-        name: int(member_C[classes].sum()) for name, member_C in sets.items()
-      },
-      'classes_of_set': {n: int(m.sum()) for n, m in sets.items()},
+      'drawn_of_set': {name: len(some) for name, some in sets.items()},
+      'classes_of_set': {n: int(m.sum()) for n, m in members.items()},
       'sparsity_quantiles': {
         space: np.quantile(values, (0, *_CUT, 1)).tolist()
         for space, values in sparse.items()
@@ -163,7 +171,7 @@ def set_colours(names: list[str]) -> dict[str, str]:
     name: fixed[name]
     if name in fixed
     else next(strong)
-    if name.startswith('test ')
+    if name.startswith(stored_lib.TEST)
     else next(weak)
     for name in names
   }
@@ -171,12 +179,14 @@ def set_colours(names: list[str]) -> dict[str, str]:
 
 def draw(maps: Maps) -> figure_lib.Figure:
   """Both spaces side by side; below each other: size, density, sets."""
-  rows = {'size': _sizes, 'density': _density, 'sets': _sets}
+  rows = ('size', 'density', 'sets')
   fig, axes = picture.mosaic(
     'What do the two spaces look like?',
-    [[f'{row} {space}' for space in SPACES] for row in rows],
-    (10.5, 12.5),
+    [[*(f'{row} {space}' for space in SPACES), f'key {row}'] for row in rows],
+    (10.5, 12),
+    width_ratios=(1, 1, 0.36),
   )
+  shades = {}
   for space, title in SPACES.items():
     facts = maps.numbers['spaces'][space]
     axes[f'size {space}'].set_title(
@@ -187,21 +197,39 @@ def draw(maps: Maps) -> figure_lib.Figure:
       f'ρ = {facts["rank_correlation_of_all"]:.2f}',
       fontsize=9.5,
     )
-    for row, colour in rows.items():
+    _sizes(axes[f'size {space}'], maps, space)
+    shades[space] = _density(axes[f'density {space}'], maps, space)
+    _sets(axes[f'sets {space}'], maps, space)
+    for row in rows:
       axis = axes[f'{row} {space}']
-      colour(axis, maps, space)
       axis.set_ylabel(f'axis 2 ({facts["explained"][1]:.1%})')
       axis.xaxis.set_major_locator(ticker.MaxNLocator(6))
     axis.set_xlabel(f'axis 1 ({facts["explained"][0]:.1%} of the variance)')
-  for row, title in (('size', 'minimal size'), ('sets', 'set')):
-    axes[f'{row} semantic'].legend(
-      title=f'{title} (drawn)', frameon=False, alignment='left',
-      loc='center left', bbox_to_anchor=(1.01, 0.5), markerscale=2,
+  for row, title in (
+    ('size', 'by minimal size\n(functions drawn)'),
+    ('sets', 'by training and test\n(drawn of all)'),
+  ):
+    handles, labels = axes[f'{row} semantic'].get_legend_handles_labels()
+    axes[f'key {row}'].legend(
+      handles[::-1], labels[::-1], title=title, frameon=False, alignment='left',
+      loc='center left', borderaxespad=0, markerscale=2.5,
     )  # fmt: skip
-  axes['size semantic'].annotate(
-    'ρ: rank correlation\nwith the true\ndistance',
-    (1.03, 1.02), xycoords='axes fraction', va='bottom', fontsize=8.5,
+  axes['key size'].set_title(
+    'ρ: rank correlation\nwith the true\ndistance', fontsize=8.5
+  )
+  axes['key density'].text(
+    0, 0.62, f'by density: distance\nto the {laws.NEIGHBOURS}th nearest\n'
+    'function', va='bottom',
   )  # fmt: skip
+  for place, space in enumerate(SPACES):
+    bar = axes['key density'].inset_axes((0, 0.48 - 0.2 * place, 0.9, 0.035))
+    fig.colorbar(
+      shades[space], cax=bar, orientation='horizontal', extend='both'
+    )
+    bar.set_title(space, fontsize=8.5)
+    bar.tick_params(labelsize=7.5)
+  for row in rows:
+    axes[f'key {row}'].axis('off')
   return fig
 
 
@@ -222,27 +250,23 @@ def size_colours(sizes: list[int]) -> dict[int, str]:
 def _sizes(axis: Any, maps: Maps, space: str) -> None:
   colour = size_colours(np.unique(maps.size_P).tolist())
   for size in sorted(colour, reverse=True):  # the few small ones on top
-    chosen_P = maps.size_P == size
-    label = f'{size} ({chosen_P.sum():,})'
-    _scatter(axis, maps.point[space][chosen_P], label, colour[size])
+    chosen = maps.class_P[maps.size_P == size]
+    label = f'{size} ({len(chosen):,})'
+    _scatter(axis, maps.point[space][chosen], label, colour[size])
 
 
-def _density(axis: Any, maps: Maps, space: str) -> None:
-  value = maps.sparsity[space]
-  low, high = np.quantile(value, _CUT)
-  shown = axis.scatter(
-    *maps.point[space].T, c=value, s=5, linewidths=0, cmap='viridis_r',
-    norm=colors.Normalize(low, high), rasterized=True,
-  )  # fmt: skip
-  axis.figure.colorbar(
-    shown, ax=axis, label=f'distance to the {laws.NEIGHBOURS}th nearest',
-    extend='both', shrink=0.85,
+def _density(axis: Any, maps: Maps, space: str) -> Any:
+  value_P = maps.sparsity[space]
+  low, high = np.quantile(value_P, _CUT)
+  return axis.scatter(
+    *maps.point[space][maps.class_P].T, c=value_P, s=5, linewidths=0,
+    cmap='viridis_r', norm=colors.Normalize(low, high), rasterized=True,
   )  # fmt: skip
 
 
 def _sets(axis: Any, maps: Maps, space: str) -> None:
   colour = set_colours(list(maps.sets))
-  for name in reversed(maps.sets):  # the tests on top
-    member_P = maps.sets[name]
-    label = f'{name} ({member_P.sum():,})'
-    _scatter(axis, maps.point[space][member_P], label, colour[name])
+  for name in reversed(list(maps.sets)):  # the tests on top
+    all_ = maps.numbers['classes_of_set'][name]
+    label = f'{name}\n({len(maps.sets[name]):,} of {all_:,})'
+    _scatter(axis, maps.point[space][maps.sets[name]], label, colour[name])

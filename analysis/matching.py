@@ -219,11 +219,15 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
   ):
     axes[kind].set_title(title)
     _divergence(axes[kind], numbers[kind], _cells(numbers))
+    axes[kind].set_xlabel(
+      'zero point: a random part of the arm\n'
+      f'against its rest (mean of {numbers["zero_draws"]})'
+    )
   axes['compound_divergence'].tick_params(labelleft=False)
   arm = numbers['nearest']['arm']
   for space, distance in (
     ('syntactic', 'exact pq-gram distance'),
-    ('semantic', 'distance in the semantic space'),
+    ('semantic', 'semantic distance'),
   ):
     axes[space].set_title(f'How far is {arm}, {space}ally?')
     axes[space].set_xlabel(f'{distance} to the nearest')
@@ -251,7 +255,7 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
   between = ' -> '.join(numbers['tests'])
   if between in table:
     cells.append((between, {'marker': 'D', 'color': picture.BLACK}))
-  axis.set_title('Standardized mean difference, right of the arrow less left')
+  axis.set_title('Standardized mean difference: after the arrow less before')
   axis.axvspan(-LARGE, LARGE, color='#eeeeee', lw=0)
   axis.axvline(0, color=picture.BLACK, lw=0.8)
   for number, (pair, marker) in enumerate(cells):
@@ -289,7 +293,7 @@ def _divergence(
     axis.plot([0, value], [row, row], color='#cccccc', lw=1, zorder=0)
     axis.plot(value, row, **marker, ms=7)
     axis.annotate(
-      f'{value:.4f}', (value, row), xytext=(7, 0), textcoords='offset points',
+      _short(value), (value, row), xytext=(7, 0), textcoords='offset points',
       va='center', fontsize=8.5,
     )  # fmt: skip
     names.append(pair.replace('->', '→'))
@@ -297,7 +301,7 @@ def _divergence(
     zero = facts['zero'][arm]
     axis.plot(zero['mean'], row, '|', color=picture.BLACK, ms=12, mew=2)
     axis.annotate(
-      f'{zero["mean"]:.4f}', (zero['mean'], row), xytext=(7, 0),
+      _short(zero['mean']), (zero['mean'], row), xytext=(7, 0),
       textcoords='offset points', va='center', fontsize=8.5,
     )  # fmt: skip
     names.append(f'zero point of {arm}')
@@ -305,6 +309,10 @@ def _divergence(
   axis.set_ylim(len(names) - 0.5, -0.5)
   axis.set_xlim(0, 1.35 * largest)
   axis.xaxis.set_major_locator(ticker.MaxNLocator(4))
+
+
+def _short(value: float) -> str:
+  return f'{value:.4f}' if value >= 0.0001 else f'{value:.0e}'
 
 
 def _distances(axis: Any, facts: dict[str, Any], space: str) -> None:

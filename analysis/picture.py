@@ -86,7 +86,7 @@ def write(
   plt.close(figure)
   small = io.BytesIO()
   Image.open(png).convert('RGB').quantize(
-    _PALETTE, dither=Image.Dither.NONE
+    _PALETTE, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
   ).save(small, 'png', optimize=True)
   runs.write_json(
     directory / f'{name}.json', {'made': dict(provenance), **numbers}

@@ -24,6 +24,9 @@ _ARMS = (support.WITHOUT, support.WITH, density.UNIFORM, 'joint')
 _TESTS = (support.CONTROL, support.NOVEL, density.UNIFORM, 'joint_cells')
 
 
+TEST = 'test '  # begins the name of a test's set
+
+
 @dataclasses.dataclass(frozen=True)
 class Stored:
   """A universe with its spaces and a split.
@@ -51,8 +54,7 @@ class Stored:
     tests, classes that were left out.
     """
     found = {
-      f'test {name}': self._member(self.split.tests[name])
-      for name in self.tests
+      TEST + name: self._member(self.split.tests[name]) for name in self.tests
     }
     members = [self._member(self.split.arms[arm]) for arm in self.arms]
     if len(members) == 1:
