@@ -1,4 +1,4 @@
-"""F4: are training and test matched in everything but what is held out?
+"""F4: are training and test matched?
 
 Standardized mean differences (mean of the test set less mean of the arm, over
 the root of the mean of their variances) of every nuisance, for both arms and
@@ -32,6 +32,16 @@ _SAMPLE = 1000  # classes whose nearest training class is searched
 _QUANTILES = 201  # with which a distribution is drawn
 _AXES = 3  # of the semantic space
 _LEFT_OUT = 'left out of training'
+
+
+def _pair(arm: str, test: str) -> str:
+  """The name of a cell; an arm and a test may have one name."""
+  return f'{arm} -> {stored_lib.TEST}{test}'
+
+
+def _between(tests: list[str]) -> str:
+  """The name of the contrast of the two tests."""
+  return _pair(f'{stored_lib.TEST}{tests[0]}', tests[-1])
 
 
 def nuisances(stored: stored_lib.Stored) -> dict[str, np.ndarray]:
@@ -85,13 +95,20 @@ def measure(stored: stored_lib.Stored, seed: int) -> dict[str, Any]:
   """Everything that is drawn."""
   arms = {arm: stored.split.arms[arm] for arm in stored.arms}
   tests = {name: stored.split.tests[name] for name in stored.tests}
-  differences = {
-    f'{arm} -> {name}': {
-      nuisance: smd(value_C[test], value_C[train])
-      for nuisance, value_C in nuisances(stored).items()
-    }
+  pairs = {
+    _pair(arm, name): (train, test)
     for arm, train in arms.items()
     for name, test in tests.items()
+  }
+  if len(tests) == 2:
+    first, second = tests.values()
+    pairs[_between(list(tests))] = first, second
+  values = nuisances(stored)
+  differences = {
+    pair: {
+      name: smd(value_C[b], value_C[a]) for name, value_C in values.items()
+    }
+    for pair, (a, b) in pairs.items()
   }
   profiles = syntactic.profile(
     stored.tok_CxL,
@@ -99,13 +116,6 @@ def measure(stored: stored_lib.Stored, seed: int) -> dict[str, Any]:
     stored.spaces.manifest['p'],
     stored.spaces.manifest['q'],
   )
-  names = list(tests)
-  if len(names) == 2:
-    first, second = tests.values()
-    differences[f'{names[0]} -> {names[1]}'] = {
-      nuisance: smd(value_C[second], value_C[first])
-      for nuisance, value_C in nuisances(stored).items()
-    }
   return {
     'arms': {name: len(classes) for name, classes in arms.items()},
     'tests': {name: len(classes) for name, classes in tests.items()},
@@ -137,7 +147,7 @@ def _divergences(
   found, zero = {}, {}
   for arm, train in arms.items():
     for name, test in tests.items():
-      found[f'{arm} -> {name}'] = both(train, test)
+      found[_pair(arm, name)] = both(train, test)
     rng = seeding.generator(seed, 'zero', arm)
     number = min(*map(len, tests.values()), len(train) // 2)
     draws = []
@@ -172,7 +182,7 @@ def _nearest(
   queries = {_LEFT_OUT: (left_out, rest)}
   for name, test in tests.items():
     chosen = rng.permutation(test)[:_SAMPLE]
-    queries[f'test {name}'] = (chosen, train)
+    queries[stored_lib.TEST + name] = (chosen, train)
   point_CxD = np.asarray(stored.spaces.semantic_CxD, float)
   distances = {
     'syntactic': {
@@ -204,7 +214,7 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
   """A love plot, the divergences, and distances to training."""
   rows = len(next(iter(numbers['standardized_mean_differences'].values())))
   fig, axes = picture.mosaic(
-    'Are training and test matched in all but what is held out?',
+    'Are training and test matched?',
     [
       ['love', 'atom_divergence', 'compound_divergence'],
       ['love', 'syntactic', 'semantic'],
@@ -242,7 +252,7 @@ def _cells(
 ) -> list[tuple[str, dict[str, Any]]]:
   """Each pair `arm -> test` and its marker: a colour a test, a fill an arm."""
   return [
-    (f'{arm} -> {test}', {'marker': 'o', 'color': colour, 'fillstyle': fill})
+    (_pair(arm, test), {'marker': 'o', 'color': colour, 'fillstyle': fill})
     for arm, fill in zip(numbers['arms'], _FILLS, strict=False)
     for test, colour in zip(numbers['tests'], _COLOURS, strict=False)
   ]
@@ -252,7 +262,7 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
   table = numbers['standardized_mean_differences']
   names = list(next(iter(table.values())))
   cells = _cells(numbers)
-  between = ' -> '.join(numbers['tests'])
+  between = _between(list(numbers['tests']))
   if between in table:
     cells.append((between, {'marker': 'D', 'color': picture.BLACK}))
   axis.set_title('Standardized mean difference: after the arrow less before')
