@@ -33,7 +33,7 @@ from synth.universe import universe as universe_lib
 
 _NUMBERS = np.unique(np.round(np.logspace(0, 6, 31)).astype(int))
 _SIZES = 4  # the largest, whose string splits are compared
-_SAMPLE = 3000  # programs whose operands are reordered
+_SAMPLE = 1000  # programs whose operands are reordered
 _LEVELS = {
   'none': ('no check', picture.GREY),
   'string': ('no shared string', picture.VERMILION),

@@ -82,6 +82,7 @@ def write(
   figure.supxlabel(note, x=0.01, ha='left', fontsize=7.5, color='#555555')
   png, svg = io.BytesIO(), io.StringIO()
   figure.savefig(png, format='png', dpi=_DPI)
+  figure.set_layout_engine('none')  # it is laid out now
   figure.savefig(svg, format='svg', dpi=_DPI, metadata={'Date': None})
   plt.close(figure)
   small = io.BytesIO()

@@ -44,23 +44,36 @@ def matched(stored):
   return matching.measure(stored, seed=0)
 
 
-def test_every_picture_is_written_with_its_numbers_and_command(data, tmp_path):
-  found = atlas.write(data, tmp_path / 'a', [], 3, 'the command')
-  names = {*_FIGURES, 'page'}
-  assert set(found['written']) == names
+@pytest.fixture(scope='module')
+def written(data, tmp_path_factory):
+  """Directory of all its pictures."""
+  out = tmp_path_factory.mktemp('out') / 'deep'
+  found = atlas.write(data, out, [], 3, 'the command')
+  assert set(found['written']) == {*_FIGURES, 'page'}
+  return out
+
+
+def test_every_picture_is_written_with_its_numbers_and_command(written):
   for name in _FIGURES:
-    numbers = json.loads((tmp_path / 'a' / f'{name}.json').read_text())
+    numbers = json.loads((written / f'{name}.json').read_text())
     assert numbers['made']['command'] == 'the command'
     assert numbers['made']['seed'] == 3
-    svg = (tmp_path / 'a' / f'{name}.svg').read_text()
+    svg = (written / f'{name}.svg').read_text()
     assert 'the command' in svg and '?' in svg
-    image = np.asarray(Image.open(tmp_path / 'a' / f'{name}.png').convert('L'))
+    image = np.asarray(Image.open(written / f'{name}.png').convert('L'))
     assert 0.005 < (image < 200).mean() < 0.9
-  assert (tmp_path / 'a' / atlas.PAGE).exists()
-  # Again, with the same bits.
-  atlas.write(data, tmp_path / 'b', [], 3, 'the command')
-  for path in (tmp_path / 'a').iterdir():
-    assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes()
+  assert (written / atlas.PAGE).exists()
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bits(data, written, tmp_path):
+  atlas.write(data, tmp_path, [], 3, 'the command')
+  for path in written.iterdir():
+    assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+  atlas.write(data, tmp_path, [], 4, 'the command')
+  assert (written / 'spaces.svg').read_bytes() != (
+    (tmp_path / 'spaces.svg').read_bytes()
+  )
 
 
 def test_uncounted_programs_leave_out_what_needs_counts(
@@ -131,11 +144,8 @@ def test_redundancy_is_that_of_all_programs_formed_one_by_one(universe7):
 def test_leaks_are_those_of_splits_played_out(universe7):
   """Against simulated splits of the 2,048 programs of size 5."""
   programs = list(counting.Counts(universe7.grammar).programs(5))
-  class_P = np.array([universe7.class_of(p) or -1 for p in programs])
-  # 0 is the class of `1`, hence `or`: None and 0 are told apart again here.
-  none_P = np.array([universe7.class_of(p) is None for p in programs])
-  class_P = np.where(none_P, -1, np.maximum(class_P, 0))
-  class_P = class_P[class_P >= 0]
+  found = [universe7.class_of(program) for program in programs]
+  class_P = np.array([c for c in found if c is not None])
   number, rounds = 300, 400
   rng = np.random.default_rng(0)
   leaks = {'none': [], 'string': []}
