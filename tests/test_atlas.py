@@ -15,7 +15,6 @@ from analysis import maps
 from analysis import matching
 from analysis import redundancy
 from analysis import stored as stored_lib
-from configs import density as density_config
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
@@ -76,6 +75,7 @@ def test_the_same_seed_gives_the_same_bits(data, written, tmp_path):
   )
 
 
+@pytest.mark.slow
 def test_uncounted_programs_leave_out_what_needs_counts(
   data, stored, tmp_path, monkeypatch
 ):
@@ -125,11 +125,22 @@ def test_rank_correlations_say_what_the_axes_are_worth(stored):
     assert space['rank_correlation_of_drawn'] < space['rank_correlation_of_all']
 
 
-def test_redundancy_is_that_of_all_programs_formed_one_by_one(universe7):
-  found = redundancy.measure(universe7)
+@pytest.fixture(scope='module')
+def class_by_size(universe7):
+  """Size -> the class (or None) of every program of that size."""
   counts = counting.Counts(universe7.grammar)
+  return {
+    size: [universe7.class_of(p) for p in counts.programs(size)]
+    for size in (1, 3, 5)
+  }
+
+
+def test_redundancy_is_that_of_all_programs_formed_one_by_one(
+  universe7, class_by_size
+):
+  found = redundancy.measure(universe7)
   for row in found['by_size'][:3]:
-    classes = [universe7.class_of(p) for p in counts.programs(row['size'])]
+    classes = class_by_size[row['size']]
     there = [c for c in classes if c is not None]
     assert row['programs'] == len(classes)
     assert row['programs_with_a_value'] == len(there)
@@ -141,11 +152,9 @@ def test_redundancy_is_that_of_all_programs_formed_one_by_one(universe7):
   assert sum(facts['share_of_programs']) == pytest.approx(1)
 
 
-def test_leaks_are_those_of_splits_played_out(universe7):
+def test_leaks_are_those_of_splits_played_out(universe7, class_by_size):
   """Against simulated splits of the 2,048 programs of size 5."""
-  programs = list(counting.Counts(universe7.grammar).programs(5))
-  found = [universe7.class_of(program) for program in programs]
-  class_P = np.array([c for c in found if c is not None])
+  class_P = np.array([c for c in class_by_size[5] if c is not None])
   number, rounds = 300, 400
   rng = np.random.default_rng(0)
   leaks = {'none': [], 'string': []}
@@ -163,8 +172,8 @@ def test_leaks_are_those_of_splits_played_out(universe7):
   assert np.mean(leaks['none']) - np.mean(leaks['string']) > 0.02
 
 
-def test_a_split_of_classes_never_leaks(universe7):
-  found = leakage.measure(universe7, 0)
+def test_a_split_of_classes_never_leaks(written):
+  found = json.loads((written / 'leakage.json').read_text())
   assert set(found['leaks_at_largest_size']['class']) == {0.0}
   for name in ('none', 'string', 'tree'):
     curve = found['leaks_at_largest_size'][name]
@@ -238,21 +247,34 @@ def test_novel_is_farther_than_control(matched):
   )
 
 
-def test_an_arm_and_a_test_may_have_one_name(tmp_path):
-  config = density_config.get_config('tiny')
-  inputs_lib.load_or_build(config, tmp_path)
-  stored = stored_lib.load(tmp_path, ['uniform', 'syntactic_net'])
-  assert stored.tests == ('uniform', 'joint_cells')
-  table = matching.measure(stored, 0)['standardized_mean_differences']
+def test_an_arm_and_a_test_may_have_one_name(stored):
+  """As in a density split: arm and test `uniform`."""
+  split = dataclasses.replace(
+    stored.split,
+    arms={
+      'uniform': stored.split.arms['train_s'],
+      'joint': stored.split.arms['train_c'],
+    },
+    tests={
+      'uniform': stored.split.tests['control'],
+      'joint_cells': stored.split.tests['novel'],
+    },
+  )
+  named = {'arms': tuple(split.arms), 'tests': tuple(split.tests)}
+  renamed = dataclasses.replace(stored, split=split, **named)
+  table = matching.measure(renamed, 0)['standardized_mean_differences']
   assert len(table) == 5
   assert (
     table['uniform -> test joint_cells']
     != (table['test uniform -> test joint_cells'])
   )
-  one = dataclasses.replace(stored, arms=('uniform',), tests=('uniform',))
+
+
+def test_one_arm_and_one_test_are_enough(stored):
+  one = dataclasses.replace(stored, arms=('train_s',), tests=('novel',))
   found = matching.measure(one, 0)
   assert list(found['standardized_mean_differences']) == [
-    'uniform -> test uniform'
+    'train_s -> test novel'
   ]
   assert matching.draw(found) is not None
-  assert set(one.sets()) == {'test uniform', 'arm uniform', 'neither'}
+  assert set(one.sets()) == {'test novel', 'arm train_s', 'neither'}
