@@ -68,7 +68,7 @@ def write(
   bar = progress.Progress('atlas', len(names), 'pictures')
   made = {
     'grammar': stored.universe.grammar.name,
-    'functions': len(stored.universe.node_C),
+    'functions': f'{len(stored.universe.node_C):,}',
     'seed': seed,
     'command': command,
     'split_sha256': store.content_hash(stored.split.facts),

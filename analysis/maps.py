@@ -192,9 +192,9 @@ def draw(maps: Maps) -> figure_lib.Figure:
     axes[f'size {space}'].set_title(
       f'{title}\n'
       f'the 2 axes drawn: {facts["explained_by_drawn"]:.0%} of the variance, '
-      f'ρ = {facts["rank_correlation_of_drawn"]:.2f}\n'
+      f'ρ = {facts["rank_correlation_of_drawn"]:.3f}\n'
       f'all {facts["axes"]} axes: {facts["explained_by_all"]:.0%}, '
-      f'ρ = {facts["rank_correlation_of_all"]:.2f}',
+      f'ρ = {facts["rank_correlation_of_all"]:.3f}',
       fontsize=9.5,
     )
     _sizes(axes[f'size {space}'], maps, space)

@@ -239,7 +239,7 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
     ('syntactic', 'exact pq-gram distance'),
     ('semantic', 'semantic distance'),
   ):
-    axes[space].set_title(f'How far is {arm}, {space}ally?')
+    axes[space].set_title(f'How far is {arm}? ({space})')
     axes[space].set_xlabel(f'{distance} to the nearest')
     _distances(axes[space], numbers['nearest'], space)
   axes['syntactic'].set_ylabel('share of functions at most so far')
