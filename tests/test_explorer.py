@@ -124,6 +124,7 @@ def test_colours_can_be_chosen(browser):
       frozenset(browser.run(_INK % 0)),
       browser.run("document.getElementById('legend').innerText"),
     )
-  assert len(set(shown.values())) == 3
+  colours, legends = zip(*shown.values(), strict=True)
+  assert len(set(colours)) == len(set(legends)) == 3
   assert 'test novel' in shown['set'][1]
   assert browser.complaints == []
