@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 
 from analysis import atlas
@@ -127,4 +128,7 @@ def test_colours_can_be_chosen(browser):
   colours, legends = zip(*shown.values(), strict=True)
   assert len(set(colours)) == len(set(legends)) == 3
   assert 'test novel' in shown['set'][1]
+  vermilion = np.array([213, 94, 0])
+  ink = np.array([c.split(',') for c in shown['set'][0]], int)
+  assert np.abs(ink - vermilion).max(axis=1).min() <= 2
   assert browser.complaints == []
