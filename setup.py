@@ -13,7 +13,7 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=['synth*', 'configs*', 'launch*', 'analysis*']
   ),
-  package_data={'configs': ['grammars/*.bnf']},
+  package_data={'analysis': ['explorer.html'], 'configs': ['grammars/*.bnf']},
   python_requires='>=3.11',
   install_requires=[
     'absl-py>=2.1',
@@ -27,6 +27,7 @@ setuptools.setup(
     'numpy>=2.1',
     'optax>=0.2.8',
     'orbax-checkpoint>=0.12.0',
+    'pillow>=10',
     'scipy>=1.14',
     'sympy>=1.13',
   ],

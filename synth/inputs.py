@@ -133,6 +133,31 @@ def places(
   ]
 
 
+def stored_context(
+  directory: pathlib.Path,
+) -> tuple[context_lib.Context, split_lib.Split]:
+  """A stored split and what it was made from, without its config.
+
+  Args:
+    directory: Of the split, in its data directory.
+
+  Raises:
+    InputError: if something is missing, damaged or of another universe.
+  """
+  data = split_lib.data_of(directory)
+  split = split_lib.load(directory)
+  universe = universe_lib.load(data / universe_lib.KIND)
+  spaces = space_lib.load(data / space_lib.KIND)
+  same = {'universe_sha256': store.content_hash(universe.manifest)}
+  store.check_facts(directory, split.facts, same)
+  store.check_facts(data / space_lib.KIND, spaces.manifest, same)
+  settings = split.facts['settings']
+  holdout = None
+  if settings['kind'] == 'support':
+    holdout = load_holdout(data / _RESTRICTED, universe, settings)
+  return context_lib.make(universe, spaces, settings, holdout), split
+
+
 def load_holdout(
   directory: pathlib.Path,
   universe: universe_lib.Universe,
