@@ -18,7 +18,7 @@ from synth.language import tokens
 
 # Numbers a step computes: what the cache of a CPU core holds, or enough to
 # occupy a device; and points a pass.
-_SIZES = {'cpu': (1 << 15, 256)}
+_SIZES = {'cpu': (1 << 14, 256)}
 _DEVICE_SIZES = (1 << 26, 4096)
 
 
@@ -93,7 +93,7 @@ def _plan(
   rows, length = tok_RxL.shape
   steps = _steps(length, vocabulary)
   max_arity = max(int(vocabulary.arity_V.max()), 1)
-  token_RxL, arity_RxL, missing_RxL, parsed_R = _parse(tok_RxL, vocabulary)
+  arity_RxL, missing_RxL, parsed_R = _parse(tok_RxL, vocabulary)
   # Operators are numbered from the right, so that arguments come first.
   internal_RxL = arity_RxL > 0
   number_RxL = jnp.cumsum(internal_RxL[:, ::-1], axis=1)[:, ::-1] - 1
@@ -101,7 +101,7 @@ def _plan(
   place_RxL = jnp.where(
     internal_RxL,
     len(vocabulary) + number_RxL * rows + row_R[:, None],
-    token_RxL,
+    tok_RxL,
   )
   position_L = jnp.arange(length)
   # Position of the k-th operator; -1, and so a leaf's, where there are fewer.
@@ -125,33 +125,31 @@ def _plan(
     args.append(jnp.where(used_RxK, place_RxK, 0))
   arg_KxAxR = jnp.stack(args).transpose(2, 0, 1)
   root_R = jnp.where(parsed_R, place_RxL[:, 0], 0)
-  return (at(token_RxL).T, arg_KxAxR, root_R), parsed_R
+  return (at(tok_RxL).T, arg_KxAxR, root_R), parsed_R
 
 
 def _parse(
   tok_RxL: jax.Array, vocabulary: tokens.Vocabulary
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-  """token_RxL, arity_RxL (0 after the end), missing_RxL and parsed_R.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """arity_RxL (0 after the end), missing_RxL and parsed_R.
 
   `missing` is how many arguments, with the one that starts there, are missing
   before each position.
   """
-  known_RxL = (tok_RxL >= 0) & (tok_RxL < len(vocabulary))
-  token_RxL = jnp.where(known_RxL, tok_RxL, tokens.BOS)
-  stop_RxL = (token_RxL == tokens.PAD) | (token_RxL == tokens.EOS)
+  stop_RxL = (tok_RxL == tokens.PAD) | (tok_RxL == tokens.EOS)
   stops_RxL = jnp.cumsum(stop_RxL, axis=1)
-  arity_RxL = jnp.asarray(vocabulary.arity_V)[token_RxL]
+  arity_RxL = jnp.asarray(vocabulary.arity_V)[tok_RxL]
   change_RxL = jnp.where(stops_RxL > 0, 0, arity_RxL - 1)
   after_RxL = 1 + jnp.cumsum(change_RxL, axis=1)
   missing_RxL = after_RxL - change_RxL
-  # EOS or PAD, then PAD alone; before it no BOS, nothing unknown, nothing that
+  # EOS or PAD, then PAD alone; before it no BOS, nothing that
   # no operator wants.
-  tail_RxL = (token_RxL == tokens.PAD) | (stop_RxL & (stops_RxL == 1))
+  tail_RxL = (tok_RxL == tokens.PAD) | (stop_RxL & (stops_RxL == 1))
   head_RxL = (arity_RxL >= 0) & (missing_RxL > 0)
   fine_RxL = jnp.where(stops_RxL > 0, tail_RxL, head_RxL)
   parsed_R = jnp.all(fine_RxL, axis=1) & (after_RxL[:, -1] == 0)
   arity_RxL = jnp.where(stops_RxL > 0, 0, arity_RxL)
-  return token_RxL, arity_RxL, missing_RxL, parsed_R
+  return arity_RxL, missing_RxL, parsed_R
 
 
 def _execute(

@@ -2,128 +2,183 @@
 
 Rows are taken in chunks of a fixed number of tokens. The host builds a chunk's
 `dag.Dag`; the device fills one buffer of node values, block after block, all
-nodes of a block with one operator. Shapes are those of the buffer, whose length
-is a power of two, so few are ever compiled.
+nodes of a block with one operator. Compiled shapes are those of the buffer,
+whose length is a power of two, so few are ever compiled.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
+import dataclasses
 import functools
-import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from synth.language import arithmetic
 from synth.language import dag as dag_lib
 from synth.language import tokens
 
-# Sizes for the caches of a CPU core and for devices with memory of their own:
-# tokens a DAG, points a pass, numbers a block.
-_SIZES = {'cpu': (1 << 17, 128, 1 << 14)}
-_DEVICE_SIZES = (1 << 22, 256, 1 << 22)
+_LEAST = 1 << 10  # nodes of a buffer
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+  """What fits the caches of a CPU core, or fills a device.
+
+  Attributes:
+    tokens: Tokens a chunk.
+    nodes: Nodes a block.
+    points: Points a pass.
+  """
+
+  tokens: int
+  nodes: int
+  points: int
+
+
+_CPU = Sizes(1 << 17, 1 << 7, 1 << 7)
+_DEVICE = Sizes(1 << 22, 1 << 14, 1 << 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chunk:
+  """R rows, ready to execute.
+
+  Attributes:
+    arg_MxA: Arguments of each node; M is the buffer's length.
+    operator_B, start_B: Operator and first node of each block, padded.
+    blocks: Number of blocks. A block computes `Sizes.nodes` nodes even where
+      its bucket ends: those that follow are overwritten in their turn.
+    root_R, parsed_R: See `dag.Dag`.
+  """
+
+  arg_MxA: np.ndarray
+  operator_B: np.ndarray
+  start_B: np.ndarray
+  blocks: int
+  root_R: np.ndarray
+  parsed_R: np.ndarray
+
+
+def build(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
+) -> Iterator[Chunk]:
+  """The chunks of token rows, one after the other, whatever the points.
+
+  Args:
+    tok_PxL: Tokens of the vocabulary, L > 0.
+    vocabulary: What they mean.
+  """
+  sizes = _sizes()
+  rows = max(sizes.tokens // tok_PxL.shape[1], 1)
+  for low in range(0, len(tok_PxL), rows):
+    dag = dag_lib.build(tok_PxL[low : low + rows], vocabulary)
+    yield _schedule(dag, _operators(vocabulary), sizes.nodes)
 
 
 def run(
-  tok_PxL: np.ndarray,
+  chunks: Iterator[Chunk] | Sequence[Chunk],
+  programs: int,
   leaf_VxE: jax.Array,
   vocabulary: tokens.Vocabulary,
   numbers: arithmetic.NumberSystem,
-) -> tuple[jax.Array, np.ndarray]:
-  """Packed value_PxE and parsed_P; see `interpreter.run`."""
-  chunk, width, block = _SIZES.get(jax.default_backend(), _DEVICE_SIZES)
+) -> tuple[jax.Array, jax.Array]:
+  """Executes what `build` gave.
+
+  Returns:
+    Packed value_PxE and parsed_P; see `interpreter.run`.
+  """
+  sizes = _sizes()
   points = leaf_VxE.shape[1]
-  rows = max(chunk // max(tok_PxL.shape[1], 1), 1)
-  value_PxE = jax.lax.empty((len(tok_PxL), points), leaf_VxE.dtype)
-  parsed_P = np.zeros(len(tok_PxL), bool)
-  node_MxD = None
-  for low in range(0, len(tok_PxL), rows):
-    dag = dag_lib.build(tok_PxL[low : low + rows], vocabulary)
-    parsed_P[low : low + rows] = dag.parsed_P
-    for left, right in _passes(points, width):
-      size = max(block // (right - left), 1)
-      schedule = _schedule(dag, size, vocabulary)
-      shape = (len(schedule[0]), right - left)
-      if node_MxD is None or node_MxD.shape != shape:
-        node_MxD = jax.lax.empty(shape, leaf_VxE.dtype)
+  width = min(sizes.points, points)
+  value_PxE = jax.lax.empty((programs, points), leaf_VxE.dtype)
+  parsed_P = np.zeros(programs, bool)
+  node_MxD = jax.lax.empty((0, width), leaf_VxE.dtype)
+  row = 0
+  for chunk in chunks:
+    if len(node_MxD) != len(chunk.arg_MxA):
+      shape = (len(chunk.arg_MxA), width)
+      node_MxD = jax.lax.empty(shape, leaf_VxE.dtype)
+    for start in range(0, points, width):
+      column = min(start, points - width)  # the last pass may overlap
       node_MxD = _execute(
         node_MxD,
-        *schedule,
-        leaf_VxE[:, left:right],
-        symbols=vocabulary.symbols,
+        leaf_VxE[:, column : column + width],
+        *(chunk.arg_MxA, chunk.operator_B, chunk.start_B, chunk.blocks),
+        operators=_operators(vocabulary),
         numbers=numbers,
-        size=size,
+        size=sizes.nodes,
       )
-      value_PxE = _collect(value_PxE, node_MxD, dag.root_P, low, left)
-  return value_PxE, parsed_P
+      value_PxE = _collect(value_PxE, node_MxD, chunk.root_R, row, column)
+    parsed_P[row : row + len(chunk.root_R)] = chunk.parsed_R
+    row += len(chunk.root_R)
+  return value_PxE, jnp.asarray(parsed_P)
 
 
-def _passes(points: int, width: int) -> Iterator[tuple[int, int]]:
-  """Equal ranges of at most `width` points (the last may be shorter)."""
-  step = -(-points // -(-points // width))
-  bounds = [*range(0, points, step), points]
-  return itertools.pairwise(bounds)
+def _sizes() -> Sizes:
+  return _CPU if jax.default_backend() == 'cpu' else _DEVICE
+
+
+def _operators(vocabulary: tokens.Vocabulary) -> tuple[tuple[str, int], ...]:
+  """(symbol, arity) of each operator, in the order of the tokens."""
+  return tuple(
+    (symbol, int(arity))
+    for symbol, arity in zip(
+      vocabulary.symbols, vocabulary.arity_V, strict=True
+    )
+    if arity > 0
+  )
 
 
 def _schedule(
-  dag: dag_lib.Dag, size: int, vocabulary: tokens.Vocabulary
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-  """Blocks of at most `size` nodes of one bucket.
-
-  Returns:
-    arg_MxA, M the buffer's length; the operator and first node of each block,
-    padded; and their number. A block computes `size` nodes even where its
-    bucket ends: those that follow are overwritten in their turn.
-  """
+  dag: dag_lib.Dag, operators: tuple[tuple[str, int], ...], size: int
+) -> Chunk:
+  """Blocks of at most `size` nodes of one bucket."""
+  index = {symbol: i for i, (symbol, _) in enumerate(operators)}
   nodes, max_arity = dag.arg_NxA.shape
-  length = 1 << max(nodes + size - 1, 1023).bit_length()
+  length = max(1 << (nodes + size - 1).bit_length(), _LEAST)
   arg_MxA = np.zeros((length, max_arity), np.int32)
   arg_MxA[:nodes] = dag.arg_NxA
-  operators = [s for s, arity in enumerate(vocabulary.arity_V) if arity > 0]
   block = [
-    (operators.index(token), start)
-    for token, low, high in dag.buckets
+    (index[symbol], start)
+    for symbol, low, high in dag.buckets
     for start in range(low, high, size)
   ]
-  table_Bx2 = np.zeros((1 << len(block).bit_length(), 2), np.int32)
+  # As long as any schedule of so long a buffer, unless it is very high.
+  padded = max(1 << len(block).bit_length(), 2 * length // size)
+  table_Bx2 = np.zeros((padded, 2), np.int32)
   table_Bx2[: len(block)] = np.reshape(block, (-1, 2))
-  return arg_MxA, table_Bx2[:, 0], table_Bx2[:, 1], len(block)
+  return Chunk(
+    arg_MxA=arg_MxA,
+    operator_B=table_Bx2[:, 0],
+    start_B=table_Bx2[:, 1],
+    blocks=len(block),
+    root_R=dag.root_P,
+    parsed_R=dag.parsed_P,
+  )
 
 
 @functools.partial(
   jax.jit,
-  static_argnames=('symbols', 'numbers', 'size'),
+  static_argnames=('operators', 'numbers', 'size'),
   donate_argnames='node_MxD',
 )
 def _execute(
   node_MxD: jax.Array,
+  leaf_VxD: jax.Array,
   arg_MxA: jax.Array,
   operator_B: jax.Array,
   start_B: jax.Array,
   blocks: int,
-  leaf_VxD: jax.Array,
   *,
-  symbols: tuple[str, ...],
+  operators: tuple[tuple[str, int], ...],
   numbers: arithmetic.NumberSystem,
   size: int,
 ) -> jax.Array:
-  """Packed values of all nodes: node_MxD."""
-  arity_V = tokens.Vocabulary(symbols).arity_V
-
-  def branch(symbol: str, arity: int):  # type: ignore[no-untyped-def]
-    def compute(node_MxD: jax.Array, arg_SxA: jax.Array) -> jax.Array:
-      args = [
-        node_MxD.at[arg_SxA[:, a]].get(mode='promise_in_bounds')
-        for a in range(arity)
-      ]
-      return numbers.pack(numbers.apply(symbol, *map(numbers.unpack, args)))
-
-    return compute
-
-  branches = [
-    branch(symbol, int(arity))
-    for symbol, arity in zip(symbols, arity_V, strict=True)
-    if arity > 0
-  ]
+  """Fills the buffer with the packed values of all nodes."""
+  branches = [_branch(*operator, numbers) for operator in operators]
 
   def step(block: jax.Array, node_MxD: jax.Array) -> jax.Array:
     start = start_B[block]
@@ -132,9 +187,22 @@ def _execute(
     return jax.lax.dynamic_update_slice_in_dim(node_MxD, value_SxD, start, 0)
 
   node_MxD = jax.lax.dynamic_update_slice(node_MxD, leaf_VxD, (0, 0))
-  if not branches:
-    return node_MxD
-  return jax.lax.fori_loop(0, blocks, step, node_MxD)
+  return jax.lax.fori_loop(0, blocks, step, node_MxD) if branches else node_MxD
+
+
+def _branch(
+  symbol: str, arity: int, numbers: arithmetic.NumberSystem
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+  """Computes a block of nodes with one operator."""
+
+  def compute(node_MxD: jax.Array, arg_SxA: jax.Array) -> jax.Array:
+    args = [
+      numbers.unpack(node_MxD.at[arg_SxA[:, a]].get(mode='promise_in_bounds'))
+      for a in range(arity)
+    ]
+    return numbers.pack(numbers.apply(symbol, *args))
+
+  return compute
 
 
 @functools.partial(jax.jit, donate_argnames='value_PxE')

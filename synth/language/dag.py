@@ -21,20 +21,24 @@ class Dag:
 
   Attributes:
     arg_NxA: Arguments of each node, which come before it; 0 beyond its arity.
-    buckets: (token, first node, node after the last) of all nodes of one
+    buckets: (operator, first node, node after the last) of all nodes of one
       height and operator.
     root_P: The node of each program; a leaf where the row is no program.
     parsed_P: Whether the row is exactly one program.
   """
 
   arg_NxA: np.ndarray
-  buckets: list[tuple[int, int, int]]
+  buckets: list[tuple[str, int, int]]
   root_P: np.ndarray
   parsed_P: np.ndarray
 
 
 def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
-  """The DAG of token rows; any integers, as `interpreter.run` takes them.
+  """The DAG of token rows, programs or not.
+
+  Args:
+    tok_PxL: Tokens of the vocabulary, L > 0.
+    vocabulary: What they mean.
 
   Raises:
     ValueError: if there are so many tokens that a key exceeds 63 bits.
@@ -49,9 +53,11 @@ def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
   start_AxI = start_AxLxP.reshape(max_arity, -1)
   token_I, arity_I = token_LxP.reshape(-1), arity_LxP.reshape(-1)
   height_I = height_LxP.reshape(-1)
-  node_I = token_I.astype(np.int64)
+  # With a row for where arguments would start that an operator lacks.
+  node_I = np.zeros(len(token_I) + len(tok_PxL), np.int64)
+  node_I[: len(token_I)] = token_I
   args = [np.zeros((symbols, max_arity), np.int32)]
-  buckets: list[tuple[int, int, int]] = []
+  buckets: list[tuple[str, int, int]] = []
   nodes = symbols
   for height in range(1, int(height_I.max(initial=0)) + 1):
     place = np.flatnonzero(height_I == height)
@@ -69,7 +75,7 @@ def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
     args.append(arg_NxA)
     bound = np.searchsorted(key, np.arange(symbols + 1)) + nodes
     buckets += [
-      (token, int(bound[token]), int(bound[token + 1]))
+      (vocabulary.symbols[token], int(bound[token]), int(bound[token + 1]))
       for token in np.flatnonzero(np.diff(bound)).tolist()
     ]
     nodes += len(key)
@@ -81,9 +87,7 @@ def _parse(
   tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """token_LxP, arity_LxP (0 where no program is) and parsed_P."""
-  tok_LxP = np.ascontiguousarray(tok_PxL.T)
-  known_LxP = (tok_LxP >= 0) & (tok_LxP < len(vocabulary))
-  token_LxP = np.where(known_LxP, tok_LxP, tokens.BOS).astype(tokens.DTYPE)
+  token_LxP = np.ascontiguousarray(tok_PxL.T.astype(tokens.DTYPE))
   arity_LxP = vocabulary.arity_V.astype(np.int8).take(token_LxP)
   stop_LxP = (token_LxP == tokens.PAD) | (token_LxP == tokens.EOS)
   stopped_LxP = np.logical_or.accumulate(stop_LxP, axis=0)
@@ -91,7 +95,7 @@ def _parse(
   after_LxP[1:] = stopped_LxP[:-1]
   change_LxP = np.where(stopped_LxP, 0, arity_LxP - 1)
   # Arguments still missing before each position.
-  missing_LxP = np.ones((len(tok_LxP) + 1, len(tok_PxL)), np.int32)
+  missing_LxP = np.ones((len(token_LxP) + 1, len(tok_PxL)), np.int32)
   np.cumsum(change_LxP, axis=0, out=missing_LxP[1:])
   missing_LxP[1:] += 1
   bad_LxP = np.where(

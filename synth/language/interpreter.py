@@ -69,14 +69,22 @@ def run(
     symbols=vocabulary.symbols,
     numbers=numbers,
   )
+  programs, length = tok_PxL.shape
+  if not (programs and length and leaf_VxE.size):
+    nothing_PxE = jnp.zeros((programs, leaf_VxE.shape[1]), leaf_VxE.dtype)
+    return nothing_PxE, nothing_PxE != 0, jnp.zeros(programs, bool)
+  # Here and not on the device, which would cut long integers short.
+  xp = np if isinstance(tok_PxL, np.ndarray) else jnp
+  known_PxL = (tok_PxL >= 0) & (tok_PxL < len(vocabulary))
+  tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(np.int32)
   if plan == CORPUS:
-    value_PxE, parsed = corpora.run(
-      np.asarray(tok_PxL), leaf_VxE, vocabulary, numbers
+    chunks = corpora.build(np.asarray(tok_PxL), vocabulary)
+    value_PxE, parsed_P = corpora.run(
+      chunks, programs, leaf_VxE, vocabulary, numbers
     )
-    parsed_P = jnp.asarray(parsed)
   else:
     value_PxE, parsed_P = batches.run(
-      jnp.asarray(tok_PxL, jnp.int32),
+      jnp.asarray(tok_PxL),
       leaf_VxE,
       symbols=vocabulary.symbols,
       numbers=numbers,
