@@ -87,7 +87,7 @@ def _parse(
   tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """token_LxP, arity_LxP (0 where no program is) and parsed_P."""
-  token_LxP = np.ascontiguousarray(tok_PxL.T.astype(tokens.DTYPE))
+  token_LxP = np.ascontiguousarray(tok_PxL.T)
   arity_LxP = vocabulary.arity_V.astype(np.int8).take(token_LxP)
   stop_LxP = (token_LxP == tokens.PAD) | (token_LxP == tokens.EOS)
   stopped_LxP = np.logical_or.accumulate(stop_LxP, axis=0)
@@ -95,9 +95,9 @@ def _parse(
   after_LxP[1:] = stopped_LxP[:-1]
   change_LxP = np.where(stopped_LxP, 0, arity_LxP - 1)
   # Arguments still missing before each position.
-  missing_LxP = np.ones((len(token_LxP) + 1, len(tok_PxL)), np.int32)
-  np.cumsum(change_LxP, axis=0, out=missing_LxP[1:])
-  missing_LxP[1:] += 1
+  missing_LxP = np.ones((len(token_LxP) + 1, len(tok_PxL)), np.int16)
+  for position, change_P in enumerate(change_LxP):
+    np.add(missing_LxP[position], change_P, out=missing_LxP[position + 1])
   bad_LxP = np.where(
     stopped_LxP,
     after_LxP & (token_LxP != tokens.PAD),

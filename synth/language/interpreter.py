@@ -64,11 +64,7 @@ def run(
     undefined or the row is no program; `value` is then unspecified.
   """
   numbers = number_system(system)
-  leaf_VxE = _leaves(
-    {name: jnp.asarray(value) for name, value in inputs.items()},
-    symbols=vocabulary.symbols,
-    numbers=numbers,
-  )
+  leaf_VxE = leaves(inputs, vocabulary, numbers)
   programs, length = tok_PxL.shape
   if not (programs and length and leaf_VxE.size):
     nothing_PxE = jnp.zeros((programs, leaf_VxE.shape[1]), leaf_VxE.dtype)
@@ -76,7 +72,7 @@ def run(
   # Here and not on the device, which would cut long integers short.
   xp = np if isinstance(tok_PxL, np.ndarray) else jnp
   known_PxL = (tok_PxL >= 0) & (tok_PxL < len(vocabulary))
-  tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(np.int32)
+  tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(tokens.DTYPE)
   if plan == CORPUS:
     chunks = corpora.build(np.asarray(tok_PxL), vocabulary)
     value_PxE, parsed_P = corpora.run(
@@ -84,7 +80,7 @@ def run(
     )
   else:
     value_PxE, parsed_P = batches.run(
-      jnp.asarray(tok_PxL),
+      jnp.asarray(tok_PxL, jnp.int32),
       leaf_VxE,
       symbols=vocabulary.symbols,
       numbers=numbers,
@@ -99,6 +95,19 @@ def _defined(
   return numbers.unpack(value_PxE)[1] & parsed_P[:, None]
 
 
+def leaves(
+  inputs: Mapping[str, jax.Array | np.ndarray],
+  vocabulary: tokens.Vocabulary,
+  numbers: arithmetic.NumberSystem,
+) -> jax.Array:
+  """The value of each token as a leaf: leaf_VxE (zero for non-leaves)."""
+  return _leaves(
+    {name: jnp.asarray(value) for name, value in inputs.items()},
+    symbols=vocabulary.symbols,
+    numbers=numbers,
+  )
+
+
 @functools.partial(jax.jit, static_argnames=('symbols', 'numbers'))
 def _leaves(
   inputs: Mapping[str, jax.Array],
@@ -106,7 +115,6 @@ def _leaves(
   symbols: tuple[str, ...],
   numbers: arithmetic.NumberSystem,
 ) -> jax.Array:
-  """The value of each token as a leaf: leaf_VxE (zero for non-leaves)."""
   points = max((len(value) for value in inputs.values()), default=1)
   zero = numbers.constant(fractions.Fraction(0))
   rows = []
