@@ -328,6 +328,7 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     'max_values', 1 << 26, 'Sizes with more values (4 bytes each) are left out.'
   )
+  flags.DEFINE_integer('max_programs', max(_PROGRAMS), 'At most so many.')
   flags.DEFINE_float('bytes_per_second', None, "The device's bandwidth.")
   flags.DEFINE_float('operations_per_second', None, "The device's arithmetic.")
 
@@ -341,13 +342,14 @@ def main() -> dict[str, Any]:
     ctypes.CDLL(None).mallopt(parameter, value)
   peers = _importable()
   vocabulary = tokens.Vocabulary.of(_grammar())
-  tok_PxL = random_rows(max(_PROGRAMS), vocabulary, np.random.default_rng(0))
   sizes = [
     (programs, points)
     for programs in _PROGRAMS
+    if programs <= args.max_programs
     for points in _POINTS
     if programs * points <= args.max_values
   ]
+  tok_PxL = random_rows(sizes[-1][0], vocabulary, np.random.default_rng(0))
   rows: list[dict[str, Any]] = []
   bar = progress.Progress('interpreter', len(sizes), 'sizes')
   for programs, points in sizes:

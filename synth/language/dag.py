@@ -12,7 +12,7 @@ import numpy as np
 
 from synth.language import tokens
 
-_TABLE = 1 << 21  # keys below this are looked up, larger ones sorted
+_TABLE = 8  # keys possible for each one met, up to which they are looked up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _arguments(
 
 def _distinct(key_K: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
   """The distinct keys in order, and the index of each key among them."""
-  if limit <= _TABLE:
+  if limit <= _TABLE * max(len(key_K), 1 << 12):
     table = np.zeros(limit, np.int32)
     table[key_K] = 1
     keys = np.flatnonzero(table)
