@@ -34,6 +34,7 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
+    'benchmarks': ['deap', 'moocore', 'numexpr', 'pyoperon'],
     'dask': ['distributed>=2025.1'],
     'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
   },

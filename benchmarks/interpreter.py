@@ -1,6 +1,6 @@
 """How fast programs are interpreted, beside other interpreters of expressions.
 
-  pip install pyoperon numexpr deap    # sympy is a dependency; none is needed
+  pip install -e '.[benchmarks]'    # the peers; those missing are left out
   python -m benchmarks.interpreter --out=benchmarks/results/interpreter.json
 
 On a machine with a GPU (`pip install -e '.[cuda12]'`), with its limits from the
