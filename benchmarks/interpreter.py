@@ -1,7 +1,8 @@
 """How fast programs are interpreted, beside other interpreters of expressions.
 
   pip install -e '.[benchmarks]'    # the peers; those missing are left out
-  python -m benchmarks.interpreter --out=benchmarks/results/interpreter.json
+  python -m benchmarks.interpreter --max_programs=100000 \\
+    --out=benchmarks/results/interpreter.json    # without that, to a million
 
 On a machine with a GPU (`pip install -e '.[cuda12]'`), with its limits from the
 data sheet (an H200: 4.8e12 bytes/s and 6.7e13 float32 operations/s):
