@@ -35,6 +35,7 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
+    'benchmarks': ['deap', 'moocore', 'numexpr', 'pyoperon'],
     'dask': ['distributed>=2025.1'],
     'trees': ['apted>=1.0.3', 'zss>=1.2.0'],
     'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],

@@ -1,19 +1,26 @@
 """The jitted interpreter equals the reference and never trips over garbage."""
 
 import fractions
+import warnings
 
+import jax
 import numpy as np
 import pytest
+import sympy
 
+from synth.language import batches
+from synth.language import corpora
 from synth.language import grammar as grammar_lib
 from synth.language import interpreter
 from synth.language import multiprecision
 from synth.language import program as program_lib
 from synth.language import reference
+from synth.language import symbolic
 from synth.language import tokens
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 
+_PLANS = (interpreter.BATCH, interpreter.CORPUS)
 _POINTS = [fractions.Fraction(k, 97) for k in (-433, -98, 5, 61, 204, 480)]
 
 
@@ -31,6 +38,24 @@ def _reference_values(programs):
   ]
 
 
+def _run(tok_PxL, inputs, vocabulary, system):
+  """What both plans give, bit for bit (where it is defined)."""
+  batch, corpus = (
+    [
+      np.asarray(array)
+      for array in interpreter.run(tok_PxL, inputs, vocabulary, system, plan)
+    ]
+    for plan in _PLANS
+  )
+  for one, other in zip(batch, corpus, strict=True):
+    assert one.dtype == other.dtype
+  np.testing.assert_array_equal(batch[1], corpus[1])
+  np.testing.assert_array_equal(batch[2], corpus[2])
+  ok_PxE = batch[1]
+  np.testing.assert_array_equal(batch[0][ok_PxE], corpus[0][ok_PxE])
+  return batch
+
+
 def _assert_equal_to_reference(vocabulary, programs, length):
   tok_PxL = _encode(vocabulary, programs, length)
   expected = _reference_values(programs)
@@ -39,19 +64,15 @@ def _assert_equal_to_reference(vocabulary, programs, length):
     [p.numerator * pow(p.denominator, -1, prime) % prime for p in _POINTS],
     np.uint32,
   )
-  number_PxE, ok_PxE, parsed_P = map(
-    np.asarray,
-    interpreter.run(tok_PxL, {'x': residues}, vocabulary, interpreter.MODULAR),
+  number_PxE, ok_PxE, parsed_P = _run(
+    tok_PxL, {'x': residues}, vocabulary, interpreter.MODULAR
   )
   assert parsed_P.all()
-  real_PxE, finite_PxE, _ = map(
-    np.asarray,
-    interpreter.run(
-      tok_PxL,
-      {'x': np.array(_POINTS, np.float32)},
-      vocabulary,
-      interpreter.FLOAT,
-    ),
+  real_PxE, finite_PxE, _ = _run(
+    tok_PxL,
+    {'x': np.array(_POINTS, np.float32)},
+    vocabulary,
+    interpreter.FLOAT,
   )
   exact_ok_PxE = np.array([[ok for _, ok in row] for row in expected])
   exact_PxE = np.array(
@@ -104,7 +125,7 @@ def test_division_by_zero_is_undefined_and_spreads(arithmetic):
     (interpreter.FLOAT, np.float32),
     (interpreter.MODULAR, np.uint32),
   ):
-    _, ok_PxE, parsed_P = interpreter.run(
+    _, ok_PxE, parsed_P = _run(
       tok_PxL, {'x': np.array([2, 3], dtype)}, vocabulary, system
     )
     assert parsed_P.tolist() == [True] * 4
@@ -140,47 +161,228 @@ def test_malformed_rows_are_not_parsed(arithmetic, row, parsed):
   tok_1xL = np.zeros((1, 6), np.int32)
   for i, symbol in enumerate(row.split()):
     tok_1xL[0, i] = vocabulary.index[symbol]
-  _, ok_PxE, parsed_P = interpreter.run(
+  _, ok_PxE, parsed_P = _run(
     tok_1xL, {'x': np.ones(2, np.float32)}, vocabulary, interpreter.FLOAT
   )
   assert parsed_P.tolist() == [parsed]
   assert ok_PxE.tolist() == [[parsed, parsed]]
 
 
-def test_random_rows_parse_iff_they_are_programs(arithmetic):
-  vocabulary = tokens.Vocabulary.of(arithmetic)
-  rng = np.random.default_rng(1)
-  tok_PxL = rng.integers(-2, len(vocabulary) + 2, (20_000, 5))
-  short = rng.random(20_000) < 0.7  # mostly short rows, so that some parse
-  tok_PxL[short, rng.integers(1, 4)] = tokens.EOS
-  tok_PxL[short, 4] = tokens.PAD
-  *_, parsed_P = interpreter.run(
-    tok_PxL, {'x': np.ones(1, np.uint32)}, vocabulary, interpreter.MODULAR
+def _is_program(tok_L, vocabulary):
+  """By the slow decoder, one row at a time."""
+  row = tok_L.tolist()
+  stops = [i for i, t in enumerate(row) if t in (tokens.PAD, tokens.EOS)]
+  end = stops[0] if stops else len(row)
+  if any(t != tokens.PAD for t in row[end + 1 :]):
+    return False
+  if any(not tokens.EOS < t < len(vocabulary) for t in row[:end]):
+    return False
+  try:
+    vocabulary.decode(tok_L[:end])
+  except program_lib.ProgramError:
+    return False
+  return True
+
+
+def _random_rows(rng, number, length, vocabulary):
+  """Noise of all kinds; a good part are programs."""
+  tok_PxL = rng.integers(tokens.EOS + 1, len(vocabulary), (number, length))
+  arity_PxL = np.maximum(vocabulary.arity_V, 0)[tok_PxL]
+  complete_PxL = np.cumsum(arity_PxL - 1, axis=1) == -1
+  end_P = np.where(complete_PxL.any(axis=1), complete_PxL.argmax(axis=1), 0)
+  position_L = np.arange(length)
+  kind_P = rng.random(number)
+  # Cut where a first program ends, with EOS or PAD after it.
+  cut_PxL = (position_L > end_P[:, None]) & (kind_P < 0.6)[:, None]
+  tok_PxL[cut_PxL] = tokens.PAD
+  eos_PxL = (position_L == end_P[:, None] + 1) & (kind_P < 0.3)[:, None]
+  tok_PxL[eos_PxL] = tokens.EOS
+  # Anything anywhere, far outside the vocabulary too.
+  noise_PxL = (rng.random(tok_PxL.shape) < 0.3) & (kind_P > 0.9)[:, None]
+  strange = [-(2**62), -1, 0, 1, 2, 127, 128, 255, 2**31, 2**32 + 7, 2**62]
+  tok_PxL[noise_PxL] = rng.choice(strange, int(noise_PxL.sum()))
+  changed_P = (kind_P > 0.5) & (kind_P < 0.6)
+  tok_PxL[changed_P, rng.integers(length)] = rng.integers(len(vocabulary))
+  return tok_PxL
+
+
+def _fuzz(grammar, number, length, seed, checked):
+  """Runs random rows; a sample is held against the reference."""
+  vocabulary = tokens.Vocabulary.of(grammar)
+  rng = np.random.default_rng(seed)
+  tok_PxL = _random_rows(rng, number, length, vocabulary)
+  x = np.array([float(p) for p in _POINTS], np.float32)
+  inputs = {name: np.roll(x, i) for i, name in enumerate(grammar.variables)}
+  value_PxE, ok_PxE, parsed_P = _run(
+    tok_PxL, inputs, vocabulary, interpreter.FLOAT
   )
+  assert not ok_PxE[~parsed_P].any()
+  assert 0.05 < parsed_P.mean() < 0.9
+  system = multiprecision.Multiprecision(30)
+  for p in rng.choice(number, checked, replace=False):
+    assert parsed_P[p] == _is_program(tok_PxL[p], vocabulary), tok_PxL[p]
+    if parsed_P[p]:
+      program = vocabulary.decode(tok_PxL[p])
+      for e in range(2):
+        point = {
+          name: fractions.Fraction(float(column[e]))
+          for name, column in inputs.items()
+        }
+        wanted = reference.evaluate(program, point, system)
+        if ok_PxE[p, e] and not isinstance(wanted, reference.Undefined):
+          # Rounding is that of the operands, which cancellation brings out.
+          assert abs(value_PxE[p, e] - wanted) < 0.05 * (1 + abs(wanted)), (
+            program_lib.to_infix(program)
+          )
 
-  def is_program(tok_L):
-    row = tok_L.tolist()
-    stops = [i for i, t in enumerate(row) if t in (tokens.PAD, tokens.EOS)]
-    end = stops[0] if stops else len(row)
-    if any(t != tokens.PAD for t in row[end + 1 :]):
-      return False
-    if any(not tokens.EOS < t < len(vocabulary) for t in row[:end]):
-      return False
-    try:
-      vocabulary.decode(tok_L[:end])
-    except program_lib.ProgramError:
-      return False
-    return True
 
-  expected = [is_program(row) for row in tok_PxL]
-  assert 50 < sum(expected) < 19_000
-  assert parsed_P.tolist() == expected
+@pytest.mark.parametrize('name', ['arithmetic', 'conditional'])
+def test_random_rows_parse_iff_they_are_programs(name):
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  _fuzz(grammar, 20_000, 9, seed=1, checked=3000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'name, length',
+  [
+    ('arithmetic', 9),
+    ('arithmetic', 31),
+    ('arithmetic3', 15),
+    ('conditional', 15),
+    ('scientific', 15),
+    ('countdown', 11),
+  ],
+)
+def test_a_million_random_rows(name, length):
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  for seed in range(10):
+    _fuzz(grammar, 100_000, length, seed, checked=1000)
+
+
+@pytest.mark.parametrize('plan', _PLANS)
+@pytest.mark.parametrize('shape', [(0, 5), (3, 0), (0, 0), (3, 5)])
+def test_nothing_at_all(arithmetic, plan, shape):
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  for points in (0, 2):
+    value, ok, parsed = interpreter.run(
+      np.zeros(shape, np.int8),
+      {'x': np.ones(points, np.float32)},
+      vocabulary,
+      interpreter.FLOAT,
+      plan,
+    )
+    assert value.shape == ok.shape == (shape[0], points)
+    assert parsed.shape == shape[:1]
+    assert not ok.any() and not parsed.any()
+
+
+@pytest.mark.parametrize('plan', _PLANS)
+@pytest.mark.parametrize('dtype', [np.int8, np.uint8, np.int64, np.uint64])
+def test_rows_of_any_integer_type(arithmetic, plan, dtype):
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  tok_PxL = _encode(vocabulary, [program_lib.parse('x * x + 1')], 6)
+  value, ok, _ = interpreter.run(
+    tok_PxL.astype(dtype),
+    {'x': np.array([2, 3], np.float32)},
+    vocabulary,
+    interpreter.FLOAT,
+    plan,
+  )
+  assert ok.all() and value.tolist() == [[5, 10]]
+
+
+@pytest.mark.parametrize('system', [interpreter.FLOAT, interpreter.MODULAR])
+def test_chunks_and_passes_leave_no_seam(arithmetic, system, monkeypatch):
+  """Sizes so small that rows, nodes and points all take several turns."""
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  tok_PxL = _random_rows(np.random.default_rng(3), 103, 7, vocabulary)
+  dtype = np.float32 if system == interpreter.FLOAT else np.uint32
+  inputs = {'x': np.arange(1, 12).astype(dtype)}
+  whole = _run(tok_PxL, inputs, vocabulary, system)
+  monkeypatch.setitem(batches._SIZES, 'cpu', (40, 4))
+  monkeypatch.setattr(corpora, '_CPU', corpora.Sizes(70, 8, 4))
+  batches.run.clear_cache()
+  parts = _run(tok_PxL, inputs, vocabulary, system)
+  batches.run.clear_cache()
+  ok_PxE = whole[1]
+  assert 0.2 < ok_PxE.mean() < 0.9
+  np.testing.assert_array_equal(parts[1], ok_PxE)
+  np.testing.assert_array_equal(parts[2], whole[2])
+  np.testing.assert_array_equal(parts[0][ok_PxE], whole[0][ok_PxE])
+
+
+def test_few_compilations_for_corpora_of_many_sizes(arithmetic):
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  rng = np.random.default_rng(4)
+  corpora._execute.clear_cache()
+  for number in (1, 17, 40, 200, 500, 1000, 1500, 2000):
+    interpreter.run(
+      _random_rows(rng, number, 5, vocabulary),
+      {'x': np.ones(3, np.float32)},
+      vocabulary,
+      interpreter.FLOAT,
+      interpreter.CORPUS,
+    )
+  assert corpora._execute._cache_size() <= 2
+
+
+def test_a_compiled_computation_may_hold_a_batch(arithmetic):
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  tok_PxL = _random_rows(np.random.default_rng(5), 33, 5, vocabulary)
+  inputs = {'x': np.array([2.5, 3], np.float32)}
+
+  def run(tok_PxL, inputs):
+    return interpreter.run(tok_PxL, inputs, vocabulary, interpreter.FLOAT)
+
+  for inside, outside in zip(
+    jax.jit(run)(tok_PxL, inputs), run(tok_PxL, inputs), strict=True
+  ):
+    np.testing.assert_array_equal(inside, outside)
+
+
+@pytest.mark.parametrize('name', ['arithmetic3', 'conditional', 'scientific'])
+def test_floats_equal_those_of_sympy_lambdify(name):
+  """An outside oracle: sympy's own operators, compiled to numpy, float64."""
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  vocabulary = tokens.Vocabulary.of(grammar)
+  rng = np.random.default_rng(6)
+  programs = programs_lib.all_programs(grammar, 4 if name[0] == 's' else 5)
+  chosen = [programs[i] for i in rng.choice(len(programs), 250, replace=False)]
+  inputs = {
+    variable: rng.uniform(-3, 3, 8).astype(np.float32)
+    for variable in grammar.variables
+  }
+  value_PxE, ok_PxE, _ = _run(
+    _encode(vocabulary, chosen, 6), inputs, vocabulary, interpreter.FLOAT
+  )
+  names = sympy.symbols(grammar.variables)
+  compared = 0
+  for program, value_E, ok_E in zip(chosen, value_PxE, ok_PxE, strict=True):
+    expression = symbolic.to_sympy(program)
+    if expression.has(sympy.zoo, sympy.nan):
+      assert not ok_E.any()
+      continue
+    with warnings.catch_warnings(), np.errstate(all='ignore'):
+      warnings.simplefilter('ignore')
+      compiled = sympy.lambdify(names, expression, 'numpy')
+      wanted_E = np.broadcast_to(
+        compiled(*(inputs[v].astype(np.float64) for v in inputs)), (8,)
+      )
+    # Sympy simplifies, so it may be defined where the program is not.
+    real_E = np.isfinite(wanted_E) & np.isreal(wanted_E)
+    both_E = ok_E & real_E
+    np.testing.assert_allclose(
+      value_E[both_E], wanted_E[both_E].real, 2e-3, 2e-3, err_msg=str(program)
+    )
+    compared += both_E.sum()
+  assert compared > 1200  # of 2000
 
 
 def test_one_compilation_for_all_batches_of_a_shape(arithmetic):
   vocabulary = tokens.Vocabulary.of(arithmetic)
   rng = np.random.default_rng(2)
-  before = interpreter._run._cache_size()
+  before = batches.run._cache_size()
   for _ in range(3):
     interpreter.run(
       rng.integers(0, 9, (33, 5)),
@@ -188,7 +390,7 @@ def test_one_compilation_for_all_batches_of_a_shape(arithmetic):
       vocabulary,
       interpreter.FLOAT,
     )
-  assert interpreter._run._cache_size() == before + 1
+  assert batches.run._cache_size() == before + 1
 
 
 @pytest.mark.parametrize('name', ['conditional', 'scientific'])
@@ -203,9 +405,7 @@ def test_floats_of_other_grammars_equal_the_reference(name):
     variable: rng.uniform(-3, 3, 6).astype(np.float32)
     for variable in grammar.variables
   }
-  value, ok, parsed = interpreter.run(
-    tok_PxL, points, vocabulary, interpreter.FLOAT
-  )
+  value, ok, parsed = _run(tok_PxL, points, vocabulary, interpreter.FLOAT)
   assert np.all(parsed)
   system = multiprecision.Multiprecision(30)
   for row, program in enumerate(chosen):

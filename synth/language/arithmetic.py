@@ -13,6 +13,8 @@ import fractions
 import keyword
 from typing import Any
 
+import numpy as np
+
 from synth.language import operators
 
 Value = tuple[Any, Any]
@@ -69,6 +71,14 @@ class NumberSystem:
   def inv(self, a: Value) -> Value:
     number, ok = self.reciprocal(a[0])
     return number, ok & a[1]
+
+  def pack(self, value: Value) -> Any:
+    """Number and flag as one array: undefined is a number of its own."""
+    raise NotImplementedError
+
+  def unpack(self, packed: Any) -> Value:
+    """The inverse of `pack`."""
+    raise NotImplementedError
 
   def less(self, a: Any, b: Any) -> Any:
     """Whether `a < b`."""
@@ -140,7 +150,7 @@ class Modular(NumberSystem):
     self.xp = xp
     self.prime = prime
     self.dtype = dtype
-    self._p = xp.asarray(prime, dtype)
+    self._p = np.dtype(dtype).type(prime)
 
   def constant(self, value: fractions.Fraction) -> Any:
     if value.denominator % self.prime == 0:
@@ -150,6 +160,12 @@ class Modular(NumberSystem):
 
   def reduce(self, number: Any) -> Any:
     return number % self._p
+
+  def pack(self, value: Value) -> Any:
+    return self.xp.where(value[1], value[0], self._p)
+
+  def unpack(self, packed: Any) -> Value:
+    return packed, packed != self._p
 
   def negative(self, number: Any) -> Any:
     return self._p - number
@@ -185,6 +201,12 @@ class Real(NumberSystem):
     # Divide by 1 where b is 0, so that no gradient or warning meets x / 0.
     ok = b != 0
     return a / self.xp.where(ok, b, self.xp.ones_like(b)), ok
+
+  def pack(self, value: Value) -> Any:
+    return self.xp.where(value[1], value[0], self.xp.nan)
+
+  def unpack(self, packed: Any) -> Value:
+    return packed, packed == packed
 
   def less(self, a: Any, b: Any) -> Any:
     return a < b
