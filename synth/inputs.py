@@ -109,8 +109,13 @@ def load_or_build(
   holdout = None
   if config.split.kind == 'support':
     holdout = load_holdout(directory / _RESTRICTED, universe, config.split)
-  context = context_lib.make(universe, spaces, cli.plain(config.split), holdout)
-  split = _split(context, cli.plain(config.spaces), directory)
+  context = context_lib.make(universe, spaces, config.split, holdout)
+  wanted = {
+    'settings': cli.plain(config.split),
+    'spaces': cli.plain(config.spaces),
+    'universe_sha256': store.content_hash(universe.manifest),
+  }
+  split = _split(context, wanted, directory)
   hashes = {
     name: store.content_hash(manifest)
     for name, manifest in (
@@ -174,15 +179,10 @@ def load_holdout(
 
 
 def _split(
-  context: context_lib.Context, spaces: dict[str, Any], data: pathlib.Path
+  context: context_lib.Context, wanted: dict[str, Any], data: pathlib.Path
 ) -> split_lib.Split:
   """Opens a split, or makes, certifies and stores it."""
-  directory = split_lib.place(data, context.settings)
-  wanted: dict[str, Any] = {
-    'settings': context.settings,
-    'universe_sha256': store.content_hash(context.universe.manifest),
-    'spaces': spaces,
-  }
+  directory = split_lib.place(data, wanted['settings'])
   if not store.exists(directory):
     made = kinds.make(context)
     for name, classes in made.all_sets().items():

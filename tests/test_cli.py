@@ -13,6 +13,8 @@ import sys
 
 import pytest
 
+from synth.splits import split as split_lib
+
 _ROOT = pathlib.Path(__file__).parents[1]
 _TINY = (
   '--config=configs/support.py:tiny --config.universe.max_size=5 '
@@ -87,7 +89,7 @@ _GOOD = [
     "--workdir={dir}/u --describe='(x * x - 1) / (x + 1)' --audit=20",
   ),
   Case('splits', 'synth.splits', _TINY + '--workdir={dir}/data'),
-  Case('verify', 'synth.splits', '--verify={dir}/data/split/manifest.json'),
+  Case('verify', 'synth.splits', '--verify={dir}/data'),
   Case(
     'train',
     'synth.train',
@@ -369,8 +371,9 @@ def test_the_universe_reports_its_sizes(done, directory):
 
 def test_making_and_verifying_a_split_report_the_same(done, directory):
   made, verified = done['splits'].result, done['verify'].result
-  assert made == verified
-  assert made['manifest'] == str(directory / 'data/split/manifest.json')
+  assert verified == {'splits': [made]}
+  (split,) = split_lib.stored(directory / 'data')
+  assert made['manifest'] == str(split / 'manifest.json')
   assert made['classes']['test_novel'] == made['classes']['test_control'] == 4
   assert made['checks'] and all(made['checks'].values())
   assert len(made['sha256']) == 64
