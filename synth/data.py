@@ -112,7 +112,7 @@ def make_batch(
   size_B = (tok_BxL != tokens.PAD).sum(axis=1)
   target_BxT[np.arange(rows), size_B] = tokens.EOS
   return {
-    'spec': np.asarray(inputs.spaces.spec_CxF[class_B]),
+    'spec': np.asarray(inputs.spec_CxF[class_B]),
     'input': input_BxT,
     'target': target_BxT,
   }

@@ -155,7 +155,7 @@ def _write_and_judge(
       filled = (start + np.arange(batch)) % len(classes)
       tok_BxnxT, logprob_Bxn = decode.sample(
         params,
-        inputs.spaces.spec_CxF[classes[filled]],
+        inputs.spec_CxF[classes[filled]],
         jax.random.fold_in(key, start),
         config.eval.temperature,
         tables,

@@ -22,6 +22,7 @@ from synth import errors
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.spaces import space as space_lib
+from synth.spaces import specification
 from synth.splits import certificate
 from synth.splits import density
 from synth.splits import holdout as holdout_lib
@@ -41,6 +42,7 @@ class Inputs:
   Attributes:
     universe, spaces, split: As stored.
     holdout: The held-out structure of a support split, else None.
+    spec_CxF: What a model sees of each class.
     sha256: Name -> hash of each stored manifest.
   """
 
@@ -48,6 +50,7 @@ class Inputs:
   spaces: space_lib.Spaces
   split: split_lib.Split
   holdout: holdout_lib.Holdout | None
+  spec_CxF: np.ndarray
   sha256: dict[str, str]
 
   def programs_at(
@@ -107,7 +110,10 @@ def load_or_build(
       (split_lib.KIND, split.facts),
     )
   }
-  return Inputs(universe, spaces, split, holdout, hashes)
+  spec_CxF = spaces.spec_CxF
+  if config.data.specification == specification.POINTS:
+    spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+  return Inputs(universe, spaces, split, holdout, spec_CxF, hashes)
 
 
 def make_split(
