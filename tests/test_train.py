@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import optax
 import pytest
 
 from configs import support as support_config
@@ -247,6 +246,36 @@ def test_models_trained_together_are_those_trained_alone(inputs):
     )
 
 
+# Every option that is not the default, float32 but for rounding.
+_OTHERS = {
+  'data.specification': 'points',
+  'model.positions': 'rope',
+  'model.mlp': 'swiglu',
+  'model.tied': True,
+  'model.remat': True,
+  'model.scan': True,
+  'opt.schedule': 'wsd',
+  'opt.mup': True,
+  'opt.base_width': 16,
+}
+
+
+def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
+  inputs = inputs_lib.load_or_build(_config(**_OTHERS), data_dir)
+  parts = {'opt.accumulation': 4}
+  together, state = _train(inputs, 6, **_OTHERS, **parts)
+  alone, own = _train(
+    inputs, 6, **_OTHERS, **{'train.num_seeds': 1, 'train.seed': 1}
+  )
+  np.testing.assert_allclose(alone[:, 0], together[:, 1], atol=2e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a[0], b[1], atol=2e-4),
+    own['params'],
+    state['params'],
+  )
+  assert alone[-1] < alone[0]
+
+
 def test_each_model_starts_from_the_weights_of_its_seed(inputs):
   trainer = train.Trainer(_config(), inputs)
   params = trainer.init()['params']
@@ -272,26 +301,6 @@ def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
   assert tokens.EOS in target
   wanted_S = -logprob_SxV[:, target].mean(axis=1)
   np.testing.assert_allclose(trainer.losses(params, batch), wanted_S, atol=1e-5)
-
-
-def test_weight_decay_shrinks_matrices_only():
-  opt = _config().opt
-  tx = train.make_optimizer(opt)
-  params = {'embed': jnp.ones(3), 'up': {'kernel': jnp.ones(3),
-                                         'bias': jnp.ones(3)}}  # fmt: skip
-
-  @jax.jit
-  def two_steps(params):
-    state = tx.init(params)
-    for _ in range(2):  # the first has a learning rate of zero
-      zero = jax.tree.map(jnp.zeros_like, params)
-      updates, state = tx.update(zero, state, params)
-      params = optax.apply_updates(params, updates)
-    return params
-
-  after = two_steps(params)
-  assert (after['embed'] == 1).all() and (after['up']['bias'] == 1).all()
-  assert (after['up']['kernel'] < 1).all()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
@@ -336,6 +345,11 @@ def test_resuming_with_other_inputs_is_refused(finished, tmp_path):
     ({'data.batch_size': 1000}, 'batch_size=1000 exceeds'),
     ({'model.H': 5}, r'model\.D=32 .*model\.H=5'),
     ({'mesh.data': 3}, 'data=3 .*number of devices, 1'),
+    ({'opt.accumulation': 5}, 'batch_size=32 cannot be cut into 5 parts'),
+    ({'opt.schedule': 'linear'}, "unknown opt.schedule 'linear'"),
+    ({'model.mlp': 'silu'}, "unknown model.mlp 'silu'"),
+    ({'data.specification': 'raw'}, "unknown data.specification 'raw'"),
+    ({'opt.decay_share': 1.5}, 'decay_share=1.5 must be at most 1'),
   ],
 )
 def test_impossible_settings_are_refused(
