@@ -100,7 +100,7 @@ def test_only_matrices_decay(ones):
 
 
 def test_the_norm_of_the_gradient_is_clipped():
-  grads = {'kernel': np.array([3.0, 4.0])}
+  grads = {'kernel': jnp.array([3.0, 4.0])}
   tx = optimizer.make(_opt(clip_norm=0.5))
   _, state = tx.update(grads, tx.init(grads), grads)
   first_moment = optax.tree.get(state, 'mu')['kernel']
