@@ -66,6 +66,7 @@ def get_config(size: str) -> ml_collections.ConfigDict:
     'arm': '',
     'batch_size': 64,
     'specification': 'whitened',  # one token; or points: one a grid point
+    'order': 'prefix',  # of a program's tokens; or postfix, infix
   }
   config.model = {
     **shape,

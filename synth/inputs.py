@@ -21,6 +21,8 @@ from synth import cli
 from synth import errors
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.language import serialization as serialization_lib
+from synth.language import tokens
 from synth.spaces import space as space_lib
 from synth.spaces import specification
 from synth.splits import certificate
@@ -43,6 +45,7 @@ class Inputs:
     universe, spaces, split: As stored.
     holdout: The held-out structure of a support split, else None.
     spec_CxF: What a model sees of each class.
+    serialization: The order in which a model writes programs.
     sha256: Name -> hash of each stored manifest.
   """
 
@@ -51,6 +54,7 @@ class Inputs:
   split: split_lib.Split
   holdout: holdout_lib.Holdout | None
   spec_CxF: np.ndarray
+  serialization: serialization_lib.Serialization
   sha256: dict[str, str]
 
   def programs_at(
@@ -79,9 +83,11 @@ def load_or_build(
     if part not in config:
       raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
   cli.check_numbers(config)
+  grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
+  serialization = serialization_of(config, grammar)
   universe = build_lib.load_or_build(
     directory / universe_lib.KIND,
-    grammar_lib.load(grammar_lib.find(config.universe.grammar)),
+    grammar,
     config.universe.max_size,
     config.universe.seed,
   )
@@ -113,7 +119,22 @@ def load_or_build(
   spec_CxF = spaces.spec_CxF
   if config.data.specification == specification.POINTS:
     spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
-  return Inputs(universe, spaces, split, holdout, spec_CxF, hashes)
+  return Inputs(
+    universe, spaces, split, holdout, spec_CxF, serialization, hashes
+  )
+
+
+def serialization_of(
+  config: ml_collections.ConfigDict, grammar: grammar_lib.Grammar
+) -> serialization_lib.Serialization:
+  """The order in which models of a config write programs of its grammar.
+
+  Raises:
+    InputError: for an unknown order.
+  """
+  return serialization_lib.Serialization(
+    config.data.order, tokens.Vocabulary.of(grammar), config.universe.max_size
+  )
 
 
 def make_split(

@@ -54,13 +54,14 @@ def model_config(
     InputError: for settings that are no model.
   """
   opt, points = config.opt, len(config.spaces.grid)
+  serialization = inputs_lib.serialization_of(config, grammar)
   mup = model_lib.Mup(opt.base_width, opt.base_head_width)
   return model_lib.Config(
     **config.model,
     features=specification.PER_POINT * points,
     prefix=specification.tokens_of(config.data.specification, points),
-    vocabulary=len(tokens.Vocabulary.of(grammar)),
-    length=config.universe.max_size + 1,  # the program and BOS, or EOS
+    vocabulary=serialization.num_tokens,
+    length=serialization.length + 1,  # the program and BOS, or EOS
     mup=mup if opt.mup else None,
   )
 
