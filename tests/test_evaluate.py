@@ -39,6 +39,8 @@ def _config(**overrides):
       'train.checkpoint_every_steps': 120,
       'eval.num_samples': 4,
       'eval.batch_size': 6,
+      'eval.temperature': 0.8,  # some of the few samples are right
+      'eval.seed': 3,
       **overrides,
     }
   )

@@ -78,7 +78,7 @@ class Serialization:
       arity_PxL == 2, child_PxLxA[..., :2][..., -1], at_L + 1
     )
     # before[p, i]: tokens before node i. Node j < i has given itself or an
-    # opening parenthesis, its operator, and a closing one if its end is reached.
+    # opening parenthesis, its operator, and a closing one if it has ended.
     end_PxL = at_L + size_PxL
     given_PxLxL = (at_L[:, None] < at_L) * (
       1
