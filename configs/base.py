@@ -12,18 +12,23 @@ from synth import cli
 # D width, H heads, N layers, F hidden width of the decoder;
 # W width, M layers of the specification's encoder.
 SIZES = {
-  'tiny': {'D': 32, 'H': 2, 'N': 1, 'F': 64, 'W': 64, 'M': 1},
+  'tiny': {'D': 32, 'H': 2, 'N': 1, 'F': 64, 'W': 128, 'M': 1},
   'small': {'D': 64, 'H': 4, 'N': 2, 'F': 256, 'W': 512, 'M': 1},
+  'medium': {'D': 192, 'H': 6, 'N': 6, 'F': 768, 'W': 768, 'M': 1},
   'base': {'D': 320, 'H': 10, 'N': 8, 'F': 1280, 'W': 1280, 'M': 2},
   'large': {'D': 768, 'H': 12, 'N': 12, 'F': 3072, 'W': 3072, 'M': 2},
+  'xl': {'D': 2048, 'H': 16, 'N': 19, 'F': 8192, 'W': 4096, 'M': 2},
 }
+_DEEP = ('xl',)  # sizes whose layers are one loop, computed anew going backward
 
 # Largest program size, steps, classes in each test set and in dev.
 SCALES = {
   'tiny': (7, 200, 100, 100),
   'small': (9, 12_000, 1000, 500),
+  'medium': (11, 20_000, 2000, 500),
   'base': (11, 50_000, 2000, 500),
   'large': (11, 100_000, 2000, 500),
+  'xl': (11, 100_000, 2000, 500),
 }
 
 
@@ -41,7 +46,7 @@ def specification_grid() -> list[int]:
 
 def get_config(size: str) -> ml_collections.ConfigDict:
   """The base config at a size of `SIZES`; split and arm are to be filled in."""
-  model = cli.choose(size, SIZES, 'variant')
+  shape = cli.choose(size, SIZES, 'variant')
   max_size, num_steps, num_test, num_dev = SCALES[size]
   config = ml_collections.ConfigDict()
   config.universe = universe_config.get_universe('arithmetic', max_size)
@@ -58,11 +63,30 @@ def get_config(size: str) -> ml_collections.ConfigDict:
     'num_dev': num_dev,
     'seed': 0,
   }
-  config.data = {'arm': '', 'batch_size': 64}
-  config.model = model
+  config.data = {
+    'arm': '',
+    'batch_size': 64,
+    'specification': 'whitened',  # one token; or points: one a grid point
+    'order': 'prefix',  # of a program's tokens; or postfix, infix
+  }
+  config.model = {
+    **shape,
+    'positions': 'learned',  # or rope
+    'mlp': 'relu',  # or gelu, swiglu
+    'tied': False,  # the head to the embedding
+    'dtype': 'float32',  # or bfloat16: activations; parameters are float32
+    'remat': size in _DEEP,  # computes layers anew going backward
+    'scan': size in _DEEP,  # layers are one loop over stacked parameters
+  }
   config.opt = {
+    'schedule': 'cosine',  # or wsd: warmup, stable, decay
     'lr': 3e-3,
     'warmup_share': 0.05,  # of all steps
+    'decay_share': 0.2,  # of all steps, at the end; for wsd
+    'accumulation': 1,  # parts of a batch that are in memory one at a time
+    'mup': False,  # scales learning rates from a model of these widths:
+    'base_width': SIZES['small']['D'],
+    'base_head_width': SIZES['small']['D'] // SIZES['small']['H'],
     'b2': 0.98,
     'weight_decay': 0.05,
     'clip_norm': 1.0,

@@ -13,13 +13,14 @@ import ml_collections
 from configs import base
 
 # Classes of each arm: about half of those that are not tests.
-_ARM = {'tiny': 800, 'small': 8000, 'base': 80_000, 'large': 80_000}
+_ARM = {'tiny': 800, 'small': 8000}
+_ARM_OF_OTHERS = 80_000
 
 
 def get_config(size: str = 'tiny') -> ml_collections.ConfigDict:
   """The uniform density arm at a size of `base.SIZES`."""
   config = base.get_config(size)
   config.split.kind = 'density'
-  config.split.num_arm = _ARM[size]
+  config.split.num_arm = _ARM.get(size, _ARM_OF_OTHERS)
   config.data.arm = 'uniform'
   return config

@@ -18,15 +18,14 @@ from configs import base
 _SIZES = {
   'tiny': (9, 50, 400),
   'small': (11, 500, 8000),
-  'base': (13, 2000, 40_000),
-  'large': (13, 2000, 40_000),
 }
+_OTHERS = (13, 2000, 40_000)
 
 
 def get_config(size: str = 'tiny') -> ml_collections.ConfigDict:
   """The ladder at a size of `base.SIZES`."""
   config = base.get_config(size)
-  max_size, num_test, num_arm = _SIZES[size]
+  max_size, num_test, num_arm = _SIZES.get(size, _OTHERS)
   config.universe.max_size = max_size
   config.split.kind = 'ladder'
   config.split.num_test = num_test

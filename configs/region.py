@@ -14,14 +14,15 @@ import ml_collections
 from configs import base
 
 # Classes in each test: a region is small, and training needs as many pairs.
-_TESTS = {'tiny': 20, 'small': 250, 'base': 2000, 'large': 2000}
+_TESTS = {'tiny': 20, 'small': 250}
+_TESTS_OF_OTHERS = 2000
 
 
 def get_config(size: str = 'tiny') -> ml_collections.ConfigDict:
   """A cluster of the semantic space, at a size of `base.SIZES`."""
   config = base.get_config(size)
   config.split.kind = 'region'
-  config.split.num_test = _TESTS[size]
+  config.split.num_test = _TESTS.get(size, _TESTS_OF_OTHERS)
   config.split.space = 'semantic'
   config.split.shape = 'cluster'
   config.data.arm = 'train_s'

@@ -167,7 +167,7 @@ _MAY_BE_ZERO = (
   'temperature',
 )
 
-_AT_MOST_ONE = ('b2', 'warmup_share')
+_AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share')
 
 
 def check_numbers(config: ml_collections.ConfigDict) -> None:

@@ -100,9 +100,9 @@ def make_batch(
 
   Returns:
     spec_BxF (float32), input_BxT (BOS, then the program) and target_BxT (the
-    program, then EOS, then PAD), T = L + 1, int32.
+    program, then EOS, then PAD), int32, T one more than the longest program.
   """
-  tok_BxL = inputs.programs_at(class_B, uniform_BxL)
+  tok_BxL = inputs.serialization.write(inputs.programs_at(class_B, uniform_BxL))
   rows, length = tok_BxL.shape
   input_BxT = np.zeros((rows, length + 1), np.int32)
   input_BxT[:, 0] = tokens.BOS
@@ -112,7 +112,7 @@ def make_batch(
   size_B = (tok_BxL != tokens.PAD).sum(axis=1)
   target_BxT[np.arange(rows), size_B] = tokens.EOS
   return {
-    'spec': np.asarray(inputs.spaces.spec_CxF[class_B]),
+    'spec': np.asarray(inputs.spec_CxF[class_B]),
     'input': input_BxT,
     'target': target_BxT,
   }

@@ -49,9 +49,7 @@ def sample(
   """
   model = model_lib.merge(graph, params)
   # The prefix is read once for all samples of a task.
-  cache = jax.tree.map(
-    lambda x: jnp.repeat(x, num_samples, axis=0), model.prefill(spec_BxF)
-  )
+  cache = model.prefill(spec_BxF, num_samples)
   rows = len(spec_BxF) * num_samples
 
   def step(carry: Any, position: jax.Array) -> tuple[Any, jax.Array]:

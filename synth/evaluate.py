@@ -30,6 +30,7 @@ from synth import store
 from synth import train
 from synth import verify
 from synth.language import prefixes
+from synth.language import serialization
 from synth.language import tokens
 from synth.statistics import bootstrap
 from synth.statistics import design
@@ -127,12 +128,19 @@ def _write_and_judge(
   """Samples of every model on one set of tasks.
 
   Returns:
-    class_I, target_IxL (a program of each), tok_SxIxnxT, logprob_SxIxn and
-    outcome_SxIxn (`verify.Outcome`), under the names before the underscore.
+    class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
+    logprob_SxIxn and outcome_SxIxn (`verify.Outcome`), under the names before
+    the underscore.
   """
   batch = config.eval.batch_size
   tables = None
   if config.eval.constrained:
+    order = inputs.serialization.order
+    if order != serialization.PREFIX:
+      raise errors.InputError(
+        'programs can be constrained in prefix order only, but '
+        f'data.order={order!r}'
+      )
     tables = prefixes.tables(
       inputs.universe.grammar, inputs.universe.vocabulary
     )
@@ -156,7 +164,7 @@ def _write_and_judge(
       filled = (start + np.arange(batch)) % len(classes)
       tok_BxnxT, logprob_Bxn = decode.sample(
         params,
-        inputs.spaces.spec_CxF[classes[filled]],
+        inputs.spec_CxF[classes[filled]],
         jax.random.fold_in(key, start),
         config.eval.temperature,
         tables,
@@ -164,6 +172,7 @@ def _write_and_judge(
         num_samples=config.eval.num_samples,
         length=trainer.shape.length,
       )
+      tok_BxnxT = _in_prefix_order(tok_BxnxT, inputs)
       outcome_Bxn = verifier.outcomes(tok_BxnxT, target_IxL[filled])
       part = (
         np.asarray(tok_BxnxT, tokens.DTYPE),
@@ -181,6 +190,14 @@ def _write_and_judge(
     'logprob': logprob,
     'outcome': outcome,
   }
+
+
+def _in_prefix_order(
+  tok_BxnxT: jax.Array, inputs: inputs_lib.Inputs
+) -> np.ndarray:
+  tok_RxT = np.asarray(tok_BxnxT).reshape(-1, tok_BxnxT.shape[-1])
+  tok_RxT = inputs.serialization.read(tok_RxT)
+  return tok_RxT.reshape(*tok_BxnxT.shape[:2], -1)
 
 
 def _summarize(

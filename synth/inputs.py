@@ -21,7 +21,10 @@ from synth import cli
 from synth import errors
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.language import serialization as serialization_lib
+from synth.language import tokens
 from synth.spaces import space as space_lib
+from synth.spaces import specification
 from synth.splits import certificate
 from synth.splits import context as context_lib
 from synth.splits import holdout as holdout_lib
@@ -40,6 +43,8 @@ class Inputs:
   Attributes:
     universe, spaces, split: As stored.
     context: What the split was made from.
+    spec_CxF: What a model sees of each class.
+    serialization: The order in which a model writes programs.
     sha256: Name -> hash of each stored manifest.
   """
 
@@ -47,6 +52,8 @@ class Inputs:
   spaces: space_lib.Spaces
   split: split_lib.Split
   context: context_lib.Context
+  spec_CxF: np.ndarray
+  serialization: serialization_lib.Serialization
   sha256: dict[str, str]
 
   @property
@@ -105,6 +112,8 @@ def load_or_build(
   """
   if 'split' not in config:
     raise errors.InputError("the config has no 'split': is it a recipe?")
+  grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
+  serialization = serialization_of(config, grammar)
   universe, spaces = spaces_of(config, directory)
   holdout = None
   if config.split.kind == 'support':
@@ -124,7 +133,25 @@ def load_or_build(
       (split_lib.KIND, split.facts),
     )
   }
-  return Inputs(universe, spaces, split, context, hashes)
+  spec_CxF = spaces.spec_CxF
+  if config.data.specification == specification.POINTS:
+    spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+  return Inputs(
+    universe, spaces, split, context, spec_CxF, serialization, hashes
+  )
+
+
+def serialization_of(
+  config: ml_collections.ConfigDict, grammar: grammar_lib.Grammar
+) -> serialization_lib.Serialization:
+  """The order in which models of a config write programs of its grammar.
+
+  Raises:
+    InputError: for an unknown order.
+  """
+  return serialization_lib.Serialization(
+    config.data.order, tokens.Vocabulary.of(grammar), config.universe.max_size
+  )
 
 
 def places(

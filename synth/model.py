@@ -1,31 +1,72 @@
 """The model: a decoder transformer that reads outputs and writes a program.
 
 A program's outputs (`synth.spaces.specification`) pass through an MLP and enter
-the decoder as one projected prefix token; the program follows, BOS first. The
-decoder is pre-norm (RMSNorm, ReLU, learned positions, no biases in attention).
+the decoder as projected prefix tokens, one or as many as there are grid points;
+the program follows, BOS first. The decoder is causal and pre-norm (RMSNorm, no
+biases in attention). `Config` says which positions, MLP and head it has, and
+how it is computed.
 
-Letters: S models (seeds), B batch, T positions of tokens, P = T + 1 positions
-with the prefix, F specification features, V vocabulary, D width, H heads,
-K head width, M = keys. Config letters are those of `Config`.
+Letters: S models (seeds), B batch, R tokens of the prefix, T positions of
+tokens, P = R + T positions in all, F specification features, V vocabulary, D
+width, H heads, K head width, M = keys. Config letters are those of `Config`.
 """
 
+from collections.abc import Callable
 import dataclasses
+import re
 from typing import Any
 
 from flax import nnx
 import jax
 import jax.numpy as jnp
 
+from synth import cli
 from synth import errors
 
-PREFIX = 1  # tokens that the specification becomes
+_ROPE_BASE = 10_000.0  # Su et al. 2021 (arXiv 2104.09864), section 3.3
+_FUSED_HEAD = 128  # widest head that cuDNN's kernel differentiates everywhere
 
-Cache = list[tuple[jax.Array, jax.Array]]
+POSITIONS = ('learned', 'rope')
+MLPS: dict[str, Callable[[jax.Array], jax.Array]] = {
+  'relu': jax.nn.relu,
+  'gelu': jax.nn.gelu,
+  'swiglu': jax.nn.silu,  # of the gate: Shazeer 2020 (arXiv 2002.05202)
+}
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+# Group of parameters -> pattern of their paths; the first that matches.
+GROUPS = {
+  'encoder': r'^encoder/',  # with its norms
+  'embedding': r'^(embed|position)$',
+  'attention': r'/(qkv|out)/',
+  'mlp': r'/(up|gate|down)/',
+  'norms': r'norm/scale$',
+  'head': r'^head/',
+}
+
+# Keys and values BxMxHxK of each layer, or of all layers, stacked.
+Cache = list[tuple[jax.Array, jax.Array]] | tuple[jax.Array, jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mup:
+  """Maximal update parametrization: what the learning rate was tuned on.
+
+  Yang et al. 2022 (arXiv 2203.03466), table 3. All widths of the model (F, W)
+  are taken to grow in proportion to D.
+
+  Attributes:
+    base_width: D of the model that the learning rate was tuned on.
+    base_head_width: K of that model.
+  """
+
+  base_width: int
+  base_head_width: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """Shape of a model.
+  """Shape of a model and how it is computed.
 
   Attributes:
     D: Width of the decoder.
@@ -37,6 +78,16 @@ class Config:
     features: Specification features.
     vocabulary: Token ids.
     length: Positions of tokens, T.
+    prefix: Tokens that the specification becomes, R; each is made from
+      features / R of the features, by the same weights.
+    positions: One of `POSITIONS`.
+    mlp: One of `MLPS`; `swiglu` has a third matrix of D x F.
+    tied: Whether the head is the transposed embedding.
+    dtype: One of `DTYPES`, of activations; parameters and logits are float32.
+    remat: Whether the backward pass computes each layer anew, for memory.
+    scan: Whether the layers are one loop over stacked parameters, for the time
+      to compile.
+    mup: Of the initialization, attention and head; None: standard.
   """
 
   D: int
@@ -48,53 +99,106 @@ class Config:
   features: int
   vocabulary: int
   length: int
+  prefix: int = 1
+  positions: str = 'learned'
+  mlp: str = 'relu'
+  tied: bool = False
+  dtype: str = 'float32'
+  remat: bool = False
+  scan: bool = False
+  mup: Mup | None = None
 
   def __post_init__(self) -> None:
     if self.D % self.H:
       raise errors.InputError(
         f'model.D={self.D} is not divisible by model.H={self.H}'
       )
+    for key, table in (
+      ('positions', dict.fromkeys(POSITIONS)),
+      ('mlp', MLPS),
+      ('dtype', DTYPES),
+    ):
+      cli.choose(getattr(self, key), table, f'model.{key}')
+    if self.positions == 'rope' and self.head_width % 2:
+      raise errors.InputError(
+        f'model.positions={self.positions!r} needs an even head width, but '
+        f'model.D={self.D} / model.H={self.H} is {self.head_width}'
+      )
+
+  @property
+  def head_width(self) -> int:
+    """Width of a head, K."""
+    return self.D // self.H
+
+  @property
+  def compute_dtype(self) -> Any:
+    """Of activations."""
+    return DTYPES[self.dtype]
+
+  @property
+  def width_ratio(self) -> float:
+    """D over the width that the learning rate was tuned on; 1 without muP."""
+    return self.D / self.mup.base_width if self.mup else 1.0
+
+  @property
+  def attention_scale(self) -> float:
+    """By which products of queries and keys are multiplied.
+
+    With muP it falls like 1 / K, not its root, and is that of the tuned model
+    at its head width.
+    """
+    if self.mup:
+      return self.mup.base_head_width**0.5 / self.head_width
+    return self.head_width**-0.5
 
 
 class Encoder(nnx.Module):
-  """Residual MLP on the specification: spec_BxF -> prefix_BxD."""
+  """Residual MLP on each part of the specification: spec_BxF -> BxRxD."""
 
   def __init__(self, config: Config, rngs: nnx.Rngs):
-    self.embed = nnx.Linear(config.features, config.W, rngs=rngs)
+    make = {'dtype': config.compute_dtype, 'rngs': rngs}
+    self.prefix = config.prefix
+    self.embed = nnx.Linear(config.features // config.prefix, config.W, **make)
     self.norms = nnx.List(
-      [nnx.RMSNorm(config.W, rngs=rngs) for _ in range(config.M)]
+      [nnx.RMSNorm(config.W, **make) for _ in range(config.M)]
     )
     self.layers = nnx.List(
-      [nnx.Linear(config.W, config.W, rngs=rngs) for _ in range(config.M)]
+      [nnx.Linear(config.W, config.W, **make) for _ in range(config.M)]
     )
-    self.norm = nnx.RMSNorm(config.W, rngs=rngs)
-    self.out = nnx.Linear(config.W, config.D, rngs=rngs)
+    self.norm = nnx.RMSNorm(config.W, **make)
+    self.out = nnx.Linear(config.W, config.D, **make)
 
   def __call__(self, spec_BxF: jax.Array) -> jax.Array:
-    x_BxW = self.embed(spec_BxF)
+    rows = len(spec_BxF) * self.prefix
+    x = self.embed(spec_BxF.reshape(rows, -1))
     for norm, layer in zip(self.norms, self.layers, strict=True):
-      x_BxW = x_BxW + layer(jax.nn.relu(norm(x_BxW)))
-    return self.out(jax.nn.relu(self.norm(x_BxW)))
+      x = x + layer(jax.nn.relu(norm(x)))
+    x = self.out(jax.nn.relu(self.norm(x)))
+    return x.reshape(len(spec_BxF), self.prefix, -1)
 
 
 class Block(nnx.Module):
   """Attention and MLP, each on the normalized residual stream."""
 
   def __init__(self, config: Config, rngs: nnx.Rngs):
-    self.heads = config.H
-    self.attention_norm = nnx.RMSNorm(config.D, rngs=rngs)
-    self.qkv = nnx.Linear(config.D, 3 * config.D, use_bias=False, rngs=rngs)
-    self.out = nnx.Linear(config.D, config.D, use_bias=False, rngs=rngs)
-    self.mlp_norm = nnx.RMSNorm(config.D, rngs=rngs)
-    self.up = nnx.Linear(config.D, config.F, rngs=rngs)
-    self.down = nnx.Linear(config.F, config.D, rngs=rngs)
+    self.config = config
+    make = {'dtype': config.compute_dtype, 'rngs': rngs}
+    width, hidden = config.D, config.F
+    self.attention_norm = nnx.RMSNorm(width, **make)
+    self.qkv = nnx.Linear(width, 3 * width, use_bias=False, **make)
+    self.out = nnx.Linear(width, width, use_bias=False, **make)
+    self.mlp_norm = nnx.RMSNorm(width, **make)
+    self.up = nnx.Linear(width, hidden, **make)
+    self.down = nnx.Linear(hidden, width, **make)
+    if config.mlp == 'swiglu':
+      self.gate = nnx.Linear(width, hidden, **make)
 
   def __call__(
     self,
     x_BxTxD: jax.Array,
     cache: tuple[jax.Array, jax.Array] | None = None,
     start: jax.Array | int = 0,
-  ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+  ) -> tuple[jax.Array, tuple[jax.Array, jax.Array] | None]:
     """One layer.
 
     Args:
@@ -104,26 +208,43 @@ class Block(nnx.Module):
       start: Position of the first new one within the cache.
 
     Returns:
-      The residual stream after the layer, and the keys and values.
+      The residual stream after the layer, and the cache.
     """
     batch, new, width = x_BxTxD.shape
+    config = self.config
     # Matrix products on flat rows: faster on CPU, the same elsewhere.
     h = self.qkv(self.attention_norm(x_BxTxD).reshape(-1, width))
-    qkv = h.reshape(batch, new, 3, self.heads, width // self.heads)
+    qkv = h.reshape(batch, new, 3, config.H, config.head_width)
     q_BxTxHxK, k_BxMxHxK, v_BxMxHxK = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
-    if cache is not None:
-      k_BxMxHxK, v_BxMxHxK = (
+    if config.positions == 'rope':
+      position_T = start + jnp.arange(new)
+      q_BxTxHxK = rotate(q_BxTxHxK, position_T)
+      k_BxMxHxK = rotate(k_BxMxHxK, position_T)
+    if cache is None:
+      seen: dict[str, Any] = {
+        'is_causal': True,
+        'implementation': _implementation(config),
+      }
+    else:
+      k_BxMxHxK, v_BxMxHxK = cache = tuple(
         jax.lax.dynamic_update_slice_in_dim(old, fresh, start, axis=1)
         for old, fresh in zip(cache, (k_BxMxHxK, v_BxMxHxK), strict=True)
       )
-    query_T = start + jnp.arange(new)
-    mask_TxM = jnp.arange(k_BxMxHxK.shape[1])[None, :] <= query_T[:, None]
+      query_T = start + jnp.arange(new)
+      mask_TxM = jnp.arange(k_BxMxHxK.shape[1])[None, :] <= query_T[:, None]
+      seen = {'mask': mask_TxM[None, None]}
     y = jax.nn.dot_product_attention(
-      q_BxTxHxK, k_BxMxHxK, v_BxMxHxK, mask=mask_TxM[None, None]
+      q_BxTxHxK, k_BxMxHxK, v_BxMxHxK, scale=config.attention_scale, **seen
     )
     x = x_BxTxD.reshape(-1, width) + self.out(y.reshape(-1, width))
-    x = x + self.down(jax.nn.relu(self.up(self.mlp_norm(x))))
-    return x.reshape(batch, new, width), (k_BxMxHxK, v_BxMxHxK)
+    x = x + self._mlp(self.mlp_norm(x))
+    return x.reshape(batch, new, width), cache
+
+  def _mlp(self, x: jax.Array) -> jax.Array:
+    active = MLPS[self.config.mlp]
+    if self.config.mlp == 'swiglu':
+      return self.down(active(self.gate(x)) * self.up(x))
+    return self.down(active(self.up(x)))
 
 
 class Model(nnx.Module):
@@ -134,66 +255,160 @@ class Model(nnx.Module):
     self.encoder = Encoder(config, rngs)
     normal = nnx.initializers.normal(0.5)
     self.embed = nnx.Param(normal(rngs(), (config.vocabulary, config.D)))
-    self.position = nnx.Param(
-      nnx.initializers.normal(0.3)(rngs(), (PREFIX + config.length, config.D))
-    )
-    self.blocks = nnx.List([Block(config, rngs) for _ in range(config.N)])
-    self.norm = nnx.RMSNorm(config.D, rngs=rngs)
-    self.head = nnx.Linear(config.D, config.vocabulary, rngs=rngs)
+    if config.positions == 'learned':
+      self.position = nnx.Param(
+        nnx.initializers.normal(0.3)(
+          rngs(), (config.prefix + config.length, config.D)
+        )
+      )
+    blocks = [Block(config, rngs) for _ in range(config.N)]
+    self.blocks = _stack(blocks) if config.scan else nnx.List(blocks)
+    self.norm = nnx.RMSNorm(config.D, dtype=config.compute_dtype, rngs=rngs)
+    if not config.tied:
+      self.head = nnx.Linear(
+        config.D,
+        config.vocabulary,
+        # Variance 1 / fan-in; with muP another 1 / width.
+        kernel_init=nnx.initializers.variance_scaling(
+          1 / config.width_ratio, 'fan_in', 'truncated_normal'
+        ),
+        rngs=rngs,
+      )
 
   def __call__(self, spec_BxF: jax.Array, tok_BxT: jax.Array) -> jax.Array:
     """Logits of the token after each position: logits_BxTxV."""
+    prefix = self.config.prefix
     x_BxPxD = jnp.concatenate(
-      [self._prefix(spec_BxF), self._embed(tok_BxT, PREFIX)], axis=1
+      [self._prefix(spec_BxF), self._embed(tok_BxT, prefix)], axis=1
     )
-    for block in self.blocks:
-      x_BxPxD, _ = block(x_BxPxD)
-    return self._logits(x_BxPxD[:, PREFIX:])
+    x_BxPxD, _ = self._layers(x_BxPxD)
+    return self._logits(x_BxPxD[:, prefix:])
 
-  def prefill(self, spec_BxF: jax.Array) -> Cache:
-    """Runs the prefix alone; the cache has room for all positions."""
+  def prefill(self, spec_BxF: jax.Array, copies: int = 1) -> Cache:
+    """Runs the prefix alone; the cache has room for all positions.
+
+    Args:
+      spec_BxF: Specifications.
+      copies: Rows of the cache for each of them, one after the other.
+    """
     x_BxTxD = self._prefix(spec_BxF)
     config = self.config
     shape = (
       len(spec_BxF),
-      PREFIX + config.length,
+      config.prefix + config.length,
       config.H,
-      config.D // config.H,
+      config.head_width,
     )
     empty = jnp.zeros(shape, x_BxTxD.dtype)
-    cache = []
-    for block in self.blocks:
-      x_BxTxD, kv = block(x_BxTxD, (empty, empty), 0)
-      cache.append(kv)
-    return cache
+    cache: Cache = [(empty, empty)] * config.N
+    if config.scan:
+      empty = jnp.zeros((config.N, *shape), x_BxTxD.dtype)
+      cache = (empty, empty)
+    _, cache = self._layers(x_BxTxD, cache, 0)
+    return jax.tree.map(
+      lambda x: jnp.repeat(x, copies, axis=1 if config.scan else 0), cache
+    )
 
   def step(
     self, cache: Cache, tok_B: jax.Array, position: jax.Array
   ) -> tuple[jax.Array, Cache]:
     """Logits after one more token, which stands at `position` (BOS: 0)."""
-    start = PREFIX + position
+    start = self.config.prefix + position
     x_BxTxD = self._embed(tok_B[:, None], start)
+    x_BxTxD, cache = self._layers(x_BxTxD, cache, start)
+    return self._logits(x_BxTxD)[:, 0], cache
+
+  def _layers(
+    self,
+    x_BxTxD: jax.Array,
+    cache: Cache | None = None,
+    start: jax.Array | int = 0,
+  ) -> tuple[jax.Array, Any]:
+    """All layers, as `Block.__call__` is one."""
+
+    def layer(
+      graph: nnx.GraphDef, x: jax.Array, params: Any, cache: Any
+    ) -> tuple[jax.Array, Any]:
+      return nnx.merge(graph, params)(x, cache, start)
+
+    if self.config.remat and cache is None:
+      layer = jax.checkpoint(layer, static_argnums=0)
+    if self.config.scan:
+      graph, params = nnx.split(self.blocks)
+      return jax.lax.scan(
+        lambda x, args: layer(graph, x, *args), x_BxTxD, (params, cache)
+      )
     new = []
-    for block, kv in zip(self.blocks, cache, strict=True):
-      x_BxTxD, kv = block(x_BxTxD, kv, start)
+    for i, block in enumerate(self.blocks):
+      graph, params = nnx.split(block)
+      x_BxTxD, kv = layer(graph, x_BxTxD, params, cache[i] if cache else None)
       new.append(kv)
-    return self._logits(x_BxTxD)[:, 0], new
+    return x_BxTxD, new
 
   def _prefix(self, spec_BxF: jax.Array) -> jax.Array:
-    return self.encoder(spec_BxF)[:, None] + self.position[:PREFIX]
+    x_BxRxD = self.encoder(spec_BxF)
+    if self.config.positions == 'learned':
+      x_BxRxD = x_BxRxD + self.position[: self.config.prefix]
+    return x_BxRxD.astype(self.config.compute_dtype)
 
   def _embed(self, tok_BxT: jax.Array, start: jax.Array | int) -> jax.Array:
     # One-hot product: its gradient is a product too, not a scatter.
-    one_hot = jax.nn.one_hot(tok_BxT.reshape(-1), self.config.vocabulary)
-    x = (one_hot @ self.embed[...]).reshape(*tok_BxT.shape, -1)
-    return x + jax.lax.dynamic_slice_in_dim(
-      self.position[...], start, tok_BxT.shape[1]
+    dtype = self.config.compute_dtype
+    one_hot = jax.nn.one_hot(
+      tok_BxT.reshape(-1), self.config.vocabulary, dtype=dtype
     )
+    x = (one_hot @ self.embed[...].astype(dtype)).reshape(*tok_BxT.shape, -1)
+    if self.config.positions == 'learned':
+      x = x + jax.lax.dynamic_slice_in_dim(
+        self.position[...], start, tok_BxT.shape[1]
+      )
+    return x.astype(dtype)
 
   def _logits(self, x_BxTxD: jax.Array) -> jax.Array:
-    x = self.norm(x_BxTxD).reshape(-1, self.config.D)
-    logits = self.head(x).astype(jnp.float32)
-    return logits.reshape(*x_BxTxD.shape[:2], self.config.vocabulary)
+    config = self.config
+    x = self.norm(x_BxTxD).reshape(-1, config.D).astype(jnp.float32)
+    if config.tied:
+      # Logits of unit scale at any width; with muP they shrink with it.
+      scale = (config.D * config.width_ratio) ** -0.5
+      logits = x @ self.embed[...].T * scale
+    else:
+      logits = self.head(x)
+    return logits.reshape(*x_BxTxD.shape[:2], config.vocabulary)
+
+
+def rotate(x_BxTxHxK: jax.Array, position_T: jax.Array) -> jax.Array:
+  """Rotary position embedding (Su et al. 2021, arXiv 2104.09864).
+
+  Coordinates i and i + K/2 turn by position * 10,000^(-2i/K), in float32.
+  """
+  half = x_BxTxHxK.shape[-1] // 2
+  rate_K = _ROPE_BASE ** (-jnp.arange(half) / half)
+  angle_Tx1xK = (position_T[:, None] * rate_K)[:, None]
+  sin, cos = jnp.sin(angle_Tx1xK), jnp.cos(angle_Tx1xK)
+  a, b = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
+  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+  return turned.astype(x_BxTxHxK.dtype)
+
+
+def _implementation(config: Config) -> str:
+  """The fused kernel where it exists, else XLA's products."""
+  device = jax.devices()[0]
+  fused = (
+    config.dtype == 'bfloat16'
+    and config.head_width % 8 == 0
+    and config.head_width <= _FUSED_HEAD
+    and device.platform == 'gpu'
+    and device.device_kind.startswith('NVIDIA')
+    and float(device.compute_capability) >= 8
+  )
+  return 'cudnn' if fused else 'xla'
+
+
+def _stack(blocks: list[Block]) -> Block:
+  """One block whose every parameter has a leading axis of layers."""
+  params = [nnx.state(block) for block in blocks]
+  stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+  return nnx.merge(nnx.graphdef(blocks[0]), stacked)
 
 
 def split(config: Config) -> nnx.GraphDef:
@@ -212,9 +427,15 @@ def merge(graph: nnx.GraphDef, params: Any) -> Model:
   return nnx.merge(graph, nnx.State(params))
 
 
-def count_by_group(params: Any) -> dict[str, int]:
-  """Numbers of parameters by top-level part; they sum to the total."""
-  return {
-    name: sum(leaf.size for leaf in jax.tree.leaves(part))
-    for name, part in params.items()
-  }
+def count_by_group(config: Config) -> dict[str, int]:
+  """Numbers of parameters by `GROUPS`; they sum to the total.
+
+  Nothing is allocated, so any size can be counted anywhere.
+  """
+  like = jax.eval_shape(lambda: init(config, jax.random.key(0)))
+  counts = dict.fromkeys(GROUPS, 0)
+  for path, leaf in jax.tree_util.tree_leaves_with_path(like):
+    name = jax.tree_util.keystr(path, simple=True, separator='/')
+    group = next(g for g, pattern in GROUPS.items() if re.search(pattern, name))
+    counts[group] += leaf.size
+  return counts

@@ -2,7 +2,8 @@
 
 Mesh axes: `data` (rows of the batch), `fsdp` (rows too, and parameters are cut
 along it between uses), `tensor` (columns of parameters). One device is the
-trivial case. All parameters have a leading axis S of models, never cut here.
+trivial case. All parameters have a leading axis S of models, and stacked layers
+one of layers after it, never cut here.
 """
 
 import re
@@ -18,12 +19,18 @@ AXES = ('data', 'fsdp', 'tensor')
 _BATCH = PartitionSpec(None, ('data', 'fsdp'))
 _ROWS = PartitionSpec(None, 'fsdp', 'tensor')
 _COLUMNS = PartitionSpec(None, 'tensor', 'fsdp')
+_STACKED_ROWS = PartitionSpec(None, None, 'fsdp', 'tensor')
+_STACKED_COLUMNS = PartitionSpec(None, None, 'tensor', 'fsdp')
 
 # (pattern of the path, spec); the first that matches the end of a path wins.
 RULES = (
-  (r'(^|/)(qkv|up)/kernel$', _ROWS),
+  (r'(^|/)blocks/(qkv|up|gate)/kernel$', _STACKED_ROWS),
+  (r'(^|/)blocks/(out|down)/kernel$', _STACKED_COLUMNS),
+  (r'(^|/)blocks/\d+/(qkv|up|gate)/kernel$', _ROWS),
   (r'(^|/)blocks/\d+/(out|down)/kernel$', _COLUMNS),
-  (r'(^|/)encoder/(embed|layers/\d+|out)/kernel$', _ROWS),
+  # As many rows as features, which may be any number.
+  (r'(^|/)encoder/embed/kernel$', PartitionSpec(None, None, 'tensor')),
+  (r'(^|/)encoder/(layers/\d+|out)/kernel$', _ROWS),
   (r'(^|/)head/kernel$', PartitionSpec(None, 'fsdp')),
   (r'(^|/)(embed|position|scale|bias)$', PartitionSpec()),
   (r'(^|/)(count|step)$', PartitionSpec()),

@@ -24,6 +24,7 @@ import ml_collections
 import numpy as np
 import optax
 
+from synth import accumulation as accumulation_lib
 from synth import checkpoint
 from synth import cli
 from synth import data
@@ -31,47 +32,37 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import model as model_lib
+from synth import optimizer
 from synth import progress
 from synth import runs
 from synth import seeding
 from synth import sharding
+from synth.language import grammar as grammar_lib
 from synth.language import tokens
+from synth.spaces import specification
 
 State = dict[str, Any]  # params, opt, step; leading axis S but for step
 Batch = Mapping[str, jax.Array]
 
 
 def model_config(
-  config: ml_collections.ConfigDict, inputs: inputs_lib.Inputs
+  config: ml_collections.ConfigDict, grammar: grammar_lib.Grammar
 ) -> model_lib.Config:
-  """The shape of the model that fits the inputs."""
+  """The model of a config, whose grammar is given.
+
+  Raises:
+    InputError: for settings that are no model.
+  """
+  opt, points = config.opt, len(config.spaces.grid)
+  serialization = inputs_lib.serialization_of(config, grammar)
+  mup = model_lib.Mup(opt.base_width, opt.base_head_width)
   return model_lib.Config(
     **config.model,
-    features=inputs.spaces.spec_CxF.shape[1],
-    vocabulary=len(inputs.universe.vocabulary),
-    length=inputs.universe.max_size + 1,  # the program and BOS, or EOS
-  )
-
-
-def make_optimizer(
-  opt: ml_collections.ConfigDict,
-) -> optax.GradientTransformation:
-  """AdamW under a linear warm-up and a cosine to zero; matrices decay."""
-  warmup = max(1, round(opt.warmup_share * opt.num_steps))
-  schedule = optax.warmup_cosine_decay_schedule(
-    0.0, opt.lr, warmup, max(opt.num_steps, warmup + 1)
-  )
-
-  def decays(params: Any) -> Any:
-    return jax.tree_util.tree_map_with_path(
-      lambda path, _: path[-1].key == 'kernel', params
-    )
-
-  return optax.chain(
-    optax.clip_by_global_norm(opt.clip_norm),
-    optax.adamw(
-      schedule, b2=opt.b2, weight_decay=opt.weight_decay, mask=decays
-    ),
+    features=specification.PER_POINT * points,
+    prefix=specification.tokens_of(config.data.specification, points),
+    vocabulary=serialization.num_tokens,
+    length=serialization.length + 1,  # the program and BOS, or EOS
+    mup=mup if opt.mup else None,
   )
 
 
@@ -85,6 +76,11 @@ def init_state(
     'opt': jax.vmap(tx.init)(params),
     'step': jnp.zeros((), jnp.int32),
   }
+
+
+def count_tokens(batch: Batch) -> jax.Array:
+  """Tokens that a model is asked for: all but PAD."""
+  return jnp.sum(batch['target'] != tokens.PAD)
 
 
 def loss_fn(params: Any, batch: Batch, graph: nnx.GraphDef) -> jax.Array:
@@ -105,6 +101,7 @@ def train_step(
   *,
   graph: nnx.GraphDef,
   tx: optax.GradientTransformation,
+  accumulation: int,
 ) -> tuple[State, dict[str, jax.Array]]:
   """One optimizer step of every model.
 
@@ -113,13 +110,20 @@ def train_step(
     batch: Arrays S x B x ..., each model's own.
     graph: The static half of the models.
     tx: The optimizer.
+    accumulation: Parts of a batch that are in memory one at a time.
 
   Returns:
     The new state and loss_S, grad_norm_S.
   """
 
   def one(params: Any, opt: Any, batch: Batch) -> tuple[Any, ...]:
-    loss, grads = jax.value_and_grad(loss_fn)(params, batch, graph)
+    loss, grads = accumulation_lib.value_and_grad(
+      functools.partial(loss_fn, graph=graph),
+      count_tokens,
+      params,
+      batch,
+      accumulation,
+    )
     updates, opt = tx.update(grads, opt, params)
     params = optax.apply_updates(params, updates)
     return params, opt, loss, optax.tree.norm(grads)
@@ -140,10 +144,11 @@ class Trainer:
     self.seeds = tuple(
       config.train.seed + i for i in range(config.train.num_seeds)
     )
-    self.shape = model_config(config, inputs)
+    self.shape = model_config(config, inputs.universe.grammar)
     self.graph = model_lib.split(self.shape)
     self.mesh = sharding.make_mesh(**config.mesh)
-    tx = make_optimizer(config.opt)
+    tx = optimizer.make(config.opt, self.shape.width_ratio)
+    self.accumulation = config.opt.accumulation
     init = functools.partial(init_state, self.shape, tx)
     seed_S = jnp.array(self.seeds, jnp.uint32)
     like = jax.eval_shape(init, seed_S)
@@ -154,7 +159,12 @@ class Trainer:
     )
     self._batch_sharding = sharding.of_batch(self.mesh)
     self.step = jax.jit(
-      functools.partial(train_step, graph=self.graph, tx=tx),
+      functools.partial(
+        train_step,
+        graph=self.graph,
+        tx=tx,
+        accumulation=self.accumulation,
+      ),
       donate_argnums=0,
       out_shardings=(state_sharding, None),
     )
@@ -198,13 +208,13 @@ def train_and_evaluate(
   inputs = inputs_lib.load_or_build(config, data_dir)
   cli.choose(config.data.arm, inputs.split.arms, 'data.arm')
   trainer = Trainer(config, inputs)
-  if config.data.batch_size % sharding.batch_ways(trainer.mesh):
+  parts = sharding.batch_ways(trainer.mesh) * trainer.accumulation
+  if config.data.batch_size % parts:
     raise errors.InputError(
       f'data.batch_size={config.data.batch_size} cannot be cut into '
-      f'{sharding.batch_ways(trainer.mesh)} parts (config.mesh)'
+      f'{parts} parts (config.mesh and opt.accumulation)'
     )
-  groups = model_lib.count_by_group(trainer.abstract_state['params'])
-  groups = {name: n // len(trainer.seeds) for name, n in groups.items()}
+  groups = model_lib.count_by_group(trainer.shape)
   _record(config, workdir, data_dir, inputs, groups)
   source = data.BatchSource(
     inputs,

@@ -1,6 +1,7 @@
 """Batches: a function of (seed, step), whoever asks, in whatever order."""
 
 import collections
+import dataclasses
 import itertools
 
 import numpy as np
@@ -13,7 +14,9 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth.language import edges as edges_lib
 from synth.language import reference
+from synth.language import serialization
 from synth.language import tokens
+from synth.spaces import specification
 
 _BATCH = 32
 _STEPS = 40
@@ -207,6 +210,34 @@ def test_programs_of_every_size_end_with_eos(inputs):
   ends = (batch['target'] == tokens.EOS).argmax(axis=1)
   assert ends.tolist() == size_C.tolist()
   assert (batch['target'] == tokens.EOS).sum() == len(size_C)
+
+
+@pytest.mark.parametrize('order', ['postfix', 'infix'])
+def test_other_orders_show_the_same_programs(inputs, order):
+  serial = serialization.Serialization(order, inputs.universe.vocabulary, 5)
+  other = dataclasses.replace(inputs, serialization=serial)
+  classes = np.arange(len(inputs.universe.node_C))
+  uniform = np.random.default_rng(0).random((len(classes), 5))
+  wanted = data.make_batch(inputs, classes, uniform)
+  found = data.make_batch(other, classes, uniform)
+  assert found['target'].shape[1] == serial.length + 1
+  np.testing.assert_array_equal(serial.read(found['target']), wanted['target'])
+  assert (found['input'][:, 0] == tokens.BOS).all()
+  np.testing.assert_array_equal(
+    found['input'][:, 1:],
+    np.where(found['target'] == tokens.EOS, 0, found['target'])[:, :-1],
+  )
+
+
+def test_one_token_a_point_has_the_features_of_its_point(inputs):
+  spaces = inputs.spaces
+  spec = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+  spec_CxExI = spec.reshape(*spaces.value_CxE.shape, -1)
+  for point in (0, 5, 31):
+    value_C = np.where(spaces.ok_CxE, spaces.value_CxE, 0)[:, point]
+    raw_C = np.arcsinh(value_C)
+    z_C = np.clip((raw_C - raw_C.mean()) / raw_C.std(), -6, 6)
+    np.testing.assert_allclose(spec_CxExI[:, point, 0], z_C, atol=1e-4)
 
 
 def test_arms_differ_only_where_their_classes_do(inputs):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import types
 
 import ml_collections
 import numpy as np
@@ -16,6 +17,7 @@ from synth import train
 from synth import verify
 from synth.language import program as program_lib
 from synth.language import reference
+from synth.language import tokens
 from synth.splits import split as split_lib
 from synth.statistics import passk
 from synth.verify import Outcome
@@ -38,6 +40,8 @@ def _config(**overrides):
       'train.checkpoint_every_steps': 120,
       'eval.num_samples': 4,
       'eval.batch_size': 6,
+      'eval.temperature': 0.8,  # some of the few samples are right
+      'eval.seed': 3,
       **overrides,
     }
   )
@@ -313,3 +317,39 @@ def test_constrained_evaluation_writes_programs_only(run, tmp_path):
   for shares in result['outcomes'].values():
     assert shares['unparsed'] == 0
   assert result['config']['eval']['constrained'] is True
+
+
+@pytest.mark.parametrize('order', ['postfix', 'infix'])
+def test_other_orders_are_judged_as_the_programs_they_are(
+  run, order, monkeypatch
+):
+  config = _config(**{'data.order': order})
+  inputs = inputs_lib.load_or_build(config, run[0])
+  classes = inputs.split.evaluation_sets()['dev']
+  target = inputs.universe.representative_CxL[classes]
+  length = inputs.serialization.length + 1
+
+  def written(params, spec_BxF, *args, **kwargs):
+    """The first sample is the target, the second not even a program."""
+    tok_BxT = np.pad(inputs.serialization.write(target), ((0, 0), (0, 1)))
+    wrong_BxT = np.full_like(tok_BxT, inputs.serialization.num_tokens - 1)
+    assert tok_BxT.shape == (len(spec_BxF), length) == (6, kwargs['length'])
+    return np.stack([tok_BxT, wrong_BxT], axis=1), np.zeros((6, 2))
+
+  monkeypatch.setattr(evaluate.decode, 'sample', written)
+  trainer = types.SimpleNamespace(
+    seeds=(0,), graph=None, shape=types.SimpleNamespace(length=length)
+  )
+  verifier = verify.Verifier(
+    inputs.universe.vocabulary, ('x',), list(config.spaces.grid), 0, 0
+  )
+  arguments = (trainer, {'params': {}}, inputs, verifier, 'dev', classes)
+  found = evaluate._write_and_judge(config, *arguments)
+  assert (found['outcome'][0, :, 0] == Outcome.CORRECT).all()
+  assert (found['outcome'][0, :, 1] == Outcome.UNPARSED).all()
+  tok = found['tok'][0, :, 0]
+  np.testing.assert_array_equal(np.where(tok == tokens.EOS, 0, tok)[:, :-1],
+                                target)  # fmt: skip
+  config.eval.constrained = True
+  with pytest.raises(errors.InputError, match=f"data.order='{order}'"):
+    evaluate._write_and_judge(config, *arguments)

@@ -27,6 +27,18 @@ _OVERRIDES = {
   'opt.num_steps': 120,
 }
 _STEPS = 2
+# What is not the default, and changes no more than rounding between meshes.
+OTHERS = {
+  'data.specification': 'points',
+  'model.positions': 'rope',
+  'model.mlp': 'swiglu',
+  'model.tied': True,
+  'model.remat': True,
+  'model.scan': True,
+  'opt.schedule': 'wsd',
+  'opt.mup': True,
+  'opt.base_width': 16,
+}
 
 # Runs on four devices: prints one JSON object.
 _SCRIPT = """
@@ -46,6 +58,15 @@ for mesh in ((2, 1, 2), (2, 2, 1)):
     'local': kernel.addressable_shards[0].data.shape,
     'whole': kernel.shape,
   }
+losses, state = test_sharding.losses(
+  directory, (1, 2, 2), **{**test_sharding.OTHERS, 'opt.accumulation': 2}
+)
+kernel = state['params']['blocks']['gate']['kernel']
+result['others'] = {
+  'losses': losses,
+  'local': kernel.addressable_shards[0].data.shape,
+  'whole': kernel.shape,
+}
 def refusal(**overrides):
   config = test_sharding.config(**overrides)
   try:
@@ -65,10 +86,10 @@ def config(**overrides):
   return config
 
 
-def losses(directory, mesh):
+def losses(directory, mesh, **overrides):
   """Losses of the first steps on a mesh, and the state after them."""
   names = ('mesh.data', 'mesh.fsdp', 'mesh.tensor')
-  settings = config(**dict(zip(names, mesh, strict=True)))
+  settings = config(**dict(zip(names, mesh, strict=True)), **overrides)
   inputs = inputs_lib.load_or_build(settings, directory)
   trainer = train.Trainer(settings, inputs)
   source = data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
@@ -82,9 +103,10 @@ def losses(directory, mesh):
 
 @pytest.fixture(scope='module')
 def on_four(tmp_path_factory):
-  """What `_SCRIPT` prints, and losses on one device."""
+  """What `_SCRIPT` prints, and losses on one device of both models."""
   directory = tmp_path_factory.mktemp('sharding')
   alone, _ = losses(directory, (1, 1, 1))
+  others, _ = losses(directory, (1, 1, 1), **OTHERS)
   process = subprocess.run(
     [sys.executable, '-c', _SCRIPT, str(directory)],
     cwd=_ROOT,
@@ -99,26 +121,34 @@ def on_four(tmp_path_factory):
     check=False,
   )
   assert process.returncode == 0, process.stderr
-  return json.loads(process.stdout.splitlines()[-1]), alone
+  return json.loads(process.stdout.splitlines()[-1]), alone, others
 
 
 @pytest.mark.parametrize('mesh', ['(2, 1, 2)', '(2, 2, 1)'])
 def test_a_mesh_of_four_computes_what_one_device_does(on_four, mesh):
-  found, alone = on_four
+  found, alone, _ = on_four
   assert found['devices'] == 4
   np.testing.assert_allclose(found[mesh]['losses'], alone, atol=1e-5)
   assert len(set(alone)) == len(alone)
 
 
+def test_so_does_a_model_of_stacked_layers_and_batches_in_parts(on_four):
+  found, _, others = on_four
+  np.testing.assert_allclose(found['others']['losses'], others, atol=1e-5)
+  models, layers, rows, columns = found['others']['whole']
+  cut = [models, layers, rows // 2, columns // 2]
+  assert found['others']['local'] == cut
+
+
 def test_parameters_are_cut_along_their_axes(on_four):
-  found, _ = on_four
+  found, *_ = on_four
   for mesh, fsdp, tensor in (('(2, 1, 2)', 1, 2), ('(2, 2, 1)', 2, 1)):
     models, rows, columns = found[mesh]['whole']
     assert found[mesh]['local'] == [models, rows // fsdp, columns // tensor]
 
 
 def test_lengths_that_a_mesh_does_not_divide_are_refused(on_four):
-  found, _ = on_four
+  found, *_ = on_four
   assert 'batch_size=30 cannot be cut into 4' in found['rows']
   assert "cannot be cut into 4 along 'tensor'" in found['width']
   assert 'number of devices, 4' in found['product']

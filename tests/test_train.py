@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import ml_collections
 import numpy as np
-import optax
 import pytest
 
 from configs import support as support_config
@@ -28,6 +27,7 @@ from synth import model as model_lib
 from synth import runs
 from synth import train
 from synth.language import tokens
+from tests import test_sharding
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _STEPS = 120
@@ -247,6 +247,34 @@ def test_models_trained_together_are_those_trained_alone(inputs):
     )
 
 
+def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
+  others = test_sharding.OTHERS
+  inputs = inputs_lib.load_or_build(_config(**others), data_dir)
+  both = train.Trainer(_config(**others, **{'opt.accumulation': 4}), inputs)
+  one = train.Trainer(
+    _config(**others, **{'train.num_seeds': 1, 'train.seed': 1}), inputs
+  )
+  state = both.init()
+  own = {
+    **jax.tree.map(lambda leaf: leaf[1:], {**state, 'step': np.zeros(2)}),
+    'step': jnp.copy(state['step']),
+  }
+  sources = [
+    data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
+    for trainer in (both, one)
+  ]
+  for step in range(6):
+    state, together = both.step(state, both.put(sources[0][step]))
+    own, alone = one.step(own, one.put(sources[1][step]))
+    np.testing.assert_allclose(alone['loss'][0], together['loss'][1], atol=2e-5)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a[0], b[1], atol=2e-4),
+    own['params'],
+    state['params'],
+  )
+  assert np.abs(together['loss'][0] - together['loss'][1]) > 1e-4
+
+
 def test_each_model_starts_from_the_weights_of_its_seed(inputs):
   trainer = train.Trainer(_config(), inputs)
   params = trainer.init()['params']
@@ -272,26 +300,6 @@ def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
   assert tokens.EOS in target
   wanted_S = -logprob_SxV[:, target].mean(axis=1)
   np.testing.assert_allclose(trainer.losses(params, batch), wanted_S, atol=1e-5)
-
-
-def test_weight_decay_shrinks_matrices_only():
-  opt = _config().opt
-  tx = train.make_optimizer(opt)
-  params = {'embed': jnp.ones(3), 'up': {'kernel': jnp.ones(3),
-                                         'bias': jnp.ones(3)}}  # fmt: skip
-
-  @jax.jit
-  def two_steps(params):
-    state = tx.init(params)
-    for _ in range(2):  # the first has a learning rate of zero
-      zero = jax.tree.map(jnp.zeros_like, params)
-      updates, state = tx.update(zero, state, params)
-      params = optax.apply_updates(params, updates)
-    return params
-
-  after = two_steps(params)
-  assert (after['embed'] == 1).all() and (after['up']['bias'] == 1).all()
-  assert (after['up']['kernel'] < 1).all()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
@@ -336,6 +344,11 @@ def test_resuming_with_other_inputs_is_refused(finished, tmp_path):
     ({'data.batch_size': 1000}, 'batch_size=1000 exceeds'),
     ({'model.H': 5}, r'model\.D=32 .*model\.H=5'),
     ({'mesh.data': 3}, 'data=3 .*number of devices, 1'),
+    ({'opt.accumulation': 5}, 'batch_size=32 cannot be cut into 5 parts'),
+    ({'opt.schedule': 'linear'}, "unknown opt.schedule 'linear'"),
+    ({'model.mlp': 'silu'}, "unknown model.mlp 'silu'"),
+    ({'data.specification': 'raw'}, "unknown data.specification 'raw'"),
+    ({'opt.decay_share': 1.5}, 'decay_share=1.5 must be at most 1'),
   ],
 )
 def test_impossible_settings_are_refused(
