@@ -132,14 +132,19 @@ class Metrics:
   def __init__(self, workdir: pathlib.Path, start: int):
     self._path = workdir / METRICS
     kept = [row for row in read_metrics(workdir) if row['step'] <= start]
-    scratch = self._path.with_name(f'.{METRICS}.{os.getpid()}')
-    scratch.write_text(''.join(json.dumps(row) + '\n' for row in kept))
-    os.replace(scratch, self._path)
+    write_text(self._path, ''.join(json.dumps(row) + '\n' for row in kept))
     self._file = self._path.open('a', encoding='utf-8')
 
   def write(self, step: int, **values: Any) -> None:
-    """Adds one line."""
-    print(json.dumps({'step': step, **values}), file=self._file, flush=True)
+    """Adds one line.
+
+    Raises:
+      RunError: if it cannot be written.
+    """
+    try:
+      print(json.dumps({'step': step, **values}), file=self._file, flush=True)
+    except OSError as error:
+      raise RunError(f'cannot write {self._path}: {error.strerror}') from None
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
