@@ -28,7 +28,9 @@ VARIANTS = {
 }
 
 
-def get_universe(variant: str, max_size: int | None = None):
+def get_universe(
+  variant: str, max_size: int | None = None
+) -> ml_collections.ConfigDict:
   """The `universe` part of a config.
 
   Args:

@@ -26,7 +26,7 @@ _DIRECTORY = 'checkpoints'
 _KEEP = 2
 _HASHES = 'sha256.json'
 # Orbax writes them after the hashes were taken; nothing is read from them.
-_NOT_HASHED = (_HASHES, '_CHECKPOINT_METADATA', 'commit_success.txt')
+NOT_HASHED = (_HASHES, '_CHECKPOINT_METADATA', 'commit_success.txt')
 _NONE, _ALL_DAMAGED = -1, -2  # in place of a step
 
 
@@ -223,7 +223,7 @@ def _write_hashes(root: pathlib.Path, step: int) -> None:
   names = [
     path.relative_to(directory).as_posix()
     for path in sorted(directory.rglob('*'))
-    if path.is_file() and path.name not in _NOT_HASHED
+    if path.is_file() and path.name not in NOT_HASHED
   ]
   files = _hash_files(directory, names)
   text = json.dumps({'files': files, 'sha256': store.content_hash(files)})

@@ -3,6 +3,7 @@
 run.json        config, hashes of the inputs, versions, parameter counts
 metrics.jsonl   one JSON object a line: step and what was measured at it
 checkpoints/    see `synth.checkpoint`
+train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
 """
@@ -19,9 +20,10 @@ from typing import Any
 from synth import errors
 from synth import store
 
-RECORD, METRICS, RESULT, SAMPLES = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES = (
   'run.json',
   'metrics.jsonl',
+  'train.json',
   'result.json',
   'samples.npz',
 )

@@ -264,11 +264,13 @@ def _train(
     )
   if 'stopped_at' in found:
     return found
-  return {
+  result = {
     'steps': config.opt.num_steps,
     **found,
     'params': sum(groups.values()),
   }
+  distributed.first(lambda: runs.write_json(workdir / runs.TRAINED, result))
+  return result
 
 
 def _lock(stack: contextlib.ExitStack, workdir: pathlib.Path) -> None:
