@@ -34,6 +34,8 @@ setuptools.setup(
     'cuda12': ['jax[cuda12]'],
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
+    'tensorboard': ['tensorboardX>=2.6.5'],
+    'slurm': ['submitit>=1.5.4'],
     'dask': ['distributed>=2025.1'],
     'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
   },

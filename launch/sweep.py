@@ -10,6 +10,7 @@ command goes on, and with `--time_budget` stops in time, everything saved.
 Runs share their data where they may.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import itertools
@@ -143,6 +144,63 @@ def run_job(run: Run, common: Sequence[str], evaluates: bool) -> local.Job:
   return local.Job(run.workdir.name, commands, log)
 
 
+def sweep(
+  out: pathlib.Path,
+  found: Sequence[Run],
+  common: list[str],
+  evaluates: bool,
+  at_once: int,
+  stop: Callable[[], bool],
+) -> dict[str, int]:
+  """Runs what is not finished, until it is or `stop` says so.
+
+  Args:
+    out: Directory of the sweep.
+    found: All its runs.
+    common: Arguments that all runs share.
+    evaluates: Whether to evaluate, too.
+    at_once: Runs at a time.
+    stop: Asked often; running ones are told to save and end.
+
+  Returns:
+    How many runs there are, are finished and are left.
+
+  Raises:
+    InputError: if `out` is a sweep with other arguments, or runs failed.
+  """
+  if (out / _SWEEP).exists():
+    old = runs.read_json(out / _SWEEP)
+    runs.check_same(out / _SWEEP, old, {'arguments': common})
+  runs.write_json(out / _SWEEP, {'arguments': common})
+  todo = [run for run in found if not finished(run, evaluates)]
+
+  def left() -> int:
+    return sum(not finished(run, evaluates) for run in found)
+
+  def tell(job: local.Job) -> None:
+    state = f'exit code {job.code}: see {job.log}' if job.code else 'ended'
+    print(f'sweep: {left()} of {len(found)} runs left; {job.name} {state}',
+          file=sys.stderr, flush=True)  # fmt: skip
+
+  inputs = data_jobs(todo, common)
+  local.run_all(inputs, 1, stop, lambda _: None)
+  for job in inputs:
+    if job.code:
+      raise errors.InputError(f'the inputs in {job.name} could not be made')
+  jobs = [run_job(run, common, evaluates) for run in todo]
+  local.run_all(jobs, at_once, stop, tell)
+  failed = [job for job in jobs if job.code]
+  if failed:
+    raise errors.InputError(
+      f'{len(failed)} of {len(found)} runs failed: see {failed[0].log}'
+    )
+  return {
+    'runs': len(found),
+    'finished': len(found) - left(),
+    'left': left(),
+  }
+
+
 def define_flags() -> None:
   """The command line."""
   flags.DEFINE_string('out', None, 'Directory of the sweep.', required=True)
@@ -173,19 +231,13 @@ def main() -> dict[str, Any]:
     if flag.lstrip('-').partition('=')[0] in _OURS:
       raise errors.InputError(f'{flag}: a sweep chooses it for each run')
   found = plan(out, grid(args.over) if args.over else listed(args.point))
-  todo = [run for run in found if not finished(run, args.evaluate)]
-  jobs = [run_job(run, common, args.evaluate) for run in todo]
-  inputs = data_jobs(todo, common)
-  counts = {'runs': len(found), 'finished': len(found) - len(todo)}
   if args.dry_run:
-    for job in [*inputs, *jobs]:
+    todo = [run for run in found if not finished(run, args.evaluate)]
+    jobs = [run_job(run, common, args.evaluate) for run in todo]
+    for job in [*data_jobs(todo, common), *jobs]:
       for command in job.commands:
         print(shlex.join(command))
-    return counts
-  if (out / _SWEEP).exists():
-    old = runs.read_json(out / _SWEEP)
-    runs.check_same(out / _SWEEP, old, {'arguments': common})
-  runs.write_json(out / _SWEEP, {'arguments': common})
+    return {'runs': len(found), 'finished': len(found) - len(todo)}
   terminated = local.Terminated()
 
   def stop() -> bool:
@@ -194,27 +246,8 @@ def main() -> dict[str, Any]:
     )
     return over or terminated()
 
-  def tell(job: local.Job) -> None:
-    counts['finished'] += any(
-      run.workdir.name == job.name and finished(run, args.evaluate)
-      for run in todo
-    )
-    state = f'exit code {job.code}: see {job.log}' if job.code else 'ended'
-    print(f'sweep: {counts["finished"]}/{counts["runs"]} finished; '
-          f'{job.name}: {state}', file=sys.stderr, flush=True)  # fmt: skip
-
-  local.run_all(inputs, 1, stop, lambda _: None)
-  for job in inputs:
-    if job.code and not stop():
-      raise errors.InputError(f'the inputs in {job.name} could not be made')
-  local.run_all(jobs, args.at_once or local.accelerators() or 1, stop, tell)
-  failed = [job.name for job in jobs if job.code]
-  if failed and not stop():
-    raise errors.InputError(
-      f'{len(failed)} of {len(found)} runs failed, the first one is '
-      f'{failed[0]}: see {out / failed[0]}.log'
-    )
-  return {**counts, 'left': counts['runs'] - counts['finished']}
+  at_once = args.at_once or local.accelerators() or 1
+  return sweep(out, found, common, args.evaluate, at_once, stop)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 """Several processes that train together, on one host or on many.
 
 Every process runs the same command. They find each other by the environment of
-SLURM (`srun`) or of a Cloud TPU slice, or by flags. Each loads its own rows of
-each batch; the first writes metrics and records; all write their shards of a
-checkpoint. They share a file system.
+SLURM (`srun`), on Cloud TPUs (GKE; elsewhere with `--distributed`) or by flags.
+Each loads its own rows of each batch; the first writes metrics and records; all
+write their shards of a checkpoint. They share a file system.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,9 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     'process_id', None, 'Which of them this one is, from 0.', lower_bound=0
   )
+  flags.DEFINE_bool(
+    'distributed', False, 'Let JAX find the others, as on a Cloud TPU slice.'
+  )
 
 
 def initialize() -> None:
@@ -51,7 +54,7 @@ def initialize() -> None:
     raise errors.InputError(
       f'several processes need {" and ".join(missing)} as well'
     )
-  if missing and not _found():
+  if missing and not (args.distributed or _found()):
     return
   if not missing and args.process_id >= args.num_processes:
     raise errors.InputError(
