@@ -91,9 +91,7 @@ def main() -> dict[str, Any]:
   """Prints the commands."""
   args = flags.FLAGS
   if not args.dry_run:
-    raise errors.InputError(
-      'launch.tpu prints commands only: run them yourself'
-    )
+    raise errors.InputError('launch.tpu only prints commands: run these')
   lines = _WITH[args['with'].value](cli.forwarded(), args.type)
   print('\n'.join(lines))
   return {'lines': len(lines)}
