@@ -36,6 +36,8 @@ setuptools.setup(
     'cuda13': ['jax[cuda13]'],
     'tpu': ['jax[tpu]'],
     'benchmarks': ['deap', 'moocore', 'numexpr', 'pyoperon'],
+    'tensorboard': ['tensorboardX>=2.6.5'],
+    'slurm': ['submitit>=1.5.4'],
     'dask': ['distributed>=2025.1'],
     'trees': ['apted>=1.0.3', 'zss>=1.2.0'],
     'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],

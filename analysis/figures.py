@@ -124,7 +124,8 @@ def curves(found: list[results.Run]) -> figure_lib.Figure:
     ):
       rows = [row for row in run.metrics if key in row]
       step = [row['step'] for row in rows]
-      value = np.array([row[key] for row in rows])
+      # None, of a model that has diverged, becomes not-a-number: a gap.
+      value = np.array([row[key] for row in rows], float)
       for seed in range(value.shape[1] if len(value) else 0):
         axis.plot(
           step,

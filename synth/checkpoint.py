@@ -1,20 +1,37 @@
-"""Checkpoints: training state, position in the data, and what made them."""
+"""Checkpoints: training state, position in the data, and what made them.
 
+A checkpoint is a directory of Orbax with one more file, `sha256.json`, of the
+hashes of its files. It is written before the directory gets its final name, so
+that there is no checkpoint without it. Hashes are checked before Orbax reads
+anything: it does not notice a flipped bit.
+"""
+
+from concurrent import futures
+import json
+import logging
 import pathlib
+import shutil
 import sys
 from typing import Any
 
 import jax
+from jax.experimental import multihost_utils
+import numpy as np
 import orbax.checkpoint as ocp
 
 from synth import errors
+from synth import store
 
 _DIRECTORY = 'checkpoints'
 _KEEP = 2
+_HASHES = 'sha256.json'
+# Orbax writes them after the hashes were taken; nothing is read from them.
+NOT_HASHED = (_HASHES, '_CHECKPOINT_METADATA', 'commit_success.txt')
+_NONE, _ALL_DAMAGED = -1, -2  # in place of a step
 
 
 class CheckpointError(errors.InputError):
-  """A checkpoint that is missing or cannot be read."""
+  """A checkpoint that is missing or cannot be read or written."""
 
 
 class Checkpoints:
@@ -28,33 +45,69 @@ class Checkpoints:
     self._path = (workdir / _DIRECTORY).absolute()
     if self._path.exists() and not self._path.is_dir():
       raise CheckpointError(f'{self._path} is not a directory')
+    _quiet_orbax()
+    self._saving = 0  # the step of the last save that was begun
     self._manager = ocp.CheckpointManager(
       self._path,
-      options=ocp.CheckpointManagerOptions(max_to_keep=_KEEP, create=True),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=_KEEP,
+        create=True,
+        async_options=ocp.AsyncOptions(
+          # Called in the first process, before the directory is renamed.
+          post_finalization_callback=lambda: _write_hashes(
+            self._path, self._saving
+          )
+        ),
+      ),
     )
 
   def __enter__(self) -> 'Checkpoints':
+    self._hook = sys.unraisablehook
+    sys.unraisablehook = self._unraisable
     return self
 
   def __exit__(self, *exception: object) -> None:
-    self._manager.wait_until_finished()
-    self._manager.close()
+    try:
+      self._manager.wait_until_finished()
+    except Exception as error:
+      raise self._cannot_write(error) from None
+    finally:
+      self._manager.close()
+      sys.unraisablehook = self._hook
+
+  def _unraisable(self, found: Any) -> None:
+    """Drops what is left behind by a save or a restore that failed.
+
+    At the first error Orbax closes its event loop; the threads of its other
+    reads and writes still report to it. The error itself is raised.
+    """
+    if str(found.exc_value) != 'Event loop is closed':
+      self._hook(found)
 
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-    """Saves the state after `step` steps with JSON-serializable facts."""
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
-      ),
-    )
+    """Saves the state after `step` steps with JSON-serializable facts.
+
+    Raises:
+      CheckpointError: if this save or the one before cannot be written.
+    """
+    try:
+      self._manager.wait_until_finished()  # `_saving` is still that step
+      self._saving = step
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+        ),
+      )
+    except Exception as error:  # orbax raises many kinds
+      raise self._cannot_write(error) from None
 
   def latest(self) -> int | None:
     """The newest step, or None."""
     return self._manager.latest_step()
 
   def restore_newest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
-    """The newest state that can be read, with its step and facts.
+    """The newest state that is as it was written, with its step and facts.
 
     A damaged checkpoint is passed over with a warning.
 
@@ -65,28 +118,40 @@ class Checkpoints:
       Step, state and facts; None if nothing was saved yet.
 
     Raises:
-      CheckpointError: if there are checkpoints, but none can be read.
+      CheckpointError: if there are checkpoints, but all are damaged.
     """
-    steps = sorted(self._manager.all_steps(), reverse=True)
-    failures = []
-    for step in steps:
-      try:
-        state, meta = self.restore(step, like)
-      except CheckpointError as error:
-        failures.append(error)
-        continue
-      for reason in failures:
-        print(f'warning: {reason}: using that of step {step}', file=sys.stderr)
-      return step, state, meta
-    if failures:
-      raise CheckpointError(f'{failures[0]}, and there is no earlier one')
-    return None
+    step = _NONE
+    if jax.process_index() == 0:
+      step = self._newest_good()
+    if jax.process_count() > 1:
+      step = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+    if step == _ALL_DAMAGED:
+      newest = max(self._manager.all_steps())
+      raise CheckpointError(
+        f'{damage(self._path / str(newest))}, and there is no earlier one'
+      )
+    return None if step == _NONE else (step, *self.restore(step, like))
+
+  def _newest_good(self) -> int:
+    """The step of the newest checkpoint without damage; warns of the others."""
+    found: list[str] = []
+    for step in sorted(self._manager.all_steps(), reverse=True):
+      fault = damage(self._path / str(step))
+      if fault is None:
+        for text in found:
+          print(f'warning: {text}: using that of step {step}', file=sys.stderr)
+        return step
+      found.append(fault)
+    return _ALL_DAMAGED if found else _NONE
 
   def forget_after(self, step: int) -> None:
-    """Removes checkpoints of later steps, so that these can be saved anew."""
+    """Removes later and half-written checkpoints, before training goes on."""
     for later in self._manager.all_steps():
       if later > step:
         self._manager.delete(later)
+    if jax.process_index() == 0:
+      for path in self._path.glob('*.*'):  # whole ones have no suffix
+        shutil.rmtree(path, ignore_errors=True)
 
   def restore(self, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
     """The state and facts saved at `step`.
@@ -106,11 +171,19 @@ class Checkpoints:
         ),
       )
     except Exception as error:  # orbax raises many kinds
-      reason = (str(error).strip().splitlines() or [repr(error)])[0][:100]
       raise CheckpointError(
-        f'checkpoint {self._path / str(step)} cannot be read ({reason})'
+        f'checkpoint {self._path / str(step)} cannot be read '
+        f'({_first_line(error)})'
       ) from None
     return restored.state, restored.meta
+
+  def _cannot_write(self, error: Exception) -> CheckpointError:
+    if isinstance(error, CheckpointError):
+      return error
+    return CheckpointError(
+      f'cannot write checkpoint {self._path / str(self._saving)}: '
+      f'{_first_line(error)}'
+    )
 
 
 def abstract(state: Any, sharding: Any) -> Any:
@@ -120,3 +193,64 @@ def abstract(state: Any, sharding: Any) -> Any:
     state,
     sharding,
   )
+
+
+def damage(directory: pathlib.Path) -> str | None:
+  """What is wrong with the files of a checkpoint; None if nothing is."""
+  path = directory / _HASHES
+  try:
+    hashes = json.loads(path.read_text(encoding='utf-8'))
+    wanted, whole = hashes['files'], hashes['sha256']
+  except FileNotFoundError:
+    return f'checkpoint {directory} cannot be read ({_HASHES} is missing)'
+  except (OSError, ValueError, TypeError, KeyError):
+    return f'checkpoint {directory} cannot be read ({_HASHES} is damaged)'
+  if store.content_hash(wanted) != whole:
+    return f'checkpoint {directory} cannot be read ({_HASHES} is damaged)'
+  for name in wanted:
+    if not (directory / name).is_file():
+      return f'checkpoint {directory} cannot be read ({name} is missing)'
+  for name, sha256 in _hash_files(directory, list(wanted)).items():
+    if sha256 != wanted[name]:
+      return f'checkpoint {directory} cannot be read ({name} was changed)'
+  return None
+
+
+def _write_hashes(root: pathlib.Path, step: int) -> None:
+  """Adds `sha256.json` to the checkpoint that is about to be finished."""
+  # Its name is temporary yet: STEP.SUFFIX; on stores without rename, STEP.
+  directory = next(iter(root.glob(f'{step}.*')), root / str(step))
+  names = [
+    path.relative_to(directory).as_posix()
+    for path in sorted(directory.rglob('*'))
+    if path.is_file() and path.name not in NOT_HASHED
+  ]
+  files = _hash_files(directory, names)
+  text = json.dumps({'files': files, 'sha256': store.content_hash(files)})
+  (directory / _HASHES).write_text(text, encoding='utf-8')
+
+
+def _hash_files(directory: pathlib.Path, names: list[str]) -> dict[str, str]:
+  with futures.ThreadPoolExecutor() as threads:
+    hashes = threads.map(
+      store.sha256_of_file, [directory / name for name in names]
+    )
+    return dict(zip(names, hashes, strict=True))
+
+
+def _first_line(error: Exception) -> str:
+  text = str(error)
+  if 'No space left on device' in text:
+    return 'No space left on device'
+  return (text.strip().splitlines() or [repr(error)])[0][:100]
+
+
+def _quiet_orbax() -> None:
+  """Drops the tracebacks that Orbax logs of errors that it raises as well."""
+  logger = logging.getLogger('absl')
+  if _raised_as_well not in logger.filters:
+    logger.addFilter(_raised_as_well)
+
+
+def _raised_as_well(record: logging.LogRecord) -> bool:
+  return not (record.exc_info and 'orbax' in record.pathname)

@@ -71,12 +71,31 @@ def recipe_of(argv: Sequence[str]) -> str:
   return ''
 
 
-def run(main: Callable[[], Mapping[str, Any]]) -> None:
-  """Parses the flags, runs `main`, prints its result, exits."""
+def run(main: Callable[[], Mapping[str, Any]], forwards: bool = False) -> None:
+  """Parses the flags, runs `main`, prints its result, exits.
+
+  Args:
+    main: The tool.
+    forwards: Whether arguments after `--` are another tool's: see `forwarded`.
+  """
   # The libraries' INFO lines would bury our own progress; --verbosity=0 shows
   # them.
   logging.set_verbosity(logging.WARNING)
-  app.run(lambda _: _guarded(main), flags_parser=_parse_flags)
+
+  def parse(argv: Sequence[str]) -> list[str]:
+    return _parse_flags(_split(argv)[0] if forwards else argv)
+
+  app.run(lambda _: _guarded(main), flags_parser=parse)
+
+
+def forwarded() -> list[str]:
+  """The arguments after `--`."""
+  return _split(sys.argv)[1]
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+  place = argv.index('--') if '--' in argv else len(argv)
+  return list(argv[:place]), list(argv[place + 1 :])
 
 
 def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:

@@ -32,7 +32,7 @@ class BatchSource:
     seeds: One seed for each of the S models.
     batch_size: Global batch size B of each model.
     num_steps: Number of batches.
-    process: (index, count) of the process; it gets rows of its own.
+    rows: Rows of a batch that this process needs; all if None.
   """
 
   def __init__(
@@ -42,14 +42,8 @@ class BatchSource:
     seeds: tuple[int, ...],
     batch_size: int,
     num_steps: int,
-    process: tuple[int, int] = (0, 1),
+    rows: np.ndarray | None = None,
   ):
-    index, count = process
-    if batch_size % count:
-      raise errors.InputError(
-        f'data.batch_size={batch_size} is not divisible by the number of '
-        f'processes, {count}'
-      )
     self._inputs = inputs
     self._class_N = inputs.split.arms[arm]
     if batch_size > len(self._class_N):
@@ -60,10 +54,15 @@ class BatchSource:
     self._seeds = seeds
     self._batch_size = batch_size
     self._num_steps = num_steps
-    share = batch_size // count
-    self._rows = slice(index * share, (index + 1) * share)
+    self._rows = np.arange(batch_size) if rows is None else rows
     # Orders of two epochs for each model: the present and the last one.
     self._order = functools.lru_cache(2 * len(seeds))(self._make_order)
+
+  @property
+  def step_tokens(self) -> int:
+    """Positions of tokens in a whole batch of all models, padding included."""
+    length = self._inputs.universe.max_size + 1
+    return len(self._seeds) * self._batch_size * length
 
   def __len__(self) -> int:
     return self._num_steps

@@ -22,6 +22,7 @@ from synth import checkpoint
 from synth import cli
 from synth import decode
 from synth import errors
+from synth import freezing
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
@@ -80,6 +81,15 @@ def evaluate(
       'steps: the result says so and is replaced by evaluating again',
       file=sys.stderr,
     )
+  diverged = freezing.Divergences(trainer.seeds, checkpoints.latest).report(
+    state['diverged']
+  )
+  for seed, when in diverged.items():
+    print(
+      f'warning: the model of seed {seed} diverged at step {when}: the result '
+      'counts it as it was then',
+      file=sys.stderr,
+    )
   verifier = verify.Verifier(
     inputs.universe.vocabulary,
     inputs.universe.grammar.variables,
@@ -102,6 +112,7 @@ def evaluate(
     'versions': runs.versions(),
     'params': record['params'],
     'seeds': list(trainer.seeds),
+    'diverged': diverged,
     **_summarize(config, written),
     'novelty': _novelty(written, inputs),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),

@@ -3,6 +3,7 @@
 run.json        config, hashes of the inputs, versions, parameter counts
 metrics.jsonl   one JSON object a line: step and what was measured at it
 checkpoints/    see `synth.checkpoint`
+train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
 """
@@ -19,9 +20,10 @@ from typing import Any
 from synth import errors
 from synth import store
 
-RECORD, METRICS, RESULT, SAMPLES = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES = (
   'run.json',
   'metrics.jsonl',
+  'train.json',
   'result.json',
   'samples.npz',
 )
@@ -132,14 +134,19 @@ class Metrics:
   def __init__(self, workdir: pathlib.Path, start: int):
     self._path = workdir / METRICS
     kept = [row for row in read_metrics(workdir) if row['step'] <= start]
-    scratch = self._path.with_name(f'.{METRICS}.{os.getpid()}')
-    scratch.write_text(''.join(json.dumps(row) + '\n' for row in kept))
-    os.replace(scratch, self._path)
+    write_text(self._path, ''.join(json.dumps(row) + '\n' for row in kept))
     self._file = self._path.open('a', encoding='utf-8')
 
   def write(self, step: int, **values: Any) -> None:
-    """Adds one line."""
-    print(json.dumps({'step': step, **values}), file=self._file, flush=True)
+    """Adds one line.
+
+    Raises:
+      RunError: if it cannot be written.
+    """
+    try:
+      print(json.dumps({'step': step, **values}), file=self._file, flush=True)
+    except OSError as error:
+      raise RunError(f'cannot write {self._path}: {error.strerror}') from None
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:

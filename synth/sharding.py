@@ -12,6 +12,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec
+import numpy as np
 
 from synth import errors
 
@@ -33,7 +34,7 @@ RULES = (
   (r'(^|/)encoder/(layers/\d+|out)/kernel$', _ROWS),
   (r'(^|/)head/kernel$', PartitionSpec(None, 'fsdp')),
   (r'(^|/)(embed|position|scale|bias)$', PartitionSpec()),
-  (r'(^|/)(count|step)$', PartitionSpec()),
+  (r'(^|/)(count|step|diverged)$', PartitionSpec()),
 )
 
 
@@ -77,9 +78,33 @@ def of_batch(mesh: jax.sharding.Mesh) -> NamedSharding:
   return NamedSharding(mesh, _BATCH)
 
 
-def batch_ways(mesh: jax.sharding.Mesh) -> int:
-  """Into how many parts the rows of a batch are cut."""
-  return mesh.shape['data'] * mesh.shape['fsdp']
+def whole(mesh: jax.sharding.Mesh) -> NamedSharding:
+  """The sharding of an array that every device holds whole."""
+  return NamedSharding(mesh, PartitionSpec())
+
+
+def local_rows(
+  mesh: jax.sharding.Mesh, batch_size: int, accumulation: int = 1
+) -> np.ndarray:
+  """The rows of a batch that the devices of this process hold, ascending.
+
+  Args:
+    mesh: Of the devices.
+    batch_size: Rows of the whole batch.
+    accumulation: Parts in which a device takes its rows.
+
+  Raises:
+    InputError: if the batch cannot be cut into equal parts.
+  """
+  ways = mesh.shape['data'] * mesh.shape['fsdp']
+  if batch_size % (ways * accumulation):
+    raise errors.InputError(
+      f'data.batch_size={batch_size} cannot be cut into '
+      f'{ways * accumulation} parts (config.mesh and opt.accumulation)'
+    )
+  places = of_batch(mesh).addressable_devices_indices_map((1, batch_size))
+  rows = np.arange(batch_size)
+  return np.unique(np.concatenate([rows[i[1]] for i in places.values()]))
 
 
 def _name(part: Any) -> str:

@@ -6,14 +6,16 @@ builds what is missing (universe, spaces, split), trains `train.num_seeds`
 models of the arm `data.arm` and leaves checkpoints, metrics and `run.json` in
 DIR. Run again, it resumes from the newest checkpoint: the parameters at the end
 are bit for bit those of an uninterrupted run (same machine, same versions).
+SIGTERM saves and exits with code 0. Several processes that run the command
+together train one run (`synth.distributed`).
 """
 
 from collections.abc import Mapping
+import contextlib
 import functools
 import json
 import os
 import pathlib
-import time
 from typing import Any
 
 from absl import flags
@@ -28,21 +30,27 @@ from synth import accumulation as accumulation_lib
 from synth import checkpoint
 from synth import cli
 from synth import data
+from synth import distributed
 from synth import errors
+from synth import freezing
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import model as model_lib
 from synth import optimizer
-from synth import progress
+from synth import preemption
 from synth import runs
 from synth import seeding
 from synth import sharding
+from synth import watching
 from synth.language import grammar as grammar_lib
 from synth.language import tokens
 from synth.spaces import specification
 
-State = dict[str, Any]  # params, opt, step; leading axis S but for step
+# params, opt, diverged, step; leading axis S but for step
+State = dict[str, Any]
 Batch = Mapping[str, jax.Array]
+
+_GRACE_S = 25.0  # clouds and schedulers commonly kill 30 s after SIGTERM
 
 
 def model_config(
@@ -74,6 +82,7 @@ def init_state(
   return {
     'params': params,
     'opt': jax.vmap(tx.init)(params),
+    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see synth.freezing
     'step': jnp.zeros((), jnp.int32),
   }
 
@@ -103,7 +112,7 @@ def train_step(
   tx: optax.GradientTransformation,
   accumulation: int,
 ) -> tuple[State, dict[str, jax.Array]]:
-  """One optimizer step of every model.
+  """One optimizer step of every model that has not diverged.
 
   Args:
     state: Parameters, optimizer state and step.
@@ -113,10 +122,13 @@ def train_step(
     accumulation: Parts of a batch that are in memory one at a time.
 
   Returns:
-    The new state and loss_S, grad_norm_S.
+    The new state and loss_S, grad_norm_S, diverged_S.
   """
+  step = state['step'] + 1
 
-  def one(params: Any, opt: Any, batch: Batch) -> tuple[Any, ...]:
+  def one(
+    params: Any, opt: Any, diverged: jax.Array, batch: Batch
+  ) -> tuple[Any, ...]:
     loss, grads = accumulation_lib.value_and_grad(
       functools.partial(loss_fn, graph=graph),
       count_tokens,
@@ -124,15 +136,18 @@ def train_step(
       batch,
       accumulation,
     )
-    updates, opt = tx.update(grads, opt, params)
-    params = optax.apply_updates(params, updates)
-    return params, opt, loss, optax.tree.norm(grads)
+    norm = optax.tree.norm(grads)
+    diverged = freezing.note(diverged, step, loss, norm)
+    updates, new_opt = tx.update(grads, opt, params)
+    new = optax.apply_updates(params, updates), new_opt
+    return *freezing.keep(diverged, new, (params, opt)), diverged, loss, norm
 
-  params, opt, loss_S, norm_S = jax.vmap(one)(
-    state['params'], state['opt'], batch
+  params, opt, diverged_S, loss_S, norm_S = jax.vmap(one)(
+    state['params'], state['opt'], state['diverged'], batch
   )
-  new = {'params': params, 'opt': opt, 'step': state['step'] + 1}
-  return new, {'loss': loss_S, 'grad_norm': norm_S}
+  new = {'params': params, 'opt': opt, 'diverged': diverged_S, 'step': step}
+  values = {'loss': loss_S, 'grad_norm': norm_S, 'diverged': diverged_S}
+  return new, values
 
 
 class Trainer:
@@ -157,7 +172,9 @@ class Trainer:
     self._init = functools.partial(
       jax.jit(init, out_shardings=state_sharding), seed_S
     )
+    self._batch_size = config.data.batch_size
     self._batch_sharding = sharding.of_batch(self.mesh)
+    whole = sharding.whole(self.mesh)
     self.step = jax.jit(
       functools.partial(
         train_step,
@@ -166,10 +183,11 @@ class Trainer:
         accumulation=self.accumulation,
       ),
       donate_argnums=0,
-      out_shardings=(state_sharding, None),
+      out_shardings=(state_sharding, whole),
     )
     self.losses = jax.jit(
-      jax.vmap(functools.partial(loss_fn, graph=self.graph), in_axes=(0, None))
+      jax.vmap(functools.partial(loss_fn, graph=self.graph), in_axes=(0, None)),
+      out_shardings=whole,
     )
 
   def init(self) -> State:
@@ -177,9 +195,13 @@ class Trainer:
     return self._init()
 
   def put(self, batch: Mapping[str, np.ndarray]) -> Batch:
-    """A host's part of a batch as global arrays on the devices."""
+    """This process's rows of a batch as global arrays on the devices."""
     return {
-      name: jax.make_array_from_process_local_data(self._batch_sharding, array)
+      name: jax.make_array_from_process_local_data(
+        self._batch_sharding,
+        array,
+        (array.shape[0], self._batch_size, *array.shape[2:]),
+      )
       for name, array in batch.items()
     }
 
@@ -188,6 +210,8 @@ def train_and_evaluate(
   config: ml_collections.ConfigDict,
   workdir: pathlib.Path,
   data_dir: pathlib.Path | None = None,
+  options: watching.Options = watching.DEFAULT,
+  grace_s: float = _GRACE_S,
 ) -> dict[str, Any]:
   """Trains until `opt.num_steps`, resuming from `workdir` if it can.
 
@@ -196,33 +220,45 @@ def train_and_evaluate(
     workdir: Where run.json, metrics and checkpoints go.
     data_dir: Where universe, spaces and split are or will be built; `workdir`
       if None. Runs may share it.
+    options: What else to write.
+    grace_s: Seconds from SIGTERM to the end of the process, at most.
 
   Returns:
     steps, final training loss (mean over models), dev loss and parameters of
-    one model.
+    one model, and the models that diverged; if stopped by SIGTERM before the
+    end, only `stopped_at`, the step to go on from.
 
   Raises:
     InputError: for a bad config, foreign inputs or a run of another config.
   """
-  data_dir = data_dir or workdir
-  inputs = inputs_lib.load_or_build(config, data_dir)
+  with preemption.Preemption(grace_s) as stop:
+    return _train(config, workdir, data_dir or workdir, options, stop)
+
+
+def _train(
+  config: ml_collections.ConfigDict,
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  options: watching.Options,
+  stop: preemption.Preemption,
+) -> dict[str, Any]:
+  inputs = distributed.first(lambda: inputs_lib.load_or_build(config, data_dir))
+  if inputs is None:  # this process is not the first, which has built them
+    inputs = inputs_lib.load_or_build(config, data_dir)
   cli.choose(config.data.arm, inputs.split.arms, 'data.arm')
   trainer = Trainer(config, inputs)
-  parts = sharding.batch_ways(trainer.mesh) * trainer.accumulation
-  if config.data.batch_size % parts:
-    raise errors.InputError(
-      f'data.batch_size={config.data.batch_size} cannot be cut into '
-      f'{parts} parts (config.mesh and opt.accumulation)'
-    )
+  rows = sharding.local_rows(
+    trainer.mesh, config.data.batch_size, trainer.accumulation
+  )
   groups = model_lib.count_by_group(trainer.shape)
-  _record(config, workdir, data_dir, inputs, groups)
+  distributed.first(lambda: _record(config, workdir, data_dir, inputs, groups))
   source = data.BatchSource(
     inputs,
     config.data.arm,
     trainer.seeds,
     config.data.batch_size,
     config.opt.num_steps,
-    (jax.process_index(), jax.process_count()),
+    rows,
   )
   dev = data.make_batch(
     inputs,
@@ -231,19 +267,28 @@ def train_and_evaluate(
       (len(inputs.split.dev), inputs.universe.max_size)
     ),
   )
-  path = workdir / '.train.lock'
-  with (
-    locks.exclusive(path, '', wait=False) as alone,
-    checkpoint.Checkpoints(workdir) as checkpoints,
-  ):
-    if not alone:
-      raise errors.InputError(f'another process is training in {workdir}')
-    losses = _loop(config, workdir, trainer, source, dev, checkpoints)
-  return {
+  with contextlib.ExitStack() as stack:
+    distributed.first(lambda: _lock(stack, workdir))
+    checkpoints = stack.enter_context(checkpoint.Checkpoints(workdir))
+    found = _loop(
+      config, workdir, trainer, source, dev, checkpoints, options, stop
+    )
+  if 'stopped_at' in found:
+    return found
+  result = {
     'steps': config.opt.num_steps,
-    **losses,
+    **found,
     'params': sum(groups.values()),
   }
+  distributed.first(lambda: runs.write_json(workdir / runs.TRAINED, result))
+  return result
+
+
+def _lock(stack: contextlib.ExitStack, workdir: pathlib.Path) -> None:
+  """Keeps other trainings out of `workdir` until the stack is left."""
+  path = workdir / '.train.lock'
+  if not stack.enter_context(locks.exclusive(path, '', wait=False)):
+    raise errors.InputError(f'another process is training in {workdir}')
 
 
 def _loop(
@@ -253,73 +298,82 @@ def _loop(
   source: data.BatchSource,
   dev: Mapping[str, np.ndarray],
   checkpoints: checkpoint.Checkpoints,
-) -> dict[str, float]:
+  options: watching.Options,
+  stop: preemption.Preemption,
+) -> dict[str, Any]:
   """The loop.
 
   Order: dev loss, save, stop?, fetch, dispatch, then log the *previous* step,
-  so that the host never waits for the device. Saves come before the fetch of
-  the next batch: the state after step n goes with position n in the data.
+  so that the host waits for the device only to save. Saves come before the
+  fetch of the next batch: the state after step n goes with position n in the
+  data. Logs come before saves: what a checkpoint has behind it is written.
   """
   steps = config.opt.num_steps
   restored = checkpoints.restore_newest(trainer.abstract_state)
   if restored is not None:
     start, state, meta = restored
     position = meta['next_index']
-    checkpoints.forget_after(start)
   else:
     start, state, position = 0, trainer.init(), 0
-  metrics = runs.Metrics(workdir, start)
+  checkpoints.forget_after(start)
   iterator = data.iterate(source, position)
-  bar = progress.Progress(f'train {workdir.name}', steps, 'steps')
-  began = time.monotonic()
+  divergences = freezing.Divergences(trainer.seeds, checkpoints.latest)
+  found: dict[str, Any] = {}
   pending: dict[str, jax.Array] | None = None
-  final: dict[str, float] = {}
-  for step in range(start, steps + 1):
-    last = step == steps
-    if last or (step > start and step % config.train.dev_every_steps == 0):
-      dev_loss_S = np.asarray(trainer.losses(state['params'], dev))
-      final['dev_loss'] = float(dev_loss_S.mean())
-      if step > start:  # else it was written when the step was reached
-        metrics.write(step, dev_loss=dev_loss_S.tolist())
-    due = step % config.train.checkpoint_every_steps == 0
-    if step > start and (last or due):
-      checkpoints.save(step, state, {'next_index': step})
-    done, pending = pending, None
-    if not last:
-      batch = trainer.put(next(iterator))
-      state, pending = trainer.step(state, batch)
-    if done and (last or step % config.train.log_every_steps == 0):
-      loss = _log(metrics, step, done, trainer.seeds, checkpoints)
-      final['loss'] = loss
-      rate = (step - start) / (time.monotonic() - began)
-      bar.update(step, f'loss {loss:.3f}, {rate:.0f} steps/s')
-  if 'loss' not in final:  # nothing was left to train
+
+  with watching.Watch(
+    workdir, start, steps, source.step_tokens, options
+  ) as watch:
+    for step in range(start, steps + 1):
+      last = step == steps
+      stopped = stop.requested(step) and not last
+      if last or (step > start and step % config.train.dev_every_steps == 0):
+        dev_loss_S = np.asarray(trainer.losses(state['params'], dev))
+        found['dev_loss'] = divergences.mean(dev_loss_S, state['diverged'])
+        if step > start:  # else it was written when the step was reached
+          watch.write(step, {'dev_loss': dev_loss_S.tolist()})
+      log = last or step % config.train.log_every_steps == 0
+      done, pending = pending if log else None, None
+      due = last or stopped or step % config.train.checkpoint_every_steps == 0
+      if step > start and due:
+        if done:
+          found['loss'] = _log(watch, step, done, divergences)
+          done = None
+        divergences.check(state['diverged'])
+        checkpoints.save(step, state, {'next_index': step})
+      if stopped:
+        return {'stopped_at': step}
+      if not last:
+        watch.before(step)
+        batch = trainer.put(next(iterator))
+        state, pending = trainer.step(state, batch)
+      if done:
+        found['loss'] = _log(watch, step, done, divergences)
+  if 'loss' not in found:  # nothing was left to train
     logged = [row for row in runs.read_metrics(workdir) if 'loss' in row]
-    final['loss'] = float(np.mean(logged[-1]['loss']))
-  return final
+    found['loss'] = divergences.mean(logged[-1]['loss'], state['diverged'])
+  return {**found, 'diverged': divergences.check(state['diverged'])}
 
 
 def _log(
-  metrics: runs.Metrics,
+  watch: watching.Watch,
   step: int,
   values: Mapping[str, jax.Array],
-  seeds: tuple[int, ...],
-  checkpoints: checkpoint.Checkpoints,
+  divergences: freezing.Divergences,
 ) -> float:
-  """Writes the metrics of step `step`; the mean loss over models.
+  """Writes the metrics of step `step`; the mean loss of what has not diverged.
 
   Raises:
-    InputError: if a loss is not finite, with what to go back to.
+    InputError: if all models have diverged, with what to go back to.
   """
   host = {name: np.asarray(array).tolist() for name, array in values.items()}
-  metrics.write(step, **host)
-  for seed, loss in zip(seeds, host['loss'], strict=True):
-    if not np.isfinite(loss):
-      raise errors.InputError(
-        f'loss of seed {seed} is {loss} at step {step}; the last checkpoint is '
-        f'of step {checkpoints.latest()}: lower opt.lr or opt.clip_norm'
-      )
-  return float(np.mean(host['loss']))
+  diverged_S = host.pop('diverged')
+  report = divergences.report(diverged_S)
+  watch.write(step, {**host, **({'diverged': report} if report else {})})
+  divergences.check(diverged_S)
+  loss = divergences.mean(host['loss'], diverged_S)
+  watch.show(step, loss)
+  return loss
 
 
 def _record(
@@ -354,22 +408,30 @@ def _record(
 def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/support.py:tiny')
+  distributed.define_flags()
+  watching.define_flags()
   cli.define_workdir('Where checkpoints and metrics go; resumed if not empty.')
   flags.DEFINE_string(
     'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
+  )
+  flags.DEFINE_float(
+    'grace_s', _GRACE_S, 'Seconds from SIGTERM to the end, at most.'
   )
 
 
 def main() -> dict[str, Any]:
   """Trains."""
   args = flags.FLAGS
+  distributed.initialize()
   data_dir = pathlib.Path(args.data) if args.data else None
   if data_dir is not None and not data_dir.is_dir():
     raise errors.InputError(
       f'no data in {data_dir}: make them there with python -m synth.splits '
       f'--config=... --workdir={data_dir}, or leave --data out'
     )
-  return train_and_evaluate(args.config, cli.workdir(), data_dir)
+  return train_and_evaluate(
+    args.config, cli.workdir(), data_dir, watching.from_flags(), args.grace_s
+  )
 
 
 if __name__ == '__main__':

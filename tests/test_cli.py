@@ -35,6 +35,7 @@ _DRIVER = """
 import json, os, runpy, sys, traceback, warnings
 import synth.evaluate, synth.interpret, synth.splits.__main__
 import synth.train, synth.universe.__main__
+import launch.local, launch.slurm, launch.sweep, launch.tpu
 directory, codes = sys.argv[1], {}
 for name, module, arguments, stdin in json.load(sys.stdin):
   with open(f'{directory}/{name}.in', 'w') as file:
@@ -192,6 +193,21 @@ _BAD = [
     '--config=configs/universe.py:arithmetic --max_size=4 --workdir={dir}/u',
     ('{dir}/u/universe', 'max_size=5', '4'),
   ),
+  Case(
+    'sweep_of_nothing', 'launch.sweep', '--out={dir}/x', ('--over or --point',)
+  ),
+  Case(
+    'sweep_with_a_workdir',
+    'launch.sweep',
+    '--out={dir}/x --over=opt.lr=1,2 -- --workdir=y',
+    ('--workdir=y', 'chooses it'),
+  ),
+  Case(
+    'half_of_the_processes',
+    'synth.train',
+    _TINY + '--num_processes=2 --workdir={dir}/x',
+    ('--coordinator and --process_id',),
+  ),
   Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
   Case(
     'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)
@@ -248,6 +264,22 @@ _BAD = [
     )
   ),
 ]
+_LAUNCH = [
+  Case(
+    f'launch_{tool}', f'launch.{tool}', f'{flags}-- {_TINY} --workdir={{dir}}/x'
+  )
+  for tool, flags in (
+    ('local', '--dry_run --num_processes=2 '),
+    ('slurm', '--dry_run --nodes=2 '),
+    ('tpu', '--with=gcloud '),
+  )
+] + [
+  Case(
+    'launch_sweep',
+    'launch.sweep',
+    f'--out={{dir}}/x --over=opt.lr=1,2 --dry_run --evaluate -- {_TINY}',
+  )
+]
 _HELP = [
   Case(f'help_{tool}', f'synth.{tool}', '--help')
   for tool in ('universe', 'splits', 'interpret', 'train', 'evaluate')
@@ -278,7 +310,7 @@ def directory(tmp_path_factory):
 @pytest.fixture(scope='module')
 def done(directory):
   """Name -> what the command left."""
-  cases = [*_GOOD, *_BAD, *_HELP]
+  cases = [*_GOOD, *_BAD, *_LAUNCH, *_HELP]
   assert len({case.name for case in cases}) == len(cases)
   commands = [
     (
@@ -350,6 +382,21 @@ def test_help_lists_the_flags(done, case):
   assert 'Traceback' not in text
 
 
+@pytest.mark.parametrize('case', _LAUNCH, ids=lambda case: case.name)
+def test_a_dry_run_prints_the_commands_of_training(done, directory, case):
+  found = done[case.name]
+  assert found.code == 0, found.err
+  *commands, _ = found.out
+  train = [line for line in commands if 'synth.train' in line]
+  assert len(train) == (
+    2 if case.name in ('launch_local', 'launch_sweep') else 1
+  )
+  for line in train:
+    for argument in shlex.split(_TINY):
+      assert argument in line
+    assert f'--workdir={directory}/x' in line
+
+
 def test_the_universe_reports_its_sizes(done, directory):
   result = done['universe'].result
   assert result['new_classes_by_size'] == {'1': 4, '3': 28, '5': 249}
@@ -382,7 +429,7 @@ def test_making_and_verifying_a_split_report_the_same(done, directory):
 
 def test_training_reports_steps_losses_and_parameters(done, directory):
   result = done['train'].result
-  assert result.keys() == {'steps', 'loss', 'dev_loss', 'params'}
+  assert result.keys() == {'steps', 'loss', 'dev_loss', 'diverged', 'params'}
   assert result['steps'] == 120 and 0 < result['loss'] < 3
   record = json.loads((directory / 'run' / 'run.json').read_text())
   assert result['params'] == record['params']['total']

@@ -169,5 +169,5 @@ def test_a_parameter_without_a_rule_is_named():
 
 def test_rows_are_cut_along_data_and_fsdp():
   mesh = sharding.make_mesh(1, 1, 1)
-  assert sharding.batch_ways(mesh) == 1
+  assert list(sharding.local_rows(mesh, 3)) == [0, 1, 2]
   assert sharding.of_batch(mesh).spec[1] == ('data', 'fsdp')

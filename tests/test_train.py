@@ -1,6 +1,8 @@
 """Training: it learns, resumes bit for bit, and reads its whole config."""
 
+import contextlib
 import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -190,26 +192,62 @@ def _train(inputs, steps, **overrides):
   return np.array(losses), state
 
 
-def _damage(workdir, step):
-  """Cuts the largest file of a checkpoint short."""
-  files = (workdir / 'checkpoints' / str(step)).rglob('*')
-  path = max((f for f in files if f.is_file()), key=lambda f: f.stat().st_size)
-  path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def _truncate(content):
+  return content[: len(content) // 2]
 
 
+def _flip_a_bit(content):
+  return bytes([content[0] ^ 4]) + content[1:]
+
+
+def _damage(workdir, step, how, name='largest'):
+  """Changes a file of a checkpoint."""
+  directory = workdir / 'checkpoints' / str(step)
+  path = directory / name
+  if name == 'largest':
+    files = (p for p in directory.rglob('*') if p.is_file())
+    path = max(files, key=lambda f: f.stat().st_size)
+  path.write_bytes(how(path.read_bytes()))
+
+
+@pytest.mark.parametrize('how', [_truncate, _flip_a_bit])
 def test_a_damaged_checkpoint_is_passed_over(
-  finished, inputs, data_dir, tmp_path, capsys
+  finished, inputs, data_dir, tmp_path, capfd, how
 ):
   workdir = tmp_path / 'run'
   shutil.copytree(finished[0], workdir)
-  steps = sorted(int(p.name) for p in (workdir / 'checkpoints').iterdir())
-  _damage(workdir, steps[-1])
+  _damage(workdir, _STEPS, how)
   again = train.train_and_evaluate(_config(), workdir, data_dir)
-  said = capsys.readouterr().err
-  assert f'{steps[-1]} cannot be read' in said
-  assert f'using that of step {steps[-2]}' in said
+  said = [line for line in capfd.readouterr().err.splitlines()
+          if 'train run: ' not in line]  # fmt: skip
+  assert len(said) == 1, said
+  assert f'checkpoints/{_STEPS} cannot be read' in said[0]
+  assert f'using that of step {_STEPS - 10}' in said[0]
   assert again == finished[1]
   _assert_same_bits(_restore(workdir, inputs), _restore(finished[0], inputs))
+
+
+def test_damage_to_any_file_of_a_checkpoint_is_found(finished, tmp_path):
+  directory = tmp_path / 'checkpoints' / '7'
+  shutil.copytree(finished[0] / 'checkpoints' / str(_STEPS), directory)
+  assert checkpoint.damage(directory) is None
+  names = [
+    str(path.relative_to(directory))
+    for path in directory.rglob('*')
+    # Orbax's notes on the saving itself, which nothing is restored from.
+    if path.is_file()
+    and path.name not in ('_CHECKPOINT_METADATA', 'commit_success.txt')
+  ]
+  assert len(names) > 8
+  for name in names:
+    whole = (directory / name).read_bytes()
+    for how in (_truncate, _flip_a_bit):
+      _damage(tmp_path, 7, how, name)
+      assert 'cannot be read' in checkpoint.damage(directory), name
+    (directory / name).unlink()
+    assert f'{name} is missing' in checkpoint.damage(directory)
+    (directory / name).write_bytes(whole)
+  assert checkpoint.damage(directory) is None
 
 
 def test_nothing_but_damaged_checkpoints_is_refused(
@@ -218,9 +256,92 @@ def test_nothing_but_damaged_checkpoints_is_refused(
   workdir = tmp_path / 'run'
   shutil.copytree(finished[0], workdir)
   for path in (workdir / 'checkpoints').iterdir():
-    _damage(workdir, path.name)
+    _damage(workdir, path.name, _flip_a_bit)
   with pytest.raises(errors.InputError, match='there is no earlier one'):
     train.train_and_evaluate(_config(), workdir, data_dir)
+
+
+def _at_batch(monkeypatch, number, change):
+  """Has `change` applied to the batch after step `number`, once."""
+  put, calls = train.Trainer.put, itertools.count()
+
+  def changed(self, batch):
+    return put(self, change(batch) if next(calls) == number else batch)
+
+  monkeypatch.setattr(train.Trainer, 'put', changed)
+
+
+def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
+  finished, inputs, data_dir, tmp_path, monkeypatch
+):
+  workdir = tmp_path / 'run'
+
+  def preempt(batch):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(0.2)  # until the listening thread has heard
+    return batch
+
+  with monkeypatch.context() as patch:
+    _at_batch(patch, 33, preempt)
+    stopped = train.train_and_evaluate(_config(), workdir, data_dir)
+  assert stopped == {'stopped_at': 34}
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    assert checkpoints.latest() == 34
+  monkeypatch.setattr(train.Trainer, 'init', _no_fresh_start)
+  assert train.train_and_evaluate(_config(), workdir, data_dir) == finished[1]
+  _assert_same_bits(_restore(workdir, inputs), _restore(finished[0], inputs))
+  # Byte for byte: no line is lost or written twice.
+  ours, theirs = (d / runs.METRICS for d in (workdir, finished[0]))
+  assert ours.read_bytes() == theirs.read_bytes()
+
+
+_STUBBORN = """
+import os, signal, threading, time
+from synth import preemption
+with preemption.Preemption(grace_s=0.3) as stop:
+  assert not stop.requested(0)
+  os.kill(os.getpid(), signal.SIGTERM)
+  time.sleep(0.1)
+  assert stop.requested(1)
+  time.sleep(60)  # a step that does not end
+"""
+
+
+def test_a_stuck_process_ends_within_the_grace_period():
+  process = subprocess.run(
+    [sys.executable, '-c', _STUBBORN], cwd=_ROOT, capture_output=True,
+    text=True, timeout=30, check=False,
+  )  # fmt: skip
+  assert process.returncode == 0, process.stderr
+  assert 'the same command resumes' in process.stderr
+
+
+@contextlib.contextmanager
+def _mounted(path, options):
+  path.mkdir()
+  command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(path)]
+  if subprocess.run(command, capture_output=True, check=False).returncode:
+    pytest.skip('needs the right to mount a small file system')
+  try:
+    yield path
+  finally:
+    subprocess.run(['umount', '-l', str(path)], check=True)
+
+
+def test_a_full_disk_gets_one_sentence(data_dir, inputs, tmp_path):
+  with _mounted(tmp_path / 'small', 'size=300k') as small:
+    with pytest.raises(errors.InputError) as caught:
+      train.train_and_evaluate(_config(), small / 'run', data_dir)
+    wanted = f'{small}/run/checkpoints/10: No space left on device'
+    assert str(caught.value) == f'cannot write checkpoint {wanted}'
+
+
+def test_a_read_only_directory_gets_one_sentence(data_dir, inputs, tmp_path):
+  with (
+    _mounted(tmp_path / 'fixed', 'ro') as fixed,
+    pytest.raises(errors.InputError, match=r'run\.json: Read-only file system'),
+  ):
+    train.train_and_evaluate(_config(), fixed / 'run', data_dir)
 
 
 def test_two_trainings_in_one_directory_are_refused(tmp_path, data_dir):
@@ -302,15 +423,47 @@ def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
   np.testing.assert_allclose(trainer.losses(params, batch), wanted_S, atol=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-  class Checkpoints:
-    def latest(self):
-      return 40
+def _spoil(batch, models):
+  spec = np.array(batch['spec'])
+  spec[models] = np.nan
+  return {**batch, 'spec': spec}
 
-  metrics = runs.Metrics(tmp_path, 0)
-  values = {'loss': np.array([1.0, np.nan])}
-  with pytest.raises(errors.InputError, match=r'seed 5 is nan at step 50.* 40'):
-    train._log(metrics, 50, values, (4, 5), Checkpoints())
+
+def test_a_diverged_model_is_frozen_and_the_other_does_not_notice(
+  finished, inputs, data_dir, tmp_path, monkeypatch, capsys
+):
+  workdir = tmp_path / 'run'
+  frozen = _train(inputs, 15)[1]
+  _at_batch(monkeypatch, 15, lambda batch: _spoil(batch, [1]))
+  result = train.train_and_evaluate(_config(), workdir, data_dir)
+  assert result['diverged'] == {'1': 16}
+  assert capsys.readouterr().err.count('seed 1 is not finite at step 16') == 1
+  ours, theirs = _restore(workdir, inputs)[0], _restore(finished[0], inputs)[0]
+  for name in ('params', 'opt'):
+    healthy = jax.tree.map(lambda x: x[0], ours[name])
+    _assert_same_bits(healthy, jax.tree.map(lambda x: x[0], theirs[name]))
+    stopped = jax.tree.map(lambda x: x[1], ours[name])
+    _assert_same_bits(stopped, jax.tree.map(lambda x: x[1], frozen[name]))
+  rows = [json.loads(line, parse_constant=pytest.fail)
+          for line in (workdir / runs.METRICS).open()]  # fmt: skip
+  logged = [row for row in rows if 'loss' in row]
+  assert [row.get('diverged') for row in logged] == [None] + [{'1': 16}] * 11
+  assert result['loss'] == pytest.approx(logged[-1]['loss'][0])
+
+
+def test_a_run_whose_models_have_all_diverged_stops(
+  data_dir, inputs, tmp_path, monkeypatch
+):
+  workdir = tmp_path / 'run'
+  _at_batch(monkeypatch, 25, lambda batch: _spoil(batch, [0, 1]))
+  with pytest.raises(errors.InputError) as caught:
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  for part in ('seed 0', 'step 26', 'last good checkpoint is of step 20'):
+    assert part in str(caught.value)
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    assert checkpoints.latest() == 20
+  rows = runs.read_metrics(workdir)
+  assert rows[-1]['diverged'] == {'0': 26, '1': 26}
 
 
 @pytest.mark.parametrize(

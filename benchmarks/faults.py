@@ -1,0 +1,443 @@
+"""Does training survive being killed? Counts, on a tiny training.
+
+  python -m benchmarks.faults --kills=200 --workdir=runs/faults
+
+interrupts trainings at random moments, resumes them and compares parameters,
+optimizer and metrics at the end with those of an uninterrupted run, bit for
+bit; damages every file of a checkpoint in three ways; and sends SIGTERM to one
+process and to one of two. It goes on where it was stopped, and writes
+`benchmarks/results/faults.json` and the page `docs/faults.md`.
+
+A run is a fork of a process that has imported everything, and compiled steps
+are kept on disk: seconds a run, most of them training.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+from typing import NoReturn
+
+from absl import flags
+import jax
+import ml_collections
+import numpy as np
+import portpicker
+
+from configs import support as support_config
+from synth import checkpoint
+from synth import cli
+from synth import data
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import progress
+from synth import runs
+from synth import train
+
+_RESULT = pathlib.Path('benchmarks/results/faults.json')
+_TABLE = pathlib.Path('docs/faults.md')
+_SETTINGS = {
+  'universe.max_size': 5,
+  'split.num_test': 4,
+  'split.num_dev': 6,
+  'data.batch_size': 32,
+  'opt.num_steps': 60,
+  'train.log_every_steps': 3,
+  'train.dev_every_steps': 20,
+  'train.checkpoint_every_steps': 4,
+}
+# How a run is ended; where the kill of a random moment fell is told afterwards.
+_HOW = ('random moment', 'during a save', 'while loading data', 'SIGTERM')
+_MOST = 4  # interruptions of one run, so that it ends
+_STATE, _SECONDS = 'state.json', 'seconds.json'  # left by a finished child
+
+_DAMAGE: dict[str, Callable[[bytes], bytes] | None] = {
+  'truncated': lambda content: content[: len(content) // 2],
+  'one bit flipped': lambda content: (
+    content[: len(content) // 2]
+    + bytes([content[len(content) // 2] ^ 1])
+    + content[len(content) // 2 + 1 :]
+  ),
+  'removed': None,
+}
+
+
+def config(processes: int) -> ml_collections.ConfigDict:
+  """The tiny training."""
+  made = support_config.get_config('tiny')
+  made.update_from_flattened_dict(_SETTINGS)
+  made.mesh.data = processes
+  return made
+
+
+def run(
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  interrupt: Callable[[pathlib.Path], None] | None = None,
+  processes: int = 1,
+) -> int:
+  """Trains in a process of its own, or in several.
+
+  Args:
+    workdir: The run; started or resumed.
+    data_dir: Its inputs.
+    interrupt: Called in the (last) process before training; may arrange its
+      end.
+    processes: How many train together.
+
+  Returns:
+    The exit code of the last process, negative for a signal; if it is 0 and
+    another's is not, that.
+  """
+  port = portpicker.pick_unused_port() if processes > 1 else 0
+  children = []
+  for index in range(processes):
+    child = os.fork()
+    if not child:
+      last = interrupt if index == processes - 1 else None
+      _child(workdir, data_dir, last, (index, processes, port))
+    children.append(child)
+  codes = [os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children]
+  return codes[-1] or max(codes, key=abs)
+
+
+def _child(
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  interrupt: Callable[[pathlib.Path], None] | None,
+  place: tuple[int, int, int],
+) -> NoReturn:
+  """The body of a process: trains, and notes what is on disk at the end."""
+  index, processes, port = place
+  code = 1
+  workdir.parent.mkdir(parents=True, exist_ok=True)
+  log = os.open(f'{workdir}.{index}.log', os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+  os.dup2(log, 1)
+  os.dup2(log, 2)
+  try:
+    if processes > 1:
+      jax.distributed.initialize(f'localhost:{port}', processes, index)
+    if interrupt is not None:
+      interrupt(workdir)
+    settings = config(processes)
+    began = time.monotonic()
+    result = train.train_and_evaluate(settings, workdir, data_dir)
+    if 'stopped_at' not in result:
+      seconds = time.monotonic() - began
+      inputs = inputs_lib.load_or_build(settings, data_dir)
+      trainer = train.Trainer(settings, inputs)
+      with checkpoint.Checkpoints(workdir) as checkpoints:
+        state, _ = checkpoints.restore(
+          settings.opt.num_steps, trainer.abstract_state
+        )
+      if index == 0:
+        runs.write_json(workdir / _SECONDS, seconds)
+        runs.write_json(workdir / _STATE, state_hash(state))
+    code = 0
+  except BaseException:
+    traceback.print_exc()
+  finally:
+    sys.stdout.flush()
+    if processes > 1:
+      jax.distributed.shutdown()
+    os._exit(code)
+
+
+def state_hash(state: Any) -> str:
+  """sha256 of all parameters and of the optimizer."""
+  found = hashlib.sha256()
+  for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+    found.update(jax.tree_util.keystr(path).encode())
+    shards = {str(s.index): s.data for s in leaf.addressable_shards}
+    for _, shard in sorted(shards.items()):
+      found.update(np.asarray(shard).tobytes())
+  return found.hexdigest()
+
+
+def outcome(workdir: pathlib.Path) -> dict[str, str]:
+  """What has to be equal at the end of two runs."""
+  metrics = (workdir / runs.METRICS).read_bytes()
+  return {
+    'state': runs.read_json(workdir / _STATE),
+    'metrics': hashlib.sha256(metrics).hexdigest(),
+  }
+
+
+def interruption(
+  how: str, rng: np.random.Generator, seconds: float
+) -> Callable[[pathlib.Path], None]:
+  """Arranges the end of the process it is called in.
+
+  Args:
+    how: One of `_HOW`.
+    rng: Draws the moment.
+    seconds: Within how many the moment falls.
+  """
+  share, count = rng.random(), int(rng.integers(1, 4))
+
+  def arrange(workdir: pathlib.Path) -> None:
+    if how == 'while loading data':
+      made, load = Counter[str](), data.BatchSource.__getitem__
+
+      def deadly(self: data.BatchSource, step: int) -> dict[str, np.ndarray]:
+        made['batches'] += 1
+        if made['batches'] == count * 7:
+          os.kill(os.getpid(), signal.SIGKILL)
+        return load(self, step)
+
+      data.BatchSource.__getitem__ = deadly  # type: ignore[method-assign]
+      return
+
+    iterate = data.iterate  # called once, as the loop starts
+
+    def started(source: data.BatchSource, start: int) -> Any:
+      threading.Thread(target=kill, args=[workdir], daemon=True).start()
+      return iterate(source, start)
+
+    data.iterate = started
+
+  def kill(workdir: pathlib.Path) -> None:
+    if how == 'during a save':
+      for _ in range(count):
+        _wait_for_save(workdir)
+      time.sleep(share * 0.02)
+    else:
+      time.sleep(share * seconds)
+    if how != 'SIGTERM':
+      os.kill(os.getpid(), signal.SIGKILL)
+    elif jax.process_count() > 1 or _listens():
+      os.kill(os.getpid(), signal.SIGTERM)
+
+  return arrange
+
+
+def _listens() -> bool:
+  """Whether the process handles SIGTERM: it does until training has ended."""
+  return signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+
+
+def _wait_for_save(workdir: pathlib.Path) -> None:
+  """Until the next save begins."""
+  while _saving(workdir):
+    time.sleep(0.0005)
+  while not _saving(workdir):
+    time.sleep(0.0005)
+
+
+def _saving(workdir: pathlib.Path) -> bool:
+  """Whether a checkpoint is being written, or was when a process ended."""
+  return any((workdir / 'checkpoints').glob('*.*'))
+
+
+def chain(
+  workdir: pathlib.Path,
+  data_dir: pathlib.Path,
+  wanted: dict[str, str],
+  rng: np.random.Generator,
+  seconds: float,
+  processes: int = 1,
+) -> dict[str, Any]:
+  """One training, interrupted some times and resumed until it ends.
+
+  Returns:
+    ended: for each interruption, how and where it fell; resumed: whether every
+    process went on; same: whether the end is that of the uninterrupted run.
+  """
+  shutil.rmtree(workdir, ignore_errors=True)
+  ended: list[tuple[str, str]] = []
+  while True:
+    how = _HOW[-1] if processes > 1 else _HOW[int(rng.integers(len(_HOW)))]
+    interrupt = None
+    if len(ended) < (_MOST if processes == 1 else 1):
+      interrupt = interruption(how, rng, seconds)
+    code = run(workdir, data_dir, interrupt, processes)
+    if code not in (0, -signal.SIGKILL):
+      return {'ended': ended, 'resumed': False, 'same': False, 'code': code}
+    if (workdir / _STATE).exists():
+      same = outcome(workdir) == wanted
+      return {'ended': ended, 'resumed': True, 'same': same}
+    ended.append((how, _where(workdir)))
+
+
+def _where(workdir: pathlib.Path) -> str:
+  if _saving(workdir):
+    return 'a save was half done'
+  if not any((workdir / 'checkpoints').glob('*')):
+    return 'before the first save'
+  return 'between saves'
+
+
+def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
+  """Damages each file of the newest checkpoint; counts the cases found.
+
+  Files that nothing is restored from are left out. One case of each kind is
+  also resumed: with one warning, to the end of the uninterrupted run.
+  """
+  found: dict[str, list[bool]] = {}
+  hurt = workdir.with_name('damaged')
+  wanted = outcome(workdir)
+  newest = pathlib.Path('checkpoints', str(_SETTINGS['opt.num_steps']))
+  for path in sorted((workdir / newest).rglob('*')):
+    if not path.is_file() or path.name in checkpoint.NOT_HASHED:
+      continue
+    for kind, change in _DAMAGE.items():
+      shutil.rmtree(hurt, ignore_errors=True)
+      shutil.copytree(workdir, hurt)
+      victim = hurt / path.relative_to(workdir)
+      if change is None:
+        victim.unlink()
+      else:
+        victim.write_bytes(change(victim.read_bytes()))
+      seen = checkpoint.damage(hurt / newest) is not None
+      cases = found.setdefault(kind, [])
+      if not cases:
+        (hurt / _STATE).unlink()
+        code = run(hurt, data_dir)
+        said = pathlib.Path(f'{hurt}.0.log').read_text(encoding='utf-8')
+        seen &= said.count('warning: checkpoint') == 1
+        seen &= code == 0 and outcome(hurt) == wanted
+      cases.append(seen)
+  return {
+    kind: {'cases': len(cases), 'found': sum(cases)}
+    for kind, cases in found.items()
+  }
+
+
+def summarize(chains: list[dict[str, Any]]) -> dict[str, Any]:
+  """Counts of interruptions by how and where, and of what became of them."""
+  places = Counter(
+    f'{how}; {where}' for c in chains for how, where in c['ended']
+  )
+  return {
+    'trainings': len(chains),
+    'interruptions': sum(places.values()),
+    'by_place': dict(sorted(places.items())),
+    'did_not_resume': sum(not c['resumed'] for c in chains),
+    'differ': sum(c['resumed'] and not c['same'] for c in chains),
+  }
+
+
+def table(record: dict[str, Any]) -> str:
+  """The page docs/faults.md."""
+  lines = [
+    '# Faults',
+    '',
+    'Made by `python -m benchmarks.faults`; the numbers are in',
+    '`benchmarks/results/faults.json`. A training of 60 steps and two models,',
+    'with a checkpoint every 4 steps, is interrupted up to four times and',
+    'resumed until it ends. Then its parameters, its optimizer state and its',
+    'metrics are compared, bit for bit, with those of a training that was',
+    'never interrupted.',
+    '',
+    '| how the process ended | what it left | times |',
+    '|---|---|---|',
+  ]
+  for key in ('one_process', 'two_processes'):
+    name = ' (one of two processes)' if key == 'two_processes' else ''
+    for place, times in record[key]['by_place'].items():
+      how, where = place.split('; ')
+      lines.append(f'| {how}{name} | {where} | {times} |')
+  lines += ['', '| outcome | one process | two processes |', '|---|---|---|']
+  for label, name in (
+    ('trainings', 'trainings'),
+    ('interruptions', 'interruptions'),
+    ('did not resume', 'did_not_resume'),
+    ('differ from the uninterrupted one', 'differ'),
+  ):
+    one, two = record['one_process'][name], record['two_processes'][name]
+    lines.append(f'| {label} | {one} | {two} |')
+  lines += ['', '| damage to the newest checkpoint | cases | found |',
+            '|---|---|---|']  # fmt: skip
+  for kind, counts in record['damage'].items():
+    lines.append(f'| a file {kind} | {counts["cases"]} | {counts["found"]} |')
+  lines += [
+    '',
+    'Every file of the checkpoint was damaged but `_CHECKPOINT_METADATA` and',
+    '`commit_success.txt`, from which nothing is restored. SIGTERM counts as',
+    'passed only with exit code 0 of all processes.',
+    '',
+    f'Versions: JAX {record["versions"]["jax"]}, Orbax '
+    f'{record["versions"]["orbax-checkpoint"]}, Python '
+    f'{record["versions"]["python"]}; {record["device"]}.',
+  ]
+  return '\n'.join(lines) + '\n'
+
+
+def _count(
+  root: pathlib.Path, data_dir: pathlib.Path, processes: int, kills: int
+) -> list[dict[str, Any]]:
+  """Chains with at least so many interruptions in all, old ones included."""
+  for name in ('first', 'again'):  # the first one compiles
+    workdir = root / f'whole{processes}' / name
+    if not (workdir / _STATE).exists():
+      shutil.rmtree(workdir, ignore_errors=True)
+      if run(workdir, data_dir, None, processes):
+        raise errors.InputError(f'training failed: see {workdir}.0.log')
+  wanted = outcome(workdir)
+  if wanted != outcome(workdir.with_name('first')):
+    raise errors.InputError(f'{workdir.parent}: two runs differ')
+  path = root / f'chains{processes}.jsonl'
+  chains = [
+    json.loads(line)
+    for line in (path.read_text().splitlines() if path.exists() else [])
+  ]
+  bar = progress.Progress(f'{processes} processes', kills, 'interruptions')
+  while (done := sum(len(c['ended']) for c in chains)) < kills:
+    bar.update(done)
+    rng = np.random.default_rng([flags.FLAGS.seed, processes, len(chains)])
+    seconds = runs.read_json(root / f'whole{processes}' / 'again' / _SECONDS)
+    workdir = root / f'chain{processes}'
+    found = chain(workdir, data_dir, wanted, rng, seconds, processes)
+    if not found['same']:  # for a look at it
+      shutil.copytree(workdir, root / f'failed{processes}-{len(chains)}')
+    chains.append(found)
+    with path.open('a', encoding='utf-8') as file:
+      print(json.dumps(found), file=file)
+  bar.update(kills)
+  return chains
+
+
+def main() -> dict[str, Any]:
+  """Counts faults."""
+  args = flags.FLAGS
+  root = pathlib.Path(args.workdir)
+  data_dir = root / 'data'
+  jax.config.update('jax_compilation_cache_dir', str(root / 'compiled'))
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+  inputs_lib.load_or_build(config(1), data_dir)
+  one = _count(root, data_dir, 1, args.kills)
+  two = _count(root, data_dir, 2, args.kills_of_two)
+  record = {
+    'one_process': summarize(one),
+    'two_processes': summarize(two),
+    'damage': damages(root / 'whole1' / 'first', data_dir),
+    'seed': args.seed,
+    'config': _SETTINGS,
+    'versions': runs.versions(),
+    'device': f'{os.cpu_count()} CPU cores',
+  }
+  runs.write_json(_RESULT, record)
+  runs.write_text(_TABLE, table(record))
+  return record
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_integer('kills', 200, 'Interruptions of one process.')
+  flags.DEFINE_integer('kills_of_two', 3, 'Interruptions of two processes.')
+  flags.DEFINE_integer('seed', 0, 'Draws the moments.')
+  flags.DEFINE_string('workdir', 'runs/faults', 'Scratch; goes on from it.')
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)

@@ -1,0 +1,183 @@
+"""Starts training on this host.
+
+  python -m launch.local --num_processes=2 -- \\
+    --config=configs/support.py:tiny --config.mesh.data=2 --workdir=runs/two
+
+Arguments after `--` are those of `synth.train`. SIGTERM is passed on: the
+processes save and end. `run_all` runs many commands, some at a time.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from absl import flags
+import portpicker
+
+from synth import cli
+from synth import errors
+
+_POLL_S = 0.1
+
+
+def training(arguments: Sequence[str]) -> list[str]:
+  """The command that trains with these arguments."""
+  return [sys.executable, '-m', 'synth.train', *arguments]
+
+
+def accelerators() -> int:
+  """GPUs of this host, found without taking hold of them."""
+  names = [path.name for path in pathlib.Path('/dev').glob('nvidia*')]
+  return sum(bool(re.fullmatch(r'nvidia\d+', name)) for name in names)
+
+
+@dataclasses.dataclass
+class Job:
+  """Commands to be run one after the other, and what became of them.
+
+  Attributes:
+    name: For messages.
+    commands: Each starts if the one before ended with exit code 0.
+    log: Where their output goes; None: to ours.
+    code: Exit code of the last command that ran; None while there is none.
+  """
+
+  name: str
+  commands: list[list[str]]
+  log: pathlib.Path | None = None
+  code: int | None = None
+
+
+def run_all(
+  jobs: Sequence[Job],
+  at_once: int,
+  stop: Callable[[], bool],
+  tell: Callable[[Job], None],
+) -> None:
+  """Runs jobs, `at_once` at a time, each on a GPU of its own if there are any.
+
+  Args:
+    jobs: `code` of each that ended is set.
+    at_once: How many run at the same time.
+    stop: Asked often; once true, running commands get SIGTERM and no other
+      starts.
+    tell: Called with every job that ended.
+  """
+  waiting = [(job, job.commands) for job in jobs]
+  free = list(range(at_once))
+  running: list[tuple[Job, list[list[str]], int, subprocess.Popen[bytes]]] = []
+  gpus = accelerators()
+  stopping = False
+  while running or (waiting and not stopping):
+    if not stopping and stop():
+      stopping = True
+      for *_, process in running:
+        process.send_signal(signal.SIGTERM)
+    while waiting and free and not stopping:
+      job, commands = waiting.pop(0)
+      place = free.pop(0)
+      process = _start(job, commands[0], place, gpus)
+      running.append((job, commands[1:], place, process))
+    for entry in list(running):
+      job, rest, place, process = entry
+      if process.poll() is None:
+        continue
+      running.remove(entry)
+      free.append(place)
+      job.code = process.returncode
+      if stopping and job.code == -signal.SIGTERM:
+        job.code = None  # it had nothing to save yet
+      if job.code == 0 and rest and not stopping:
+        waiting.insert(0, (job, rest))
+      else:
+        tell(job)
+    time.sleep(_POLL_S)
+
+
+def _start(
+  job: Job, command: list[str], place: int, gpus: int
+) -> subprocess.Popen[bytes]:
+  env = dict(os.environ)
+  if gpus:
+    env['CUDA_VISIBLE_DEVICES'] = str(place % gpus)
+  if job.log is None:
+    return subprocess.Popen(command, env=env)
+  job.log.parent.mkdir(parents=True, exist_ok=True)
+  with job.log.open('ab') as log:
+    return subprocess.Popen(command, env=env, stdout=log, stderr=log)
+
+
+def together(arguments: Sequence[str], processes: int) -> list[list[str]]:
+  """The commands of processes that train one run together."""
+  if processes == 1:
+    return [training(arguments)]
+  address = f'localhost:{portpicker.pick_unused_port()}'
+  return [
+    training(
+      [
+        *arguments,
+        f'--coordinator={address}',
+        f'--num_processes={processes}',
+        f'--process_id={index}',
+      ]
+    )
+    for index in range(processes)
+  ]
+
+
+class Terminated:
+  """Notices SIGTERM; called, it says whether there was one."""
+
+  def __init__(self) -> None:
+    self._asked = False
+    signal.signal(signal.SIGTERM, self._note)
+
+  def _note(self, *_: object) -> None:
+    self._asked = True
+
+  def __call__(self) -> bool:
+    return self._asked
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_integer(
+    'num_processes', 1, 'Processes that train one run together.', lower_bound=1
+  )
+  flags.DEFINE_bool('dry_run', False, 'Print the commands only.')
+
+
+def main() -> dict[str, Any]:
+  """Trains one run."""
+  arguments = cli.forwarded()
+  commands = together(arguments, flags.FLAGS.num_processes)
+  if flags.FLAGS.dry_run:
+    for command in commands:
+      print(shlex.join(command))
+    return {'processes': len(commands)}
+  # The first one's result is printed by itself; ours is the last line.
+  jobs = [Job(f'process {i}', [command]) for i, command in enumerate(commands)]
+  terminated = Terminated()
+
+  def stop() -> bool:  # what one cannot do, the others would wait for
+    return terminated() or any(job.code for job in jobs)
+
+  run_all(jobs, len(jobs), stop, lambda _: None)
+  for job in jobs:
+    if job.code:
+      raise errors.InputError(f'{job.name} ended with exit code {job.code}')
+  return {'processes': len(commands)}
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main, forwards=True)

@@ -1,0 +1,255 @@
+"""Trains at many settings: a grid or a list, over any keys of the config.
+
+  python -m launch.sweep --out=runs/sweep --over=opt.lr=1e-3,3e-3 \\
+    --over=train.seed=0,2 -- --config=configs/support.py:tiny
+
+trains at every combination; `--point='opt.lr=1e-3 model.D=64'`, given once for
+each, at the listed ones. Arguments after `--` are those of `synth.train`,
+common to all. Finished runs are skipped, interrupted ones resumed: the same
+command goes on, and with `--time_budget` stops in time, everything saved.
+Runs share their data where they may.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import dataclasses
+import itertools
+import pathlib
+import shlex
+import sys
+import time
+from typing import Any
+
+from absl import flags
+
+from launch import local
+from synth import cli
+from synth import errors
+from synth import runs
+
+_SWEEP = 'sweep.json'
+_DATA_PARTS = ('universe', 'spaces', 'split')
+# Flags that a sweep chooses for each run.
+_OURS = ('workdir', 'data', 'coordinator', 'num_processes', 'process_id')
+
+Point = dict[str, str]  # config key -> value
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A point of the sweep.
+
+  Attributes:
+    workdir, data_dir: Where the run and its inputs are.
+    settings: `--config.KEY=VALUE` of the point.
+    data_settings: Those of them that shape the inputs.
+  """
+
+  workdir: pathlib.Path
+  data_dir: pathlib.Path
+  settings: list[str]
+  data_settings: list[str]
+
+
+def grid(axes: Sequence[str]) -> list[Point]:
+  """All combinations of KEY=VALUE,VALUE,... axes, the last one fastest.
+
+  Raises:
+    InputError: names an axis that is not of this form, or a key given twice.
+  """
+  parsed = [_setting(axis) for axis in axes]
+  keys = [key for key, _ in parsed]
+  if len(set(keys)) < len(keys):
+    raise errors.InputError(f'--over has a key twice: {", ".join(keys)}')
+  values = [text.split(',') for _, text in parsed]
+  return [
+    dict(zip(keys, chosen, strict=True))
+    for chosen in itertools.product(*values)
+  ]
+
+
+def listed(points: Sequence[str]) -> list[Point]:
+  """Points written as KEY=VALUE KEY=VALUE ...
+
+  Raises:
+    InputError: names a part that is not of this form.
+  """
+  return [dict(map(_setting, shlex.split(point))) for point in points]
+
+
+def _setting(text: str) -> tuple[str, str]:
+  key, equals, value = text.partition('=')
+  if not (key and equals and value):
+    raise errors.InputError(f'{text!r} is not KEY=VALUE')
+  return key.removeprefix('config.'), value
+
+
+def plan(out: pathlib.Path, points: Sequence[Point]) -> list[Run]:
+  """The runs, named after their settings.
+
+  Raises:
+    InputError: if a point is given twice.
+  """
+  found = []
+  for point in points:
+    shaping = {k: v for k, v in point.items() if k.split('.')[0] in _DATA_PARTS}
+    found.append(
+      Run(
+        out / _name(point),
+        out / '-'.join(filter(None, ['data', _name(shaping)])),
+        [f'--config.{key}={value}' for key, value in point.items()],
+        [f'--config.{key}={value}' for key, value in shaping.items()],
+      )
+    )
+  for one, two in itertools.combinations(found, 2):
+    if one.workdir == two.workdir:
+      raise errors.InputError(f'the point {one.workdir.name} is given twice')
+  return found
+
+
+def _name(point: Point) -> str:
+  # A value may be a path; a name may not.
+  return ','.join(f'{k}={v.replace("/", "_")}' for k, v in point.items())
+
+
+def finished(run: Run, evaluates: bool) -> bool:
+  """Whether nothing is left to do for a run."""
+  files = [runs.TRAINED, *([runs.RESULT] if evaluates else [])]
+  return all((run.workdir / name).exists() for name in files)
+
+
+def data_jobs(todo: Sequence[Run], common: Sequence[str]) -> list[local.Job]:
+  """Builds the inputs of the runs, each once."""
+  config = [a for a in common if a.startswith(('--config=', '--config.'))]
+  command = [sys.executable, '-m', 'synth.splits', *config]
+  return [
+    local.Job(
+      str(run.data_dir),
+      [[*command, *run.data_settings, f'--workdir={run.data_dir}']],
+    )
+    for run in {run.data_dir: run for run in todo}.values()
+    if not (run.data_dir / 'split').exists()
+  ]
+
+
+def run_job(run: Run, common: Sequence[str], evaluates: bool) -> local.Job:
+  """Trains a run, and evaluates it if asked."""
+  places = [f'--workdir={run.workdir}', f'--data={run.data_dir}']
+  commands = [local.training([*common, *run.settings, *places])]
+  if evaluates:
+    commands.append(
+      [sys.executable, '-m', 'synth.evaluate', f'--workdir={run.workdir}']
+    )
+  log = run.workdir.with_name(f'{run.workdir.name}.log')
+  return local.Job(run.workdir.name, commands, log)
+
+
+def sweep(
+  out: pathlib.Path,
+  found: Sequence[Run],
+  common: list[str],
+  evaluates: bool,
+  at_once: int,
+  stop: Callable[[], bool],
+) -> dict[str, int]:
+  """Runs what is not finished, until it is or `stop` says so.
+
+  Args:
+    out: Directory of the sweep.
+    found: All its runs.
+    common: Arguments that all runs share.
+    evaluates: Whether to evaluate, too.
+    at_once: Runs at a time.
+    stop: Asked often; running ones are told to save and end.
+
+  Returns:
+    How many runs there are, are finished and are left.
+
+  Raises:
+    InputError: if `out` is a sweep with other arguments, or runs failed.
+  """
+  if (out / _SWEEP).exists():
+    old = runs.read_json(out / _SWEEP)
+    runs.check_same(out / _SWEEP, old, {'arguments': common})
+  runs.write_json(out / _SWEEP, {'arguments': common})
+  todo = [run for run in found if not finished(run, evaluates)]
+
+  def left() -> int:
+    return sum(not finished(run, evaluates) for run in found)
+
+  def tell(job: local.Job) -> None:
+    state = f'exit code {job.code}: see {job.log}' if job.code else 'ended'
+    print(f'sweep: {left()} of {len(found)} runs left; {job.name} {state}',
+          file=sys.stderr, flush=True)  # fmt: skip
+
+  inputs = data_jobs(todo, common)
+  local.run_all(inputs, 1, stop, lambda _: None)
+  for job in inputs:
+    if job.code:
+      raise errors.InputError(f'the inputs in {job.name} could not be made')
+  jobs = [run_job(run, common, evaluates) for run in todo]
+  local.run_all(jobs, at_once, stop, tell)
+  failed = [job for job in jobs if job.code]
+  if failed:
+    raise errors.InputError(
+      f'{len(failed)} of {len(found)} runs failed: see {failed[0].log}'
+    )
+  return {
+    'runs': len(found),
+    'finished': len(found) - left(),
+    'left': left(),
+  }
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string('out', None, 'Directory of the sweep.', required=True)
+  flags.DEFINE_multi_string(
+    'over', [], 'KEY=VALUE,VALUE,...: an axis of a grid; repeat for more.'
+  )
+  flags.DEFINE_multi_string(
+    'point', [], "'KEY=VALUE KEY=VALUE ...': one point; repeat for more."
+  )
+  flags.DEFINE_bool('evaluate', False, 'Evaluate every run after training.')
+  flags.DEFINE_integer(
+    'at_once', None, 'Runs at a time; one a GPU, or one.', lower_bound=1
+  )
+  flags.DEFINE_float(
+    'time_budget', None, 'Minutes after which to save and stop.', lower_bound=0
+  )
+  flags.DEFINE_bool('dry_run', False, 'Print the commands only.')
+
+
+def main() -> dict[str, Any]:
+  """Sweeps."""
+  args = flags.FLAGS
+  began = time.monotonic()
+  out, common = pathlib.Path(args.out), cli.forwarded()
+  if bool(args.over) == bool(args.point):
+    raise errors.InputError('give either --over or --point')
+  for flag in common:
+    if flag.lstrip('-').partition('=')[0] in _OURS:
+      raise errors.InputError(f'{flag}: a sweep chooses it for each run')
+  found = plan(out, grid(args.over) if args.over else listed(args.point))
+  if args.dry_run:
+    todo = [run for run in found if not finished(run, args.evaluate)]
+    jobs = [run_job(run, common, args.evaluate) for run in todo]
+    for job in [*data_jobs(todo, common), *jobs]:
+      for command in job.commands:
+        print(shlex.join(command))
+    return {'runs': len(found), 'finished': len(found) - len(todo)}
+  terminated = local.Terminated()
+
+  def stop() -> bool:
+    over = args.time_budget is not None and (
+      time.monotonic() - began > 60 * args.time_budget
+    )
+    return over or terminated()
+
+  at_once = args.at_once or local.accelerators() or 1
+  return sweep(out, found, common, args.evaluate, at_once, stop)
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main, forwards=True)

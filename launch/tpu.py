@@ -1,0 +1,102 @@
+"""Commands that train on Cloud TPUs; prints them, for you to run.
+
+  python -m launch.tpu --name=synth --type=v5litepod-16 --zone=us-west4-a \\
+    -- --config=configs/support.py:large --workdir=/mnt/bucket/x
+
+Arguments after `--` are those of `synth.train`; WORKDIR has to be a file system
+that all hosts share. `--with=gcloud` is for TPU VMs, `xpk` for GKE, `skypilot`
+prints a file for `sky launch`. None was run on a TPU here.
+"""
+
+import json
+import shlex
+from typing import Any
+
+from absl import flags
+
+from synth import cli
+from synth import errors
+
+_INSTALL = "python3 -m pip install -e '.[tpu]'"
+
+
+def train(arguments: list[str]) -> str:
+  """The command of every host; JAX finds the others by the TPU's metadata."""
+  command = ['python3', '-m', 'synth.train', '--distributed']
+  return shlex.join([*command, *arguments])
+
+
+def gcloud(arguments: list[str], slice_type: str) -> list[str]:
+  """Creates a TPU VM, installs, trains on all of its hosts, deletes it."""
+  args = flags.FLAGS
+  vm = ['gcloud', 'compute', 'tpus', 'tpu-vm']
+  name = [args.name, f'--zone={args.zone}']
+  every = [f'{args.name}:', '--recurse', f'--zone={args.zone}', '--worker=all']
+  here = f'cd synth && {_INSTALL} && {train(arguments)}'
+  commands = [
+    [*vm, 'create', *name, f'--accelerator-type={slice_type}',
+     f'--version={args.image}'],
+    [*vm, 'scp', '.', every[0] + 'synth', *every[1:]],
+    [*vm, 'ssh', *name, '--worker=all', f'--command={here}'],
+    [*vm, 'delete', *name, '--quiet'],
+  ]  # fmt: skip
+  return [shlex.join(command) for command in commands]
+
+
+def xpk(arguments: list[str], slice_type: str) -> list[str]:
+  """Starts a workload in a GKE cluster that xpk has made."""
+  args = flags.FLAGS
+  command = [
+    'xpk', 'workload', 'create', f'--cluster={args.name}',
+    f'--workload={args.name}', f'--tpu-type={slice_type}', '--num-slices=1',
+    f'--zone={args.zone}', '--base-docker-image=python:3.12', '--script-dir=.',
+    f'--command={_INSTALL} && {train(arguments)}',
+  ]  # fmt: skip
+  return [shlex.join(command)]
+
+
+def skypilot(arguments: list[str], slice_type: str) -> list[str]:
+  """A task file; JSON is YAML."""
+  args = flags.FLAGS
+  resources = {
+    'accelerators': f'tpu-{slice_type}:1',
+    'accelerator_args': {'runtime_version': args.image},
+    'infra': f'gcp/*/{args.zone}',
+    'use_spot': True,
+  }
+  task = {
+    'name': args.name,
+    'resources': resources,
+    'workdir': '.',
+    'setup': _INSTALL,
+    'run': train(arguments),
+  }
+  return json.dumps(task, indent=2).splitlines()
+
+
+_WITH = {'gcloud': gcloud, 'xpk': xpk, 'skypilot': skypilot}
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string('name', 'synth', 'Of the TPU VM, workload or task.')
+  flags.DEFINE_string('type', 'v5litepod-8', 'Type and size of the slice.')
+  flags.DEFINE_string('zone', 'us-west4-a', 'Of the slice.')
+  flags.DEFINE_string('image', 'v2-alpha-tpuv5-lite', 'Of the TPU VM.')
+  flags.DEFINE_enum('with', 'gcloud', list(_WITH), 'What the commands are for.')
+  flags.DEFINE_bool('dry_run', True, 'The commands are printed, not run.')
+
+
+def main() -> dict[str, Any]:
+  """Prints the commands."""
+  args = flags.FLAGS
+  if not args.dry_run:
+    raise errors.InputError('launch.tpu only prints commands: run these')
+  lines = _WITH[args['with'].value](cli.forwarded(), args.type)
+  print('\n'.join(lines))
+  return {'lines': len(lines)}
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main, forwards=True)

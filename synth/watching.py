@@ -1,0 +1,164 @@
+"""What can be seen of a training run while it goes on.
+
+metrics.jsonl      always; the source of every figure
+events.out.*       with --tensorboard, for TensorBoard
+profile/           with --profile, a trace of a few steps for TensorBoard or
+                   Perfetto
+stderr             progress: loss, tokens/s, time left
+
+Of several processes, the first writes.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import pathlib
+import time
+from types import TracebackType
+from typing import Any
+
+from absl import flags
+import jax
+import numpy as np
+
+from synth import distributed
+from synth import errors
+from synth import progress
+from synth import runs
+
+# Steps before the trace (compilation, first touches) and in it.
+_SKIPPED, _TRACED = 5, 5
+PROFILE = 'profile'
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+  """What else to write.
+
+  Attributes:
+    tensorboard: Event files, too.
+    profile: A trace of a few steps.
+  """
+
+  tensorboard: bool = False
+  profile: bool = False
+
+
+DEFAULT = Options()
+
+
+def define_flags() -> None:
+  """The flags that `from_flags` reads."""
+  flags.DEFINE_bool('tensorboard', False, 'Write TensorBoard event files, too.')
+  flags.DEFINE_bool(
+    'profile', False, f'Write a trace of {_TRACED} steps to WORKDIR/{PROFILE}.'
+  )
+
+
+def from_flags() -> Options:
+  """The options as given."""
+  return Options(flags.FLAGS.tensorboard, flags.FLAGS.profile)
+
+
+class Watch:
+  """Metrics, event files, trace and progress of one call of training.
+
+  Args:
+    workdir: The run.
+    start: The step training starts from; metrics of later steps are dropped.
+    steps: The step it ends at.
+    step_tokens: Positions of tokens in one step, of all models together.
+    options: What else to write.
+  """
+
+  def __init__(
+    self,
+    workdir: pathlib.Path,
+    start: int,
+    steps: int,
+    step_tokens: int,
+    options: Options,
+  ):
+    self._start = start
+    self._step_tokens = step_tokens
+    self._began = time.monotonic()
+    self._trace = workdir / PROFILE if options.profile else None
+    self._tracing = False
+    self._writes = distributed.is_first()
+    if not self._writes:
+      return
+    self._metrics = runs.Metrics(workdir, start)
+    self._events: Any = None
+    if options.tensorboard:
+      self._events = _event_writer(workdir, start)
+    self._bar = progress.Progress(f'train {workdir.name}', steps, 'steps')
+
+  def __enter__(self) -> 'Watch':
+    return self
+
+  def __exit__(
+    self,
+    kind: type[BaseException] | None,
+    error: BaseException | None,
+    trace: TracebackType | None,
+  ) -> None:
+    if self._tracing:
+      jax.profiler.stop_trace()
+    if self._writes and self._events is not None:
+      self._events.close()
+
+  def write(self, step: int, values: Mapping[str, Any]) -> None:
+    """Writes what was measured at a step: lists of one number a model.
+
+    A number that is not finite, which JSON cannot hold, becomes null.
+    """
+    if not self._writes:
+      return
+    clean = {
+      name: [_finite(v) for v in value] if isinstance(value, list) else value
+      for name, value in values.items()
+    }
+    self._metrics.write(step, **clean)
+    if self._events is None:
+      return
+    for name, value in clean.items():
+      for place, number in enumerate(value if isinstance(value, list) else ()):
+        if number is not None:
+          self._events.add_scalar(f'{name}/model{place}', number, step)
+
+  def show(self, step: int, loss: float) -> None:
+    """Updates the progress; after `write` of that step's loss."""
+    if not self._writes:
+      return
+    rate = (step - self._start) / (time.monotonic() - self._began)
+    # The place of MFU: rate * FLOPs of a step / peak FLOP/s of the devices.
+    self._bar.update(
+      step, f'loss {loss:.3f}, {rate * self._step_tokens:,.0f} tokens/s'
+    )
+
+  def before(self, step: int) -> None:
+    """Starts or stops the trace; called before `step` is dispatched."""
+    if self._trace is None:
+      return
+    past = step - self._start
+    if past == _SKIPPED:
+      jax.profiler.start_trace(str(self._trace))
+      self._tracing = True
+    elif past == _SKIPPED + _TRACED:
+      jax.profiler.stop_trace()
+      self._tracing = False
+
+
+def _finite(value: float) -> float | None:
+  return value if np.isfinite(value) else None
+
+
+def _event_writer(workdir: pathlib.Path, start: int) -> Any:
+  try:
+    import tensorboardX
+  except ImportError:
+    raise errors.InputError(
+      '--tensorboard needs the package tensorboardX: '
+      "pip install -e '.[tensorboard]'"
+    ) from None
+  # Events of steps that are about to be repeated are hidden.
+  return tensorboardX.SummaryWriter(str(workdir), purge_step=start + 1)

@@ -1,0 +1,147 @@
+"""Two processes on this machine train what one process trains."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from absl import flags
+from absl.testing import flagsaver
+import numpy as np
+import pytest
+
+from synth import distributed
+from synth import errors
+from synth import runs
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TINY = [
+  '--config=configs/support.py:tiny',
+  '--config.universe.max_size=5',
+  '--config.split.num_test=4',
+  '--config.split.num_dev=6',
+  '--config.data.batch_size=32',
+  '--config.opt.num_steps=40',
+  '--config.train.log_every_steps=1',
+  '--config.train.dev_every_steps=20',
+]
+
+
+def _start(workdir, count, *more):
+  """Starts the processes of one run; their output goes to workdir.INDEX."""
+  with socket.socket() as probe:
+    probe.bind(('localhost', 0))
+    address = f'localhost:{probe.getsockname()[1]}'
+  found = []
+  for index in range(count):
+    place = [f'--coordinator={address}', f'--num_processes={count}',
+             f'--process_id={index}']  # fmt: skip
+    with workdir.with_name(f'{workdir.name}.{index}').open('w') as output:
+      found.append(
+        subprocess.Popen(
+          [sys.executable, '-m', 'synth.train', *_TINY, *more,
+           f'--config.mesh.data={count}', f'--workdir={workdir}',
+           f'--data={workdir.parent}', *(place if count > 1 else [])],
+          cwd=_ROOT, stdout=output, stderr=output,
+          env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+        )
+      )  # fmt: skip
+  return found
+
+
+def _wait(workdir, processes):
+  """What each printed as its result."""
+  codes = [process.wait(timeout=180) for process in processes]
+  texts = [workdir.with_name(f'{workdir.name}.{i}').read_text()
+           for i in range(len(processes))]  # fmt: skip
+  assert codes == [0] * len(processes), texts
+  return [json.loads(text.splitlines()[-1]) for text in texts]
+
+
+def _series(workdir, key):
+  return {
+    row['step']: row[key] for row in runs.read_metrics(workdir) if key in row
+  }
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does_and_stop_together(tmp_path):
+  alone, two, cut = (tmp_path / name for name in ('alone', 'two', 'cut'))
+  _wait(alone, _start(alone, 1))
+  first, second = _wait(two, _start(two, 2))
+  assert first == second
+  for key in ('loss', 'dev_loss'):
+    ours, theirs = _series(two, key), _series(alone, key)
+    assert list(ours) == list(theirs)
+    np.testing.assert_allclose(
+      list(ours.values()), list(theirs.values()), rtol=0, atol=2e-6
+    )
+  steps = [row['step'] for row in runs.read_metrics(two) if 'loss' in row]
+  assert steps == list(range(1, 41))  # each was written once
+  # SIGTERM to one of the two stops both at one step; both go on from there.
+  never = '--config.train.checkpoint_every_steps=40'
+  processes = _start(cut, 2, never)
+  deadline = time.monotonic() + 120
+  while not (cut / runs.METRICS).exists() or not runs.read_metrics(cut):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  processes[1].send_signal(signal.SIGTERM)
+  first, second = _wait(cut, processes)
+  assert first == second and 0 < first['stopped_at'] < 40
+  _wait(cut, _start(cut, 2, never))
+  assert (cut / runs.METRICS).read_bytes() == (two / runs.METRICS).read_bytes()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _flags():
+  if 'coordinator' not in flags.FLAGS:
+    distributed.define_flags()
+
+
+@flagsaver.flagsaver
+def test_half_of_the_flags_is_refused():
+  flags.FLAGS.coordinator = 'localhost:1'
+  flags.FLAGS.num_processes = 2
+  with pytest.raises(errors.InputError, match='need --process_id as well'):
+    distributed.initialize()
+  flags.FLAGS.process_id = 2
+  with pytest.raises(errors.InputError, match=r'process_id=2 must be below'):
+    distributed.initialize()
+
+
+@pytest.mark.parametrize(
+  'environment, several',
+  [
+    ({}, False),
+    # `sbatch` without `srun`: one process, however many tasks were asked for.
+    ({'SLURM_JOB_ID': '1', 'SLURM_NTASKS': '2'}, False),
+    ({'SLURM_STEP_NUM_TASKS': '1', 'SLURM_NTASKS': '2'}, False),
+    ({'SLURM_STEP_NUM_TASKS': '2', 'SLURM_NTASKS': '2'}, True),
+    ({'TPU_WORKER_HOSTNAMES': '10.0.0.1'}, False),
+    ({'TPU_WORKER_HOSTNAMES': '10.0.0.1,10.0.0.2'}, True),
+  ],
+)
+def test_several_processes_are_found_in_the_environment(
+  environment, several, monkeypatch
+):
+  called = []
+  monkeypatch.setattr('jax.distributed.initialize', lambda *a: called.append(a))
+  for name in ('SLURM_STEP_NUM_TASKS', 'TPU_WORKER_HOSTNAMES'):
+    monkeypatch.delenv(name, raising=False)
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  distributed.initialize()
+  assert called == ([(None, None, None)] if several else [])
+
+
+def test_what_the_first_process_refuses_is_raised():
+  def refuse():
+    raise errors.InputError('no')
+
+  with pytest.raises(errors.InputError, match='no'):
+    distributed.first(refuse)
+  assert distributed.first(lambda: 3) == 3

@@ -1,0 +1,170 @@
+"""Launchers: which commands, in which order, and what another call does."""
+
+import json
+import pathlib
+import shlex
+import sys
+import time
+
+from absl import flags
+from absl.testing import flagsaver
+import pytest
+
+from launch import local
+from launch import sweep
+from launch import tpu
+from synth import errors
+from synth import runs
+
+# Stands for training: fails if told to, else leaves its record.
+_TRAIN = """
+import json, pathlib, sys
+given = dict(a.lstrip('-').split('=', 1) for a in sys.argv[1:])
+if given.get('config.fail') == 'yes':
+  sys.exit(2)
+workdir = pathlib.Path(given['workdir'])
+workdir.mkdir()
+(workdir / 'train.json').write_text(json.dumps(given))
+"""
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+  """Training and data are pretended; returns the directories trained in."""
+  started = []
+
+  def training(arguments):
+    started.append(
+      next(a for a in arguments if a.startswith('--workdir=')).split('/')[-1]
+    )
+    return [sys.executable, '-c', _TRAIN, *arguments]
+
+  monkeypatch.setattr(local, 'training', training)
+  monkeypatch.setattr(sweep, 'data_jobs', lambda *_: [])
+  return started
+
+
+def _sweep(out, points, stop=lambda: False):
+  return sweep.sweep(out, sweep.plan(out, points), ['--a=1'], False, 2, stop)
+
+
+def test_a_grid_is_every_combination_once():
+  points = sweep.grid(['opt.lr=1e-3,3e-3', 'config.train.seed=0,2,4'])
+  assert len(points) == len({tuple(p.items()) for p in points}) == 6
+  assert points[1] == {'opt.lr': '1e-3', 'train.seed': '2'}
+
+
+def test_a_list_is_its_points():
+  assert sweep.listed(["opt.lr=1 grid='[1, 2]'", 'model.D=64']) == [
+    {'opt.lr': '1', 'grid': '[1, 2]'},
+    {'model.D': '64'},
+  ]
+
+
+@pytest.mark.parametrize('text', ['opt.lr', '=3', 'opt.lr='])
+def test_what_is_no_setting_is_named(text):
+  for parse in (sweep.grid, sweep.listed):
+    with pytest.raises(errors.InputError, match=f'{text!r} is not KEY=VALUE'):
+      parse([text])
+
+
+def test_points_that_share_their_data_share_a_directory(tmp_path):
+  points = sweep.grid(['split.seed=0,1', 'opt.lr=1,2'])
+  found = sweep.plan(tmp_path, points)
+  assert len({run.data_dir for run in found}) == 2
+  assert len({run.workdir for run in found}) == 4
+  jobs = sweep.data_jobs(found, ['--config=c', '--config.a=1', '--profile'])
+  assert [job.commands[0][3:] for job in jobs] == [
+    ['--config=c', '--config.a=1', f'--config.split.seed={seed}',
+     f'--workdir={tmp_path}/data-split.seed={seed}']
+    for seed in (0, 1)
+  ]  # fmt: skip
+  with pytest.raises(errors.InputError, match='given twice'):
+    sweep.plan(tmp_path, [points[0], points[0]])
+
+
+def test_a_sweep_does_each_run_once(tmp_path, pretended):
+  points = sweep.grid(['x=1,2,3'])
+  assert _sweep(tmp_path, points, stop=lambda: True)['left'] == 3
+  pretended.clear()
+  assert _sweep(tmp_path, points[:1]) == {'runs': 1, 'finished': 1, 'left': 0}
+  record = json.loads((tmp_path / 'x=1' / runs.TRAINED).read_text())
+  assert (record['a'], record['config.x']) == ('1', '1')
+  assert _sweep(tmp_path, points) == {'runs': 3, 'finished': 3, 'left': 0}
+  assert pretended == ['x=1', 'x=2', 'x=3']
+  with pytest.raises(errors.InputError, match=r"arguments=\['--a=1'\]"):
+    sweep.sweep(tmp_path, [], ['--a=2'], False, 1, lambda: False)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path, pretended):
+  points = sweep.listed(['fail=yes', 'fail=no'])
+  with pytest.raises(errors.InputError, match=r'1 of 2 .*fail=yes\.log'):
+    _sweep(tmp_path, points)
+  assert (tmp_path / 'fail=no' / runs.TRAINED).exists()
+
+
+def test_so_many_jobs_at_a_time_as_asked_and_none_after_stop(tmp_path):
+  wait = f'import time, pathlib; pathlib.Path({str(tmp_path)!r}, %r).touch()'
+  wait += '; time.sleep(60)'
+  jobs = [
+    local.Job(str(i), [[sys.executable, '-c', wait % str(i)]]) for i in range(3)
+  ]
+  ended, most = [], 2
+  began = time.monotonic()
+  local.run_all(
+    jobs,
+    most,
+    lambda: len(list(tmp_path.iterdir())) == most,
+    lambda job: ended.append(job.name),
+  )
+  assert time.monotonic() - began < 30
+  assert sorted(ended) == ['0', '1']  # both were told to end, the third waits
+  assert [job.code for job in jobs] == [None] * 3
+
+
+def test_what_follows_a_failed_command_is_not_run(tmp_path):
+  def touch(name):
+    return ['touch', str(tmp_path / name)]
+
+  jobs = [
+    local.Job('bad', [['false'], touch('a')]),
+    local.Job('good', [['true'], touch('b')]),
+  ]
+  local.run_all(jobs, 1, lambda: False, lambda _: None)
+  assert [job.code for job in jobs] == [1, 0]
+  assert [path.name for path in tmp_path.iterdir()] == ['b']
+
+
+def test_processes_of_one_run_differ_in_their_number_only():
+  commands = local.together(['--a=b c'], 3)
+  assert {tuple(c[:-1]) for c in commands} == {tuple(commands[0][:-1])}
+  assert [c[-1] for c in commands] == [f'--process_id={i}' for i in range(3)]
+  assert '--a=b c' in commands[0] and '--num_processes=3' in commands[0]
+  assert local.together(['--a'], 1) == [local.training(['--a'])]
+
+
+@pytest.fixture(scope='module')
+def _tpu_flags():
+  if 'zone' not in flags.FLAGS:
+    for name in ('name', 'zone', 'image'):
+      flags.DEFINE_string(name, name.upper(), '')
+
+
+@flagsaver.flagsaver
+@pytest.mark.parametrize('make', [tpu.gcloud, tpu.xpk])
+def test_commands_for_tpus_hold_the_training_command_whole(_tpu_flags, make):
+  arguments = ['--config=c.py:x', "--config.name=it's"]
+  lines = [shlex.split(line) for line in make(arguments, 'v5litepod-8')]
+  inner = [w for line in lines for w in line if w.startswith('--command=')]
+  assert len(inner) == 1
+  words = shlex.split(inner[0].partition('=')[2])
+  assert words[-2:] == arguments
+  assert words[words.index('-m', words.index('&&') + 1) + 1] == 'pip' or (
+    'synth.train' in words
+  )
+
+
+def test_a_sky_task_is_yaml(_tpu_flags):
+  task = json.loads('\n'.join(tpu.skypilot(['--a=1'], 'v5litepod-8')))
+  assert shlex.split(task['run'])[-1] == '--a=1'
+  assert pathlib.Path(task['workdir']) == pathlib.Path('.')

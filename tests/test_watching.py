@@ -1,0 +1,63 @@
+"""What is written while a run goes on."""
+
+import json
+import sys
+
+import jax
+import pytest
+
+from synth import errors
+from synth import runs
+from synth import watching
+
+
+def _watch(workdir, start=0, **options):
+  return watching.Watch(workdir, start, 20, 100, watching.Options(**options))
+
+
+def test_metrics_are_json_even_when_a_loss_is_not_a_number(tmp_path):
+  with _watch(tmp_path) as watch:
+    watch.write(3, {'loss': [1.5, float('nan')], 'diverged': {'7': 3}})
+  line = (tmp_path / runs.METRICS).read_text()
+  assert json.loads(line, parse_constant=pytest.fail) == {
+    'step': 3, 'loss': [1.5, None], 'diverged': {'7': 3},
+  }  # fmt: skip
+
+
+def test_progress_says_tokens_a_second(tmp_path, capsys):
+  with _watch(tmp_path) as watch:
+    watch.show(20, 1.25)
+  said = capsys.readouterr().err
+  assert 'loss 1.250' in said and 'tokens/s' in said
+
+
+def test_a_missing_tensorboard_package_gets_one_sentence(tmp_path, monkeypatch):
+  monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+  with pytest.raises(errors.InputError, match='needs the package tensorboardX'):
+    _watch(tmp_path, tensorboard=True)
+
+
+def test_event_files_hold_what_metrics_do(tmp_path):
+  pytest.importorskip('tensorboardX')
+  with _watch(tmp_path, tensorboard=True) as watch:
+    watch.write(3, {'loss': [1.5, float('nan')]})
+  (path,) = tmp_path.glob('events.out.*')
+  content = path.read_bytes()
+  assert b'loss/model0' in content and b'loss/model1' not in content
+
+
+@pytest.mark.parametrize('start, steps', [(0, 20), (7, 20), (12, 20), (18, 20)])
+def test_a_profile_is_of_steps_after_the_first(
+  tmp_path, monkeypatch, start, steps
+):
+  seen, now = [], []
+  for name in ('start_trace', 'stop_trace'):
+    monkeypatch.setattr(
+      jax.profiler, name, lambda *a, n=name: seen.append((n, *now))
+    )
+  with _watch(tmp_path, start, profile=True) as watch:
+    for step in range(start, steps):
+      now[:] = [step]
+      watch.before(step)
+  wanted = [('start_trace', start + 5), ('stop_trace', min(start + 10, 19))]
+  assert seen == (wanted if start + 5 < steps else [])
