@@ -29,7 +29,11 @@ from synth import model as model_lib
 from synth.language import prefixes
 from synth.language import tokens
 
-SAMPLE, BEAM, UNIQUE = METHODS = ('sample', 'beam', 'unique')
+SAMPLE, BEAM, UNIQUE = 'sample', 'beam', 'unique'
+
+# Method -> whether its programs of one task are independent draws, so that the
+# unbiased estimator of pass@k holds for them.
+METHODS = {SAMPLE: True, BEAM: False, UNIQUE: False}
 
 _COLDEST = 1e-6  # temperature by which logits are still divided
 
@@ -39,12 +43,13 @@ class Method:
   """How programs are chosen.
 
   Attributes:
-    name: `sample`: independent samples of the model at the temperature, 0 being
-      greedy decoding. `beam`: beam search for the programs most probable at
-      temperature 1, as many beams as programs, not normalized by length.
-      `unique`: distinct programs, drawn one after the other without replacement
-      from what `sample` draws from (stochastic beam search; Kool, van Hoof and
-      Welling, ICML 2019, arXiv 1903.06059, algorithm 1); the first is a sample.
+    name: One of METHODS. `sample`: independent samples of the model at the
+      temperature, 0 being greedy decoding. `beam`: beam search for the programs
+      most probable at temperature 1, as many beams as programs, not normalized
+      by length. `unique`: distinct programs, drawn one after the other without
+      replacement from what `sample` draws from (stochastic beam search; Kool,
+      van Hoof and Welling, ICML 2019, arXiv 1903.06059, algorithm 1); the first
+      is a sample.
     top_k: Tokens that `sample` and `unique` draw from, the most probable ones;
       0: all.
     top_p: They draw from the fewest most probable tokens of at least this
@@ -65,14 +70,6 @@ class Method:
         f'eval.method=beam takes the most probable programs: top_k={self.top_k}'
         f' and top_p={self.top_p} must be 0 and 1'
       )
-
-  @property
-  def independent(self) -> bool:
-    """Whether programs of one task are independent draws.
-
-    If not, the unbiased estimator of pass@k does not hold for them.
-    """
-    return self.name == SAMPLE
 
 
 class _State(NamedTuple):
