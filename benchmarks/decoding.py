@@ -10,8 +10,8 @@ measured yet; the goal is 20 seconds for `cached`):
 
 Programs of `--length` tokens, written by untrained models that never end one
 early, so that all peers write equally many tokens. (Only `constrained` ones end
-when they are complete; they count as if they did not.) Ratios are of the best of
-`--rounds` in one run; rounds alternate between the peers, and compilation is
+when they are complete; they count as if they did not.) Ratios are of the best
+of `--rounds` in one run; rounds alternate between the peers, and compilation is
 not counted.
 
 cached     `synth.decode`, `sample` at temperature 1
@@ -47,7 +47,7 @@ from synth.universe import executors
 try:
   from benchmarks import plain_torch
 except ImportError:  # PyTorch is not required
-  plain_torch = None
+  plain_torch = None  # type: ignore[assignment]
 
 # D, H, N, F of the decoder, W, M of the encoder: parameters in all.
 _SIZES = {

@@ -83,7 +83,7 @@ class _State(NamedTuple):
     logprob: log-probability at temperature 1.
     drawn: log-probability at the temperature, of the tokens drawn from.
     score: What programs of a search are ranked by; -inf: there is none.
-    todo: What the grammar still asks for.
+    todo: What the grammar still asks for; None without one.
   """
 
   position: jax.Array
@@ -93,7 +93,7 @@ class _State(NamedTuple):
   logprob: jax.Array
   drawn: jax.Array
   score: jax.Array
-  todo: constraint.State | None
+  todo: Any
 
 
 @functools.partial(
@@ -152,7 +152,7 @@ def decode(
       params_S, state.cache, previous.reshape(models, -1), position
     )
     logits = logits.reshape(*shape, -1)
-    if state.todo is None:
+    if tables is None:
       allowed = jnp.arange(logits.shape[-1]) >= tokens.EOS  # not PAD, not BOS
     else:
       # One token of the length is EOS.
@@ -178,7 +178,7 @@ def decode(
       state = state._replace(score=score, drawn=state.drawn + drawn)
     logprob = state.logprob + _of(tok, logprob_xV, state.finished)
     todo = state.todo
-    if todo is not None:
+    if tables is not None:
       todo = constraint.write(tables, todo, tok)
     return state._replace(
       position=position + 1,
