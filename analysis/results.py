@@ -52,7 +52,8 @@ class Run:
   @property
   def measure(self) -> str:
     """`pass` or `coverage`: what success at k is."""
-    return evaluate.measure(self.result['config'])
+    measure: str = self.result['measure']
+    return measure
 
   def solved_at_k(self, name: str, k: int) -> np.ndarray:
     """Success of every seed and item of a test set: value_SxI."""
@@ -94,8 +95,11 @@ def load(*directories: pathlib.Path) -> list[Run]:
     places = ', '.join(map(str, directories))
     raise errors.InputError(f'no {runs.RESULT} below {places}')
   for run in found:
+    path = run.path / runs.RESULT
     if not isinstance(run.result, dict) or 'items' not in run.result:
-      raise runs.RunError(f'{run.path / runs.RESULT} is not a result')
+      raise runs.RunError(f'{path} is not a result')
+    if 'measure' not in run.result:
+      raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(
         f'{run.path} and {found[0].path} have different test sets: report on '

@@ -123,6 +123,11 @@ def _method(config: ml_collections.ConfigDict) -> decode.Method:
   Raises:
     InputError: if there is no such way, or a setting would have no effect.
   """
+  for key in ('method', 'top_k', 'top_p'):
+    if key not in config.eval:
+      raise errors.InputError(
+        f'the run was made before there was an eval.{key}: give --{key}'
+      )
   cli.choose(config.eval.method, decode.METHODS, 'eval.method')
   if config.eval.method == decode.UNIQUE and not config.eval.temperature:
     raise errors.InputError(

@@ -71,6 +71,7 @@ def _write_run(path, arm, rates, config, inputs):
   result |= {
     **record,
     'step': 10,
+    'measure': 'pass',
     'arm': arm,
     'seeds': [0, 1],
     'versions': {'jax': 'x'},
@@ -224,6 +225,7 @@ def test_beams_are_reported_by_coverage(planted, tmp_path):
     path = tmp_path / arm / runs.RESULT
     result = runs.read_json(path)
     result['config']['eval']['method'] = 'beam'
+    result['measure'] = 'coverage'
     result = {
       key.replace('pass@', 'coverage@'): value for key, value in result.items()
     }

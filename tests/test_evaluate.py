@@ -342,6 +342,15 @@ def test_ways_of_decoding_that_make_no_sense_are_refused(run, settings, error):
     evaluate.evaluate(run[0], settings)
 
 
+def test_a_run_from_before_a_setting_asks_for_it(run, tmp_path):
+  copy = _copy(run[0], tmp_path / 'copy')
+  record = runs.read_json(copy / runs.RECORD)
+  del record['config']['eval']['method']
+  runs.write_json(copy / runs.RECORD, record)
+  assert _refusal(copy).endswith('eval.method: give --method')
+  assert evaluate.evaluate(copy, {'method': 'sample'})['measure'] == 'pass'
+
+
 def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
   workdir = _copy(run[0], tmp_path / 'run', **{'opt.num_steps': 999})
   evaluate.evaluate(workdir)
