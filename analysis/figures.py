@@ -75,7 +75,8 @@ def spaces(
 def accuracy(
   found: list[results.Run], ks: tuple[int, ...]
 ) -> figure_lib.Figure:
-  """pass@k of every arm on every test set, all seeds as points."""
+  """Success at k of every arm on every test set, all seeds as points."""
+  measure = found[0].measure
   fig, axes = plt.subplots(
     1, len(ks), figsize=(5.5 * len(ks), 4.2), layout='constrained',
     squeeze=False,
@@ -85,7 +86,7 @@ def accuracy(
     width = 0.8 / len(names)
     for i, name in enumerate(names):
       for j, run in enumerate(found):
-        mean, low, high = run.result[f'pass@{k}'][name]
+        mean, low, high = run.result[f'{measure}@{k}'][name]
         x = j + (i - (len(names) - 1) / 2) * width
         axis.bar(
           x,
@@ -98,11 +99,11 @@ def accuracy(
         axis.errorbar(
           x, mean, [[mean - low], [high - mean]], color='black', capsize=3
         )
-        by_seed = run.result[f'pass@{k}_by_seed'][name]
+        by_seed = run.result[f'{measure}@{k}_by_seed'][name]
         spread = np.linspace(-0.2, 0.2, len(by_seed)) * width
         axis.plot(x + spread, by_seed, 'o', color='white', mec='black', ms=5)
     axis.set_xticks(range(len(found)), [run.label for run in found])
-    axis.set_title(f'pass@{k}')
+    axis.set_title(f'{measure}@{k}')
     axis.set_ylabel('tasks solved exactly')
     axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
     axis.set_ylim(bottom=0)

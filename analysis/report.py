@@ -21,6 +21,7 @@ from analysis import examples
 from analysis import figures
 from analysis import results
 from synth import cli
+from synth import decode
 from synth import runs
 from synth.spaces import space as space_lib
 from synth.splits import split as split_lib
@@ -47,7 +48,7 @@ def write(
   """Writes the page about all runs below some directories.
 
   Returns:
-    The page's path, the number of runs and the effects at pass@1.
+    The page's path, the number of runs and the effects on success at k.
 
   Raises:
     InputError: if there are no runs or one of their files is damaged.
@@ -103,17 +104,32 @@ def write(
     'report': str(out),
     'runs': len(found),
     'effects': {
-      f'pass@{e.k} {e.name}': [e.estimate, e.low, e.high] for e in effects
+      f'{run.measure}@{e.k} {e.name}': [e.estimate, e.low, e.high]
+      for e in effects
     },
   }
 
 
+# What the programs of a method are called.
+_WAYS = {
+  decode.SAMPLE: 'samples a task',
+  decode.BEAM: 'beams a task',
+  decode.UNIQUE: 'distinct samples a task',
+}
+
+
 def _sampling(found: Sequence[results.Run]) -> str:
-  """How many samples of each task, at which temperature."""
+  """How many programs were written for each task, and how."""
   ways: dict[str, list[str]] = {}
   for run in found:
-    temperature = run.result['config']['eval']['temperature']
-    way = f'{run.samples_a_task} samples a task at temperature {temperature}'
+    settings = run.result['config']['eval']
+    way = f'{run.samples_a_task} {_WAYS[settings["method"]]}'
+    if settings['method'] != decode.BEAM:
+      way += f' at temperature {settings["temperature"]}'
+    if settings['top_k']:
+      way += f', top-k {settings["top_k"]}'
+    if settings['top_p'] < 1:
+      way += f', top-p {settings["top_p"]}'
     ways.setdefault(way, []).append(run.label)
   if len(ways) == 1:
     return f'{next(iter(ways))}.'
@@ -181,7 +197,7 @@ def _effects(
     'gap': 'gap: the first less the second',
   }
   rows = [
-    [f'pass@{e.k}', names[e.name], f'{100 * e.estimate:+.1f}',
+    [f'{found[0].measure}@{e.k}', names[e.name], f'{100 * e.estimate:+.1f}',
      f'[{100 * e.low:+.1f}, {100 * e.high:+.1f}]']
     for e in effects
   ]  # fmt: skip
@@ -208,12 +224,13 @@ def _curves(found: list[results.Run]) -> str:
 
 
 def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
+  measure = found[0].measure
   rows = []
   for run in found:
     for name in run.result['items']:
       cells = [html.escape(run.label), name]
       for k in ks:
-        mean, low, high = run.result[f'pass@{k}'][name]
+        mean, low, high = run.result[f'{measure}@{k}'][name]
         cells.append(f'{mean:.1%} [{low:.1%}, {high:.1%}]')
       base = run.result['baselines'][name]
       cells += [
@@ -222,7 +239,7 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
         f'{run.result["items"][name]:,}',
       ]
       rows.append(cells)
-  head = ['arm', 'tests', *(f'pass@{k}' for k in ks), 'nearest neighbour',
+  head = ['arm', 'tests', *(f'{measure}@{k}' for k in ks), 'nearest neighbour',
           'best constant', 'tasks']  # fmt: skip
   return _table(head, rows, numeric=2) + (
     '<p class="note">Nearest neighbour answers with the training program whose '

@@ -14,11 +14,9 @@ from synth import errors
 from synth import evaluate
 from synth import runs
 from synth import seeding
-from synth import verify
 from synth.splits import support
 from synth.statistics import bootstrap
 from synth.statistics import design
-from synth.statistics import passk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +50,16 @@ class Run:
     """The training arm."""
     return self.result['arm']
 
-  def pass_at_k(self, name: str, k: int) -> np.ndarray:
-    """pass@k of every seed and item of a test set: value_SxI."""
+  @property
+  def measure(self) -> str:
+    """`pass` or `coverage`: what success at k is."""
+    measure: str = self.result['measure']
+    return measure
+
+  def solved_at_k(self, name: str, k: int) -> np.ndarray:
+    """Success of every seed and item of a test set: value_SxI."""
     outcome_SxIxn = self.samples[f'{name}_outcome']
-    correct_SxI = (outcome_SxIxn == verify.Outcome.CORRECT).sum(axis=2)
-    return passk.pass_at_k(correct_SxI, outcome_SxIxn.shape[2], k)
+    return evaluate.solved_at_k(outcome_SxIxn, k, self.measure)
 
 
 def load(*directories: pathlib.Path) -> list[Run]:
@@ -93,12 +96,20 @@ def load(*directories: pathlib.Path) -> list[Run]:
     places = ', '.join(map(str, directories))
     raise errors.InputError(f'no {runs.RESULT} below {places}')
   for run in found:
+    path = run.path / runs.RESULT
     if not isinstance(run.result, dict) or 'items' not in run.result:
-      raise runs.RunError(f'{run.path / runs.RESULT} is not a result')
+      raise runs.RunError(f'{path} is not a result')
+    if 'measure' not in run.result:
+      raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(
         f'{run.path} and {found[0].path} have different test sets: report on '
         'them one by one'
+      )
+    if run.measure != found[0].measure:
+      raise errors.InputError(
+        f'{run.path} measures {run.measure}@k and {found[0].path} '
+        f'{found[0].measure}@k: report on them one by one'
       )
   arms = [run.arm for run in found]
   found = [
@@ -142,7 +153,7 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
     with_.path, with_.result['inputs_sha256'], without.result['inputs_sha256']
   )
   cost = {
-    name: with_.pass_at_k(name, k) - without.pass_at_k(name, k)
+    name: with_.solved_at_k(name, k) - without.solved_at_k(name, k)
     for name in (support.NOVEL, support.CONTROL)
   }
   terms = {
@@ -164,7 +175,7 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
 
 
 def headline(found: Sequence[Run]) -> tuple[int, ...]:
-  """The k of pass@k that all runs have."""
+  """The k of pass@k (or coverage@k) that all runs have."""
   samples = min(run.samples_a_task for run in found)
   return tuple(k for k in evaluate.HEADLINE if k <= samples)
 
@@ -172,11 +183,14 @@ def headline(found: Sequence[Run]) -> tuple[int, ...]:
 def table(found: list[Run]) -> str:
   """The results as a table for the terminal: tests, baselines, effects."""
   ks = headline(found)
-  columns = ''.join(f'{f"pass@{k}":>24}' for k in ks)
+  measure = found[0].measure
+  columns = ''.join(f'{f"{measure}@{k}":>24}' for k in ks)
   lines = [f'{"":18} {"tests":10}{columns}']
   for run in found:
     for name in run.result['items']:
-      cells = ''.join(_cell(run.result[f'pass@{k}'][name], '%') for k in ks)
+      cells = ''.join(
+        _cell(run.result[f'{measure}@{k}'][name], '%') for k in ks
+      )
       lines.append(f'{run.label:18} {name:10}{cells}')
   for name, values in found[0].result['baselines'].items():
     for label in ('nearest_neighbour', 'best_constant'):
@@ -189,7 +203,7 @@ def table(found: list[Run]) -> str:
       'gap': 'gap: the first less the second',
     }[effect.name]
     cell = _cell((effect.estimate, effect.low, effect.high), ' points')
-    lines.append(f'pass@{effect.k:<3} {what:29}{cell}')
+    lines.append(f'{measure}@{effect.k:<3} {what:29}{cell}')
   lines.append('in brackets: 95 % intervals over seeds and tasks')
   return '\n'.join(lines)
 

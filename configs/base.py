@@ -102,7 +102,10 @@ def get_config(size: str) -> ml_collections.ConfigDict:
   config.mesh = {'data': 1, 'fsdp': 1, 'tensor': 1}
   config.eval = {
     'num_samples': 32,  # programs written for each task
-    'temperature': 0.4,
+    'method': 'sample',  # independently; else beam or unique (synth.decode)
+    'temperature': 0.4,  # of sample and unique; 0 is greedy
+    'top_k': 0,  # tokens that they draw from; 0: all
+    'top_p': 1.0,  # probability of those tokens together; 1: all
     'constrained': False,  # to programs of the grammar
     'batch_size': 50,  # tasks decoded at once
     'seed': 0,

@@ -149,7 +149,7 @@ def main() -> dict[str, Any]:
     'report': str(workdir / 'report.html'),
     'seconds': round(time.monotonic() - began),
     'effects': {
-      f'pass@{k} {e.name}': [e.estimate, e.low, e.high]
+      f'{found[0].measure}@{k} {e.name}': [e.estimate, e.low, e.high]
       for k in results.headline(found)
       for e in results.support_effects(found, k)
     },

@@ -184,9 +184,10 @@ _MAY_BE_ZERO = (
   'weight_decay',
   'warmup_share',
   'temperature',
+  'top_k',
 )
 
-_AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share')
+_AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share', 'top_p')
 
 
 def check_numbers(config: ml_collections.ConfigDict) -> None:

@@ -4,7 +4,9 @@
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
 with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
-The headline is exact success: the same rational function as the target.
+The headline is exact success: the same rational function as the target. For
+programs that are not independent draws (`eval.method` beam or unique) it is
+coverage@k, the share of tasks solved by the first k candidates.
 """
 
 from collections.abc import Mapping
@@ -60,6 +62,7 @@ def evaluate(
   config = ml_collections.ConfigDict(record['config'])
   config.eval.update(overrides or {})
   cli.check_numbers(config)
+  method = _method(config)
   data_dir = workdir / record['data_dir']
   for place in inputs_lib.places(config, data_dir):
     if not store.exists(place):
@@ -100,7 +103,7 @@ def evaluate(
   sets = inputs.split.evaluation_sets()
   written = {
     name: _write_and_judge(
-      config, trainer, state, inputs, verifier, name, classes
+      config, trainer, state, inputs, verifier, method, name, classes
     )
     for name, classes in sets.items()
   }
@@ -127,21 +130,56 @@ def evaluate(
   return result
 
 
+def _method(config: ml_collections.ConfigDict) -> decode.Method:
+  """How the config wants programs to be chosen.
+
+  Raises:
+    InputError: if there is no such way, or a setting would have no effect.
+  """
+  for key in ('method', 'top_k', 'top_p'):
+    if key not in config.eval:
+      raise errors.InputError(
+        f'the run was made before there was an eval.{key}: give --{key}'
+      )
+  cli.choose(config.eval.method, decode.METHODS, 'eval.method')
+  if config.eval.method == decode.UNIQUE and not config.eval.temperature:
+    raise errors.InputError(
+      'eval.temperature=0 leaves eval.method=unique one program to draw: raise '
+      'it or take eval.method=beam'
+    )
+  return decode.Method(config.eval.method, config.eval.top_k, config.eval.top_p)
+
+
+def measure(config: Mapping[str, Any]) -> str:
+  """What success at k is: `pass`, or `coverage` if draws are dependent."""
+  return 'pass' if decode.METHODS[config['eval']['method']] else 'coverage'
+
+
+def solved_at_k(outcome_SxIxn: np.ndarray, k: int, measured: str) -> np.ndarray:
+  """pass@k or coverage@k of every seed and item: value_SxI."""
+  correct_SxIxn = outcome_SxIxn == verify.Outcome.CORRECT
+  if measured == 'coverage':
+    return passk.coverage_at_k(correct_SxIxn, k)
+  samples = correct_SxIxn.shape[-1]
+  return passk.pass_at_k(correct_SxIxn.sum(axis=-1), samples, k)
+
+
 def _write_and_judge(
   config: ml_collections.ConfigDict,
   trainer: train.Trainer,
   state: train.State,
   inputs: inputs_lib.Inputs,
   verifier: verify.Verifier,
+  method: decode.Method,
   name: str,
   classes: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Samples of every model on one set of tasks.
+  """Programs of every model for one set of tasks.
 
   Returns:
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
-    logprob_SxIxn and outcome_SxIxn (`verify.Outcome`), under the names before
-    the underscore.
+    logprob_SxIxn (-inf: there is no such program) and outcome_SxIxn
+    (`verify.Outcome`), under the names before the underscore.
   """
   batch = config.eval.batch_size
   tables = None
@@ -153,7 +191,9 @@ def _write_and_judge(
         f'data.order={order!r}'
       )
     tables = prefixes.tables(
-      inputs.universe.grammar, inputs.universe.vocabulary
+      inputs.universe.grammar,
+      inputs.universe.vocabulary,
+      inputs.universe.max_size,
     )
   starts = range(0, len(classes), batch)
   # One program of each target, as training would show it.
@@ -161,39 +201,38 @@ def _write_and_judge(
   target_IxL = inputs.programs_at(
     classes, rng.random((len(classes), inputs.universe.max_size))
   )
-  bar = progress.Progress(
-    f'evaluate {name}', len(trainer.seeds) * len(starts), 'batches'
+  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
+  key = jax.random.fold_in(jax.random.key(config.eval.seed), trainer.seeds[0])
+  parts = []
+  for number, start in enumerate(starts):
+    # One shape for all batches: the last one is filled up, then cut.
+    number_of_tasks = min(batch, len(classes) - start)
+    filled = (start + np.arange(batch)) % len(classes)
+    tok_SxBxnxT, logprob_SxBxn = decode.decode(
+      state['params'],
+      inputs.spec_CxF[classes[filled]],
+      jax.random.fold_in(key, start),
+      config.eval.temperature,
+      tables,
+      graph=trainer.graph,
+      method=method,
+      num_programs=config.eval.num_samples,
+      length=trainer.shape.length,
+    )
+    tok_SxBxnxT = _in_prefix_order(tok_SxBxnxT, inputs)
+    outcome_SxBxn = np.stack(
+      [verifier.outcomes(tok, target_IxL[filled]) for tok in tok_SxBxnxT]
+    )
+    part = (
+      np.asarray(tok_SxBxnxT, tokens.DTYPE),
+      np.asarray(logprob_SxBxn, np.float32),
+      outcome_SxBxn,
+    )
+    parts.append([array[:, :number_of_tasks] for array in part])
+    bar.update(number + 1)
+  tok, logprob, outcome = (
+    np.concatenate(p, axis=1) for p in zip(*parts, strict=True)
   )
-  by_seed = []
-  for index, seed in enumerate(trainer.seeds):
-    params = jax.tree.map(lambda x, i=index: x[i], state['params'])
-    key = jax.random.fold_in(jax.random.key(config.eval.seed), seed)
-    parts = []
-    for number, start in enumerate(starts):
-      # One shape for all batches: the last one is filled up, then cut.
-      number_of_tasks = min(batch, len(classes) - start)
-      filled = (start + np.arange(batch)) % len(classes)
-      tok_BxnxT, logprob_Bxn = decode.sample(
-        params,
-        inputs.spec_CxF[classes[filled]],
-        jax.random.fold_in(key, start),
-        config.eval.temperature,
-        tables,
-        graph=trainer.graph,
-        num_samples=config.eval.num_samples,
-        length=trainer.shape.length,
-      )
-      tok_BxnxT = _in_prefix_order(tok_BxnxT, inputs)
-      outcome_Bxn = verifier.outcomes(tok_BxnxT, target_IxL[filled])
-      part = (
-        np.asarray(tok_BxnxT, tokens.DTYPE),
-        np.asarray(logprob_Bxn, np.float32),
-        outcome_Bxn,
-      )
-      parts.append([array[:number_of_tasks] for array in part])
-      bar.update(index * len(starts) + number + 1)
-    by_seed.append([np.concatenate(p) for p in zip(*parts, strict=True)])
-  tok, logprob, outcome = (np.stack(a) for a in zip(*by_seed, strict=True))
   return {
     'class': classes,
     'target': target_IxL,
@@ -204,32 +243,38 @@ def _write_and_judge(
 
 
 def _in_prefix_order(
-  tok_BxnxT: jax.Array, inputs: inputs_lib.Inputs
+  tok_SxBxnxT: jax.Array, inputs: inputs_lib.Inputs
 ) -> np.ndarray:
-  tok_RxT = np.asarray(tok_BxnxT).reshape(-1, tok_BxnxT.shape[-1])
+  tok_RxT = np.asarray(tok_SxBxnxT).reshape(-1, tok_SxBxnxT.shape[-1])
   tok_RxT = inputs.serialization.read(tok_RxT)
-  return tok_RxT.reshape(*tok_BxnxT.shape[:2], -1)
+  return tok_RxT.reshape(*tok_SxBxnxT.shape[:3], -1)
 
 
 def _summarize(
   config: ml_collections.ConfigDict, written: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """pass@k with intervals, per seed, and shares of outcomes."""
-  samples = config.eval.num_samples
-  summary: dict[str, Any] = {}
-  for k in (k for k in HEADLINE if k <= samples):
+  """Success with intervals, per seed, and shares of outcomes."""
+  measured = measure(config)
+  summary: dict[str, Any] = {'measure': measured}
+  for k in (k for k in HEADLINE if k <= config.eval.num_samples):
     means, per_seed = {}, {}
     for name, fields in written.items():
-      correct_SxI = (fields['outcome'] == verify.Outcome.CORRECT).sum(axis=2)
-      value_SxI = passk.pass_at_k(correct_SxI, samples, k)
+      value_SxI = solved_at_k(fields['outcome'], k, measured)
       rng = seeding.generator(config.eval.seed, 'bootstrap', name)
       means[name] = bootstrap.crossed([[design.Term(value_SxI)]], rng)
       per_seed[name] = value_SxI.mean(axis=1).tolist()
-    summary[f'pass@{k}'] = means
-    summary[f'pass@{k}_by_seed'] = per_seed
+    summary[f'{measured}@{k}'] = means
+    summary[f'{measured}@{k}_by_seed'] = per_seed
+  there = {name: np.isfinite(f['logprob']) for name, f in written.items()}
+  summary['candidates'] = {  # that were verified, a task
+    name: float(there_SxIxn.sum(axis=2).mean())
+    for name, there_SxIxn in there.items()
+  }
   summary['outcomes'] = {
     name: {
-      outcome.name.lower(): float((fields['outcome'] == outcome).mean())
+      outcome.name.lower(): float(
+        (fields['outcome'][there[name]] == outcome).mean()
+      )
       for outcome in verify.Outcome
     }
     for name, fields in written.items()
@@ -253,11 +298,11 @@ def _novelty(
     tok_PxT = fields['tok'][correct]
     tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
     with_edge = holdout.has(tok_PxT)
-    total = correct.size
+    total = np.isfinite(fields['logprob']).sum()
     shares[name] = {
       'solved_with_held_out_edge': float(with_edge.sum() / total),
       'solved_without_it': float((~with_edge).sum() / total),
-      'unsolved': float(1 - correct.mean()),
+      'unsolved': float(1 - correct.sum() / total),
     }
   return shares
 
@@ -319,6 +364,11 @@ def define_flags() -> None:
   flags.DEFINE_float(
     'temperature', None, 'Of sampling, in place of eval.temperature.'
   )
+  flags.DEFINE_string(
+    'method', None, 'sample, beam or unique, in place of eval.method.'
+  )
+  flags.DEFINE_integer('top_k', None, 'In place of eval.top_k.')
+  flags.DEFINE_float('top_p', None, 'In place of eval.top_p.')
   flags.DEFINE_bool(
     'constrained',
     None,
@@ -333,6 +383,9 @@ def main() -> dict[str, Any]:
   given = {
     'num_samples': args.samples,
     'temperature': args.temperature,
+    'method': args.method,
+    'top_k': args.top_k,
+    'top_p': args.top_p,
     'constrained': args.constrained,
   }
   overrides = {key: value for key, value in given.items() if value is not None}

@@ -284,6 +284,11 @@ class Model(nnx.Module):
     x_BxPxD, _ = self._layers(x_BxPxD)
     return self._logits(x_BxPxD[:, prefix:])
 
+  @property
+  def cache_axis(self) -> int:
+    """The axis of the rows in the leaves of a cache."""
+    return 1 if self.config.scan else 0
+
   def prefill(self, spec_BxF: jax.Array, copies: int = 1) -> Cache:
     """Runs the prefix alone; the cache has room for all positions.
 
@@ -306,7 +311,7 @@ class Model(nnx.Module):
       cache = (empty, empty)
     _, cache = self._layers(x_BxTxD, cache, 0)
     return jax.tree.map(
-      lambda x: jnp.repeat(x, copies, axis=1 if config.scan else 0), cache
+      lambda x: jnp.repeat(x, copies, axis=self.cache_axis), cache
     )
 
   def step(

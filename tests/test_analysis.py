@@ -73,6 +73,7 @@ def _write_run(path, arm, rates, config, inputs):
   result |= {
     **record,
     'step': 10,
+    'measure': 'pass',
     'arm': arm,
     'seeds': [0, 1],
     'versions': {'jax': 'x'},
@@ -214,6 +215,32 @@ def test_runs_of_several_directories_are_told_apart(planted, tmp_path, capsys):
   assert 'third is not evaluated' in capsys.readouterr().err
   page = (tmp_path / 'report.html').read_text()
   assert 'there is train_c (first), train_c (second)' in page
+
+
+def test_beams_are_reported_by_coverage(planted, tmp_path):
+  for name in ('data', support.WITH, support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  for arm in (support.WITH, support.WITHOUT):
+    if arm == support.WITHOUT:
+      with pytest.raises(errors.InputError, match=r'pass@k and .* coverage@k'):
+        results.load(tmp_path)
+    path = tmp_path / arm / runs.RESULT
+    result = runs.read_json(path)
+    result['config']['eval']['method'] = 'beam'
+    result['measure'] = 'coverage'
+    result = {
+      key.replace('pass@', 'coverage@'): value for key, value in result.items()
+    }
+    runs.write_json(path, result)
+  found = results.load(tmp_path)
+  right = found[0].samples['novel_outcome'] == verify.Outcome.CORRECT
+  np.testing.assert_array_equal(
+    found[0].solved_at_k('novel', 4), right[..., :4].any(axis=2)
+  )
+  assert 'coverage@16' in results.table(found)
+  report.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  assert '32 beams a task.' in page and 'pass@' not in page
 
 
 def test_runs_of_other_sample_counts_share_what_both_have(planted, tmp_path):

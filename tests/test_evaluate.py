@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs import support as support_config
+from synth import decode
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
@@ -195,7 +196,8 @@ def test_the_padding_of_the_last_batch_does_not_matter(run, tmp_path):
 def _made_up(rng, samples, shares=(0.4, 0.1, 0.3, 0.1, 0.1)):
   shape = (2, 30, samples)
   outcome = rng.choice(5, shape, p=shares).astype(np.int8)
-  return {'class': np.arange(30), 'outcome': outcome}
+  logprob = np.zeros(shape, np.float32)
+  return {'class': np.arange(30), 'outcome': outcome, 'logprob': logprob}
 
 
 def test_made_up_outcomes_are_summarized_as_by_hand():
@@ -219,6 +221,26 @@ def test_made_up_outcomes_are_summarized_as_by_hand():
       )
 
 
+def test_candidates_that_are_not_independent_are_covered_in_order():
+  config = _config(**{'eval.num_samples': 16, 'eval.method': 'beam'})
+  fields = _made_up(np.random.default_rng(0), 16)
+  # Of the first task of each model only three programs exist.
+  fields['logprob'][:, 0, 3:] = -np.inf
+  fields['outcome'][:, 0, 3:] = verify.Outcome.UNPARSED
+  summary = evaluate._summarize(config, {'novel': fields})
+  assert summary['measure'] == 'coverage'
+  assert not any(key.startswith('pass@') for key in summary)
+  right = fields['outcome'] == verify.Outcome.CORRECT
+  for k in (1, 16):
+    by_seed = right[..., :k].any(axis=2).mean(axis=1)
+    assert summary[f'coverage@{k}_by_seed']['novel'] == by_seed.tolist()
+  assert summary['candidates']['novel'] == pytest.approx(16 - 13 / 30)
+  # Shares are of the programs that exist.
+  assert summary['outcomes']['novel']['correct'] == pytest.approx(
+    right.sum() / (2 * 30 * 16 - 2 * 13)
+  )
+
+
 def test_solutions_are_told_apart_by_the_held_out_edge(run):
   inputs = inputs_lib.load_or_build(_config(), run[0])
   vocabulary = inputs.universe.vocabulary
@@ -230,7 +252,14 @@ def test_solutions_are_told_apart_by_the_held_out_edge(run):
     row[program.size] = 2  # EOS
   outcome = np.array([[[0, 0], [2, 0]]], np.int8)  # the third is wrong
   found = evaluate._novelty(
-    {'novel': {'tok': tok_SxIxnxT, 'outcome': outcome}}, inputs
+    {
+      'novel': {
+        'tok': tok_SxIxnxT,
+        'outcome': outcome,
+        'logprob': np.zeros(outcome.shape),
+      }
+    },
+    inputs,
   )
   assert found['novel'] == {
     'solved_with_held_out_edge': 0.25,
@@ -303,6 +332,30 @@ def test_settings_of_evaluation_can_be_changed_afterwards(run, tmp_path):
     evaluate.evaluate(workdir, {'num_samples': 0})
 
 
+@pytest.mark.parametrize(
+  'settings, error',
+  [
+    ({'method': 'uniqe'}, "did you mean 'unique'"),
+    ({'method': 'beam', 'top_k': 3}, 'top_k=3'),
+    ({'method': 'unique', 'temperature': 0.0}, 'temperature=0 leaves'),
+    ({'top_p': 1.5}, 'top_p=1.5 must be at most 1'),
+    ({'top_k': -1}, 'top_k=-1 must be at least 0'),
+  ],
+)
+def test_ways_of_decoding_that_make_no_sense_are_refused(run, settings, error):
+  with pytest.raises(errors.InputError, match=error):
+    evaluate.evaluate(run[0], settings)
+
+
+def test_a_run_from_before_a_setting_asks_for_it(run, tmp_path):
+  copy = _copy(run[0], tmp_path / 'copy')
+  record = runs.read_json(copy / runs.RECORD)
+  del record['config']['eval']['method']
+  runs.write_json(copy / runs.RECORD, record)
+  assert _refusal(copy).endswith('eval.method: give --method')
+  assert evaluate.evaluate(copy, {'method': 'sample'})['measure'] == 'pass'
+
+
 def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
   workdir = _copy(run[0], tmp_path / 'run', **{'opt.num_steps': 999})
   evaluate.evaluate(workdir)
@@ -311,9 +364,16 @@ def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
 
 def test_constrained_evaluation_writes_programs_only(run, tmp_path):
   workdir = _copy(run[0], tmp_path / 'run')
-  free = run[1]['outcomes']['novel']['unparsed']
-  result = evaluate.evaluate(workdir, {'constrained': True})
+  free = sum(shares['unparsed'] for shares in run[1]['outcomes'].values())
+  # Distinct ones: independent samples are no different in this respect.
+  result = evaluate.evaluate(
+    workdir, {'constrained': True, 'method': 'unique', 'temperature': 1.0}
+  )
   assert free > 0
+  with np.load(workdir / runs.SAMPLES) as arrays:
+    for rows in arrays['dev_tok'].reshape(-1, 4, 6):
+      assert len(np.unique(rows, axis=0)) == 4
+  assert 'coverage@1' in result and 'pass@1' not in result
   for shares in result['outcomes'].values():
     assert shares['unparsed'] == 0
   assert result['config']['eval']['constrained'] is True
@@ -334,16 +394,19 @@ def test_other_orders_are_judged_as_the_programs_they_are(
     tok_BxT = np.pad(inputs.serialization.write(target), ((0, 0), (0, 1)))
     wrong_BxT = np.full_like(tok_BxT, inputs.serialization.num_tokens - 1)
     assert tok_BxT.shape == (len(spec_BxF), length) == (6, kwargs['length'])
-    return np.stack([tok_BxT, wrong_BxT], axis=1), np.zeros((6, 2))
+    return np.stack([tok_BxT, wrong_BxT], axis=1)[None], np.zeros((1, 6, 2))
 
-  monkeypatch.setattr(evaluate.decode, 'sample', written)
+  monkeypatch.setattr(evaluate.decode, 'decode', written)
   trainer = types.SimpleNamespace(
     seeds=(0,), graph=None, shape=types.SimpleNamespace(length=length)
   )
   verifier = verify.Verifier(
     inputs.universe.vocabulary, ('x',), list(config.spaces.grid), 0, 0
   )
-  arguments = (trainer, {'params': {}}, inputs, verifier, 'dev', classes)
+  method = decode.Method()
+  arguments = (
+    trainer, {'params': {}}, inputs, verifier, method, 'dev', classes
+  )  # fmt: skip
   found = evaluate._write_and_judge(config, *arguments)
   assert (found['outcome'][0, :, 0] == Outcome.CORRECT).all()
   assert (found['outcome'][0, :, 1] == Outcome.UNPARSED).all()

@@ -55,6 +55,14 @@ def test_pass_at_k_keeps_the_shape_and_stays_exact_for_many_samples():
 def test_impossible_k_is_refused(k):
   with pytest.raises(ValueError, match=f'pass@{k} needs 1..n samples, n = 8'):
     passk.pass_at_k(np.array([1]), 8, k)
+  with pytest.raises(ValueError, match=f'coverage@{k} needs 1..n'):
+    passk.coverage_at_k(np.zeros((1, 8), bool), k)
+
+
+def test_coverage_asks_for_the_first_candidates_only():
+  correct = np.array([[False, True, False], [False, False, False]])
+  for k, wanted in ((1, [0, 0]), (2, [1, 0]), (3, [1, 0])):
+    assert passk.coverage_at_k(correct, k).tolist() == wanted
 
 
 def test_coverage_is_the_mean_pass_at_k_for_every_k():

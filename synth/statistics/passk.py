@@ -25,6 +25,25 @@ def pass_at_k(correct_xI: np.ndarray, samples: int, k: int) -> np.ndarray:
   return 1 - fail[np.asarray(correct_xI)]
 
 
+def coverage_at_k(correct_xIxn: np.ndarray, k: int) -> np.ndarray:
+  """Whether one of the first k candidates of each item is right: 0 or 1.
+
+  For candidates that are not independent draws (a beam, draws without
+  replacement), where pass@k would be biased.
+
+  Args:
+    correct_xIxn: Whether candidates are right, in the order they are verified.
+    k: 1..n.
+
+  Raises:
+    ValueError: if k is not in 1..n.
+  """
+  samples = correct_xIxn.shape[-1]
+  if not 1 <= k <= samples:
+    raise ValueError(f'coverage@{k} needs 1..n candidates, n = {samples}')
+  return correct_xIxn[..., :k].any(axis=-1).astype(float)
+
+
 def coverage(correct_I: np.ndarray, samples: int) -> np.ndarray:
   """Mean pass@k of all items for every k = 1..n: coverage_n.
 
