@@ -1,0 +1,143 @@
+"""What all kinds of splits of a large universe take, and what they are.
+
+  python -m benchmarks.splits --workdir=DIR --out=benchmarks/results/splits.json
+
+Builds the universe `arithmetic` to size 13, both spaces, and one split of every
+kind (`--seeds` of each) in one data directory, each with its distances and its
+certificate. What is there already is opened, not built, so an interrupted run
+can be started again; its seconds are those of this run.
+"""
+
+import gc
+import pathlib
+import platform
+import resource
+import time
+from typing import Any
+
+from absl import flags
+import ml_collections
+
+from configs import base
+from configs import density
+from configs import ladder
+from configs import region
+from configs import support
+from synth import cli
+from synth import errors
+from synth import inputs as inputs_lib
+from synth import runs
+from synth import store
+from synth.splits import split as split_lib
+from synth.universe import executors
+
+# Name -> edges that are held out, and in what the tests are matched.
+_EDGES = {
+  'S3 sub > div': ('sub > div', 'symbols'),
+  'S3 div > add': ('div > add', 'symbols'),
+  'S3 div > mul (never needed)': ('div > mul', 'symbols'),
+  'S6 other order': ('mul|div > add|sub', 'symbols'),
+  'S6 other concepts': ('add|sub > mul|div, mul|div > add|sub', 'arities'),
+  'S6 new operator': ('any > div, div > any', 'arities'),
+  'S6 new argument': ('any:1 > 3', 'symbols'),
+}
+_CERTIFIED = 'S3 sub > div'  # the one whose forced share is asked for
+_REGIONS = [
+  (space, shape)
+  for space in ('semantic', 'syntactic')
+  for shape in ('cluster', 'shell', 'core', 'halfspace')
+] + [('size', 'longest'), ('size', 'between')]
+
+
+def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
+  """Every kind of split, by name."""
+  found = {}
+  for name, (edges, match) in _EDGES.items():
+    found[name] = support.get_config(size)
+    found[name].split.update(edges=edges, match=match)
+    if name != _CERTIFIED:
+      found[name].split.extra_size = 0
+  for space, shape in _REGIONS:
+    number = {'cluster': 'S1', 'longest': 'S5', 'between': 'S5'}.get(
+      shape, 'S2'
+    )
+    found[f'{number} {space} {shape}'] = region.get_config(size)
+    found[f'{number} {space} {shape}'].split.update(space=space, shape=shape)
+  found['S4 ladder'] = ladder.get_config(size)
+  found['density'] = density.get_config(size)
+  for config in found.values():
+    config.universe.max_size = max_size
+  return found
+
+
+def _timed(
+  config: ml_collections.ConfigDict, data: pathlib.Path
+) -> dict[str, Any]:
+  """Opens or builds a split; what it took and what it is."""
+  start = time.perf_counter()
+  try:
+    split = inputs_lib.load_or_build(config, data).split
+  except errors.InputError as error:
+    return {'refused': str(error)}
+  facts = split.facts
+  return {
+    'seconds': round(time.perf_counter() - start, 1),
+    'peak_bytes': 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    'settings': facts['settings'],
+    'sha256': store.content_hash(facts),
+    'classes': {name: len(c) for name, c in split.all_sets().items()},
+    'measurements': {
+      name: value
+      for name, value in facts['measurements'].items()
+      if split.facts['settings']['kind'] != 'density' or name != 'distances'
+    },
+  }
+
+
+def define_flags() -> None:
+  """The command line."""
+  cli.define_workdir('Data directory to build in; needs 15 GB.')
+  flags.DEFINE_string('out', None, 'JSON record to write.', required=True)
+  flags.DEFINE_integer('max_size', 13, 'Largest program size.')
+  flags.DEFINE_string('size', 'base', 'Of configs/base.py.')
+  flags.DEFINE_integer('seeds', 1, 'Splits of each kind.')
+
+
+def main() -> dict[str, Any]:
+  """Builds everything."""
+  args = flags.FLAGS
+  data = cli.workdir()
+  config = base.get_config(args.size)
+  config.universe.max_size = args.max_size
+  start = time.perf_counter()
+  inputs_lib.spaces_of(config, data)
+  record: dict[str, Any] = {
+    'machine': f'{platform.machine()}, {executors.cores()} cores',
+    'versions': runs.versions(),
+    'max_size': args.max_size,
+    'universe_and_spaces_seconds': round(time.perf_counter() - start, 1),
+    'splits': {},
+  }
+  for name, config in configs(args.max_size, args.size).items():
+    for seed in range(args.seeds):
+      config.split.seed = seed
+      record['splits'][f'{name}, seed {seed}'] = _timed(config, data)
+      gc.collect()
+      record['seconds'] = round(time.perf_counter() - start, 1)
+      runs.write_json(pathlib.Path(args.out), record)
+  record['stored'] = len(split_lib.stored(data))
+  runs.write_json(pathlib.Path(args.out), record)
+  return {
+    'out': args.out,
+    'seconds': record['seconds'],
+    'refused': {
+      name: found['refused']
+      for name, found in record['splits'].items()
+      if 'refused' in found
+    },
+  }
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)
