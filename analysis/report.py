@@ -82,6 +82,8 @@ def write(
     '<h2>How do they fail?</h2>',
     _image(figures.outcomes(found), 'outcomes'),
     _novelty(found),
+    '<h2>Does distance to training matter?</h2>',
+    _strata(found),
     '<h2>What did they write?</h2>',
     _examples(
       found,
@@ -245,6 +247,29 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
     '<p class="note">Nearest neighbour answers with the training program whose '
     'outputs are closest; as no test function is in training, it cannot be '
     'exactly right. The best constant answer solves one task.</p>'
+  )
+
+
+def _strata(found: list[results.Run]) -> str:
+  """Success by distance to training, in both spaces."""
+  rows = []
+  for run in found:
+    for name, spaces in run.result['strata'].items():
+      for space, strata in spaces.items():
+        cells = [
+          f'{strata[s]["solved@1"]:.1%} ({strata[s]["items"]:,})'
+          if s in strata
+          else '&ndash;'
+          for s in ('near', 'between', 'far')
+        ]
+        rows.append([html.escape(run.label), name, space, *cells])
+  head = ['arm', 'tests', 'space', 'near', 'between', 'far']
+  return _table(head, rows, numeric=3) + (
+    f'<p class="note">{found[0].measure}@1, mean over seeds (tasks). '
+    'Near: no farther from the nearest training program than 95 % of training '
+    'programs are from each other; far: farther than 99.9 % of them. '
+    'Syntactic distance is the exact pq-gram distance of one program of each '
+    'function, semantic that in the projected space.</p>'
   )
 
 

@@ -35,6 +35,8 @@ from synth import verify
 from synth.language import prefixes
 from synth.language import serialization
 from synth.language import tokens
+from synth.splits import distances
+from synth.splits import split as split_lib
 from synth.statistics import bootstrap
 from synth.statistics import design
 from synth.statistics import passk
@@ -107,6 +109,12 @@ def evaluate(
     )
     for name, classes in sets.items()
   }
+  far_2xI = inputs.split.distances[config.data.arm]
+  ends = np.cumsum([len(classes) for classes in sets.values()])
+  for fields, part_2xI in zip(
+    written.values(), np.split(far_2xI, ends[:-1], axis=1), strict=True
+  ):
+    fields['distance'] = part_2xI
   result = {
     'step': step,
     'arm': config.data.arm,
@@ -117,6 +125,7 @@ def evaluate(
     'seeds': list(trainer.seeds),
     'diverged': diverged,
     **_summarize(config, written),
+    'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
@@ -283,6 +292,41 @@ def _summarize(
     name: len(fields['class']) for name, fields in written.items()
   }
   return summary
+
+
+def _strata(
+  config: ml_collections.ConfigDict,
+  written: Mapping[str, Any],
+  split: split_lib.Split,
+) -> dict[str, Any]:
+  """Success at 1 by distance to training: test set -> space -> stratum.
+
+  What is near and far to the arm is its split's (`synth.splits.distances`);
+  between the two is the buffer.
+  """
+  bounds = split.facts['distance_bounds'][config.data.arm]
+  found: dict[str, Any] = {}
+  for name, fields in written.items():
+    solved_I = solved_at_k(fields['outcome'], 1, measure(config)).mean(axis=0)
+    found[name] = {}
+    for space, distance_I in zip(
+      distances.SPACES, fields['distance'], strict=True
+    ):
+      near_I = distance_I <= bounds[space]['near']
+      far_I = ~near_I & (distance_I >= bounds[space]['far'])
+      found[name][space] = {
+        stratum: {
+          'items': int(member_I.sum()),
+          'solved@1': float(solved_I[member_I].mean()),
+        }
+        for stratum, member_I in (
+          ('near', near_I),
+          ('between', ~near_I & ~far_I),
+          ('far', far_I),
+        )
+        if member_I.any()
+      }
+  return found
 
 
 def _novelty(

@@ -9,7 +9,30 @@ is not counted: these are the operations that the model needs, which its
 utilization is measured by (Chowdhery et al. 2022, arXiv 2204.02311, B).
 """
 
+import jax
+
 from synth import model as model_lib
+
+# Operations a second of a device in bfloat16 with float32 sums, dense, as its
+# maker states them; by the start of `jax.Device.device_kind`.
+_PEAK = {
+  'NVIDIA H200': 989e12,
+  'NVIDIA H100': 989e12,
+  'NVIDIA A100': 312e12,
+  'TPU v4': 275e12,
+  'TPU v5 lite': 197e12,
+  'TPU v5': 459e12,
+  'TPU v6 lite': 918e12,
+}
+
+
+def peak() -> float | None:
+  """Operations a second of all devices together; None if it is not known."""
+  kinds = [device.device_kind for device in jax.devices()]
+  for start, operations in _PEAK.items():
+    if all(kind.startswith(start) for kind in kinds):
+      return operations * len(kinds)
+  return None
 
 
 def forward(config: model_lib.Config) -> dict[str, int]:

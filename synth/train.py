@@ -32,6 +32,7 @@ from synth import cli
 from synth import data
 from synth import distributed
 from synth import errors
+from synth import flops
 from synth import freezing
 from synth import inputs as inputs_lib
 from synth import locks
@@ -251,7 +252,16 @@ def _train(
     trainer.mesh, config.data.batch_size, trainer.accumulation
   )
   groups = model_lib.count_by_group(trainer.shape)
-  distributed.first(lambda: _record(config, workdir, data_dir, inputs, groups))
+  distributed.first(
+    lambda: _record(
+      config,
+      workdir,
+      data_dir,
+      inputs,
+      groups,
+      flops.training(trainer.shape),
+    )
+  )
   source = data.BatchSource(
     inputs,
     config.data.arm,
@@ -322,7 +332,12 @@ def _loop(
   pending: dict[str, jax.Array] | None = None
 
   with watching.Watch(
-    workdir, start, steps, source.step_tokens, options
+    workdir,
+    start,
+    steps,
+    source.step_tokens,
+    _step_flops(config, trainer),
+    options,
   ) as watch:
     for step in range(start, steps + 1):
       last = step == steps
@@ -355,6 +370,12 @@ def _loop(
   return {**found, 'diverged': divergences.check(state['diverged'])}
 
 
+def _step_flops(config: ml_collections.ConfigDict, trainer: Trainer) -> int:
+  """Floating-point operations of one step of all models."""
+  sequences = config.data.batch_size * len(trainer.seeds)
+  return sequences * flops.training(trainer.shape)
+
+
 def _log(
   watch: watching.Watch,
   step: int,
@@ -382,6 +403,7 @@ def _record(
   data_dir: pathlib.Path,
   inputs: inputs_lib.Inputs,
   groups: Mapping[str, int],
+  sequence_flops: int,
 ) -> None:
   """Writes run.json, or checks that it is this run's."""
   record = {
@@ -399,6 +421,7 @@ def _record(
       **record,
       'data_dir': os.path.relpath(data_dir, workdir),
       'params': {**groups, 'total': sum(groups.values())},
+      'flops': config.data.batch_size * config.opt.num_steps * sequence_flops,
       'versions': runs.versions(),
       'device': jax.devices()[0].device_kind,
     },

@@ -22,6 +22,7 @@ import numpy as np
 
 from synth import distributed
 from synth import errors
+from synth import flops
 from synth import progress
 from synth import runs
 
@@ -67,6 +68,7 @@ class Watch:
     start: The step training starts from; metrics of later steps are dropped.
     steps: The step it ends at.
     step_tokens: Positions of tokens in one step, of all models together.
+    step_flops: Floating-point operations of one step, likewise (`synth.flops`).
     options: What else to write.
   """
 
@@ -76,10 +78,13 @@ class Watch:
     start: int,
     steps: int,
     step_tokens: int,
+    step_flops: int,
     options: Options,
   ):
     self._start = start
     self._step_tokens = step_tokens
+    self._step_flops = step_flops
+    self._peak = flops.peak()
     self._began = time.monotonic()
     self._trace = workdir / PROFILE if options.profile else None
     self._tracing = False
@@ -130,9 +135,12 @@ class Watch:
     if not self._writes:
       return
     rate = (step - self._start) / (time.monotonic() - self._began)
-    # The place of MFU: rate * FLOPs of a step / peak FLOP/s of the devices.
+    speed = f'{rate * self._step_flops / 1e9:,.1f} GFLOP/s'
+    if self._peak:
+      speed = f'MFU {rate * self._step_flops / self._peak:.1%}'
     self._bar.update(
-      step, f'loss {loss:.3f}, {rate * self._step_tokens:,.0f} tokens/s'
+      step,
+      f'loss {loss:.3f}, {rate * self._step_tokens:,.0f} tokens/s, {speed}',
     )
 
   def before(self, step: int) -> None:

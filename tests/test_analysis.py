@@ -81,6 +81,10 @@ def _write_run(path, arm, rates, config, inputs):
     'items': dict.fromkeys(names, _ITEMS),
     'outcomes': dict.fromkeys(names, shares),
     'novelty': {},
+    'strata': {
+      name: {'syntactic': {'far': {'items': 3, 'solved@1': 0.125}}}
+      for name in names
+    },
     'baselines': {
       name: {'nearest_neighbour': 0.0, 'best_constant': 0.01} for name in names
     },

@@ -19,6 +19,7 @@ from synth import verify
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
+from synth.spaces import syntactic
 from synth.splits import split as split_lib
 from synth.statistics import passk
 from synth.verify import Outcome
@@ -81,6 +82,7 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
   assert {
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
+    'strata',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -89,6 +91,32 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     assert stored[key].keys() == set(_SETS)
   text = (workdir / runs.RESULT).read_text()
   assert 'NaN' not in text and 'Infinity' not in text
+
+
+def test_strata_go_by_the_distances_of_the_split(run, samples):
+  inputs = inputs_lib.load_or_build(_config(), run[0])
+  bounds = inputs.split.facts['distance_bounds']['train_s']['syntactic']
+  for name in _SETS:
+    # By hand: distances of single programs, in Python.
+    profiles = inputs.context.profiles
+    train = profiles.take(inputs.split.arms['train_s'])
+    classes = samples[f'{name}_class']
+    wanted = [
+      min(
+        syntactic.distance(
+          profiles.take(np.full(train.count_PxG.shape[0], number)), train
+        )
+      )
+      for number in classes
+    ]
+    assert samples[f'{name}_distance'][0] == pytest.approx(wanted, abs=1e-6)
+    right = samples[f'{name}_outcome'] == Outcome.CORRECT
+    near = np.array(wanted) <= bounds['near'] + 1e-6
+    told = run[1]['strata'][name]['syntactic']
+    assert sum(s['items'] for s in told.values()) == len(classes)
+    if near.any():
+      assert told['near']['items'] == near.sum()
+      assert told['near']['solved@1'] == pytest.approx(right[:, near].mean())
 
 
 def test_intervals_hold_their_means(run):

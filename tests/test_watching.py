@@ -2,17 +2,21 @@
 
 import json
 import sys
+import time
 
 import jax
 import pytest
 
 from synth import errors
+from synth import flops
 from synth import runs
 from synth import watching
 
 
 def _watch(workdir, start=0, **options):
-  return watching.Watch(workdir, start, 20, 100, watching.Options(**options))
+  return watching.Watch(
+    workdir, start, 20, 100, 4000, watching.Options(**options)
+  )
 
 
 def test_metrics_are_json_even_when_a_loss_is_not_a_number(tmp_path):
@@ -28,7 +32,7 @@ def test_progress_says_tokens_a_second(tmp_path, capsys):
   with _watch(tmp_path) as watch:
     watch.show(20, 1.25)
   said = capsys.readouterr().err
-  assert 'loss 1.250' in said and 'tokens/s' in said
+  assert 'loss 1.250' in said and 'tokens/s' in said and 'FLOP/s' in said
 
 
 def test_a_missing_tensorboard_package_gets_one_sentence(tmp_path, monkeypatch):
@@ -61,3 +65,18 @@ def test_a_profile_is_of_steps_after_the_first(
       watch.before(step)
   wanted = [('start_trace', start + 5), ('stop_trace', min(start + 10, 19))]
   assert seen == (wanted if start + 5 < steps else [])
+
+
+def test_utilization_is_of_the_peak_of_the_device(
+  tmp_path, monkeypatch, capsys
+):
+  monkeypatch.setattr(flops, 'peak', lambda: 4e9)
+  with _watch(tmp_path) as watch:
+    monkeypatch.setattr(watch, '_began', time.monotonic() - 10)
+    watch.show(20, 1.0)  # 20 steps of 4,000 operations in 10 s, of 4e9 a second
+  assert 'MFU 0.0%' in capsys.readouterr().err
+  monkeypatch.setattr(flops, 'peak', lambda: 16_000.0)
+  with _watch(tmp_path) as watch:
+    monkeypatch.setattr(watch, '_began', time.monotonic() - 10)
+    watch.show(20, 1.0)
+  assert 'MFU 50.0%' in capsys.readouterr().err
