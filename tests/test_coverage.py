@@ -78,7 +78,7 @@ def test_interval_of_the_mass_at_zero():
   assert coverage.zero_interval(correct, 64, law)[0] == 0
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_interval_of_the_mass_at_zero_covers_it():
   rng = np.random.default_rng(2)
   hits = 0

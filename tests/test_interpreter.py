@@ -242,7 +242,7 @@ def test_random_rows_parse_iff_they_are_programs(name):
   _fuzz(grammar, 20_000, 9, seed=1, checked=3000)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
   'name, length',
   [

@@ -53,7 +53,7 @@ def test_small_sample_intervals_cover_as_often_as_they_say():
   assert abs(found - 0.95) < 0.03
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize('shares', _MIXES)
 @pytest.mark.parametrize(
   'seeds, low, high',
@@ -81,7 +81,7 @@ def _ragged(rng, splits, split, shares):
   return contrast
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize('splits', [2, 3, 5])
 @pytest.mark.parametrize('split', [0.0, 2.0])
 def test_small_sample_coverage_of_ragged_splits(splits, split):
@@ -94,7 +94,7 @@ def test_small_sample_coverage_of_ragged_splits(splits, split):
   assert abs(found - 0.95) < 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_small_sample_coverage_of_items_that_all_splits_share():
   rng = np.random.default_rng(3)
   label = np.arange(40)
@@ -121,7 +121,7 @@ def test_small_sample_coverage_of_items_that_all_splits_share():
   assert _rate(apart, small_sample.crossed, 2000) < 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_small_sample_coverage_of_binary_outcomes():
   rng = np.random.default_rng(4)
 
@@ -143,7 +143,7 @@ def test_small_sample_coverage_of_binary_outcomes():
   assert abs(found - 0.95) < 0.01
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
   'seeds, shares, low, high',
   [

@@ -28,7 +28,7 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
   their own, whatever U (a t interval); for the seeds of one split 93 to 98 %
   with U = 2, 94 to 97 % with 3, 95 to 96 % with 4, 94.8 to 95.8 % from 5 on, by
   what the variance is made of. Success of 8 seeds, effects normal in the logit:
-  94 to 96 % (`tests/test_intervals.py`, slow).
+  94 to 96 % (`tests/test_intervals.py`, simulations).
 
   Raises:
     ValueError: if there is one split with one seed.
