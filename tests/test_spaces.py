@@ -297,6 +297,36 @@ def test_nearest_equals_brute_force(universe7):
     assert brute[index_P[i]] == pytest.approx(brute.min(), abs=1e-6)
 
 
+def test_nearest_in_subsets_equals_brute_force(universe7):
+  profiles = syntactic.profile(
+    universe7.representative_CxL, universe7.vocabulary
+  )
+  rng = np.random.default_rng(0)
+  number = profiles.count_PxG.shape[0]
+  # Two overlapping subsets, one within the first rows; queries are programs of
+  # theirs or not.
+  member_AxT = np.stack(
+    [np.arange(number) < 300, rng.random(number) < 0.5, np.ones(number, bool)]
+  )
+  query = rng.permutation(number)[:60]
+  distance_AxP, index_AxP = neighbours.nearest_in(
+    profiles.take(query), profiles, member_AxT, query
+  )
+  for place, row in enumerate(query):
+    repeated = profiles.take(np.full(number, row))
+    brute = syntactic.distance(repeated, profiles)
+    brute[row] = np.inf  # not its own neighbour
+    for subset, member_T in enumerate(member_AxT):
+      wanted = brute[member_T].min()
+      assert distance_AxP[subset, place] == pytest.approx(wanted, abs=1e-6)
+      found = index_AxP[subset, place]
+      assert member_T[found] and brute[found] == pytest.approx(wanted, abs=1e-6)
+  with pytest.raises(ValueError, match='nothing to be near to'):
+    neighbours.nearest_in(
+      profiles.take(query), profiles, np.zeros((1, number), bool)
+    )
+
+
 def test_syntactic_pca_equals_numpy_svd(universe7):
   profiles = syntactic.profile(
     universe7.representative_CxL[:500], universe7.vocabulary

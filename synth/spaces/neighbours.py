@@ -25,14 +25,40 @@ def nearest(
   Returns:
     distance_P and index_P (the first of equals).
   """
+  everyone = np.ones((1, among.count_PxG.shape[0]), bool)
+  distance_1xP, index_1xP = nearest_in(query, among, everyone)
+  return distance_1xP[0], index_1xP[0]
+
+
+def nearest_in(
+  query: syntactic.Profiles,
+  among: syntactic.Profiles,
+  member_AxT: np.ndarray,
+  itself_P: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+  """For each query the nearest of each of several subsets of `among`.
+
+  Args:
+    query: Of P programs.
+    among: Of T programs, from the same `profile` call.
+    member_AxT: Which of them are in each of A subsets.
+    itself_P: Where each query is in `among`, -1 if it is not: a program is not
+      its own neighbour. If not given, it may be.
+
+  Returns:
+    distance_AxP and index_AxP into `among` (the first of equals).
+
+  Raises:
+    ValueError: if the lists of grams differ or a subset is empty.
+  """
   if not np.array_equal(query.gram_G, among.gram_G):
     raise ValueError('profiles with different lists of grams')
+  if not member_AxT.size or not member_AxT.any(axis=1).all():
+    raise ValueError('there is nothing to be near to')
   sizes = [
     np.asarray(profiles.count_PxG.sum(axis=1)).ravel()
     for profiles in (query, among)
   ]
-  if not len(sizes[1]):
-    raise ValueError('there is nothing to be near to')
   copies = int(max(query.count_PxG.max(), among.count_PxG.max()))
   query_PxF = _binary(query.count_PxG, copies)
   among_TxF = _binary(among.count_PxG, copies)
@@ -41,28 +67,47 @@ def nearest(
   # Ratios of whole numbers below 2**12 that differ are still different in
   # float32, and equal ones are equal: no nearer program is missed.
   size_P, size_T = (size.astype(np.float32) for size in sizes)
+  if itself_P is None:
+    itself_P = np.full(len(size_P), -1)
 
   def search(rows: slice) -> np.ndarray:
     query_FxP = np.ascontiguousarray(query_PxF[rows].T.toarray())
-    best_P = np.full(query_FxP.shape[1], -1, np.float32)
-    index_P = np.zeros(query_FxP.shape[1], np.int64)
+    shape = (len(member_AxT), query_FxP.shape[1])
+    best_AxP = np.full(shape, -1, np.float32)
+    index_AxP = np.zeros(shape, np.int64)
     for start in range(0, len(size_T), _AMONG):
       part = slice(start, start + _AMONG)
       shared = (among_TxF[part] @ query_FxP).astype(np.float32)
       similar = size_T[part, None] + size_P[rows]
       similar -= shared
       np.divide(shared, similar, out=similar)
-      most_P = similar.max(axis=0)
-      (better,) = np.nonzero(most_P > best_P)
-      best_P[better] = most_P[better]
-      index_P[better] = start + similar[:, better].argmax(axis=0)
-    return index_P
+      place_P = itself_P[rows] - start
+      (here,) = np.nonzero((place_P >= 0) & (place_P < len(similar)))
+      similar[place_P[here], here] = -1
+      for subset, member_T in enumerate(member_AxT[:, part]):
+        (rows_T,) = np.nonzero(member_T)
+        if not len(rows_T):
+          continue
+        mine = similar if len(rows_T) == len(similar) else similar[rows_T]
+        most_P = mine.max(axis=0)
+        (better,) = np.nonzero(most_P > best_AxP[subset])
+        best_AxP[subset, better] = most_P[better]
+        found = mine[:, better].argmax(axis=0)
+        index_AxP[subset, better] = start + rows_T[found]
+    return index_AxP
 
   found = blocks.over(len(size_P), search, 'nearest neighbours', rows=_QUERIES)
-  index_P = np.concatenate(
-    [np.zeros(0, np.int64), *(index_B for _, index_B in found)]
+  index_AxP = np.concatenate(
+    [
+      np.zeros((len(member_AxT), 0), np.int64),
+      *(index_AxB for _, index_AxB in found),
+    ],
+    axis=1,
   )
-  return syntactic.distance(query, among.take(index_P)), index_P
+  distance_AxP = np.stack(
+    [syntactic.distance(query, among.take(index_P)) for index_P in index_AxP]
+  )
+  return distance_AxP, index_AxP
 
 
 def _binary(

@@ -4,14 +4,14 @@ Syntactic: the exact pq-gram distance to the nearest training program, on one
 program of each class (`Context.tok_CxL`). Semantic: the distance to the nearest
 training class in the projected space.
 
-An arm's own nearest-neighbour distances say what is far: `near` is up to their
-95 % quantile, `far` from their 99.9 % quantile on (methods: 1.2 D2).
+An arm's own nearest-neighbour distances (each class to the others) say what is
+far: `near` is up to their 95 % quantile, `far` from their 99.9 % quantile on
+(methods: 1.2 D2).
 """
 
 import numpy as np
 import scipy.spatial
 
-from synth import progress
 from synth import seeding
 from synth.spaces import neighbours
 from synth.splits import context as context_lib
@@ -20,7 +20,6 @@ from synth.splits import split as split_lib
 SPACES = ('syntactic', 'semantic')
 _NEAR, _FAR = 0.95, 0.999
 _SAMPLE = 1000  # classes of an arm whose own neighbours are searched
-_SHARE = 0.1  # of the arm, at most
 
 
 def measure(
@@ -34,22 +33,29 @@ def measure(
     arm -> space -> {'near': ..., 'far': ...}.
   """
   class_I = np.concatenate(list(split.evaluation_sets().values()))
-  query = context.profiles.take(class_I)
+  arms = list(split.arms.values())
+  own = {arm: _own(context, arm, c) for arm, c in split.arms.items()}
+  # All arms at once: they overlap, and a search costs more than its reduction.
+  class_Q = np.unique(np.concatenate([class_I, *own.values()]))
+  class_T = np.unique(np.concatenate(arms))
+  place_Q = np.searchsorted(class_T, class_Q)
+  place_Q = np.minimum(place_Q, len(class_T) - 1)
+  syntactic_AxQ, _ = neighbours.nearest_in(
+    context.profiles.take(class_Q),
+    context.profiles.take(class_T),
+    np.stack([np.isin(class_T, classes) for classes in arms]),
+    np.where(class_T[place_Q] == class_Q, place_Q, -1),
+  )
   point_CxD = context.spaces.semantic_CxD
   found, bounds = {}, {}
-  bar = progress.Progress('measure distances', len(split.arms), 'arms')
-  for done, (arm, class_N) in enumerate(split.arms.items()):
-    rng = seeding.generator(context.seed, 'distances', arm)
-    number = min(_SAMPLE, max(1, int(_SHARE * len(class_N))))
-    own = rng.permutation(len(class_N))[:number]
-    rest = context.profiles.take(np.delete(class_N, own))
-    syntactic_S, _ = neighbours.nearest(
-      context.profiles.take(class_N[own]), rest
-    )
-    syntactic_I, _ = neighbours.nearest(query, context.profiles.take(class_N))
+  for (arm, class_N), syntactic_Q in zip(
+    split.arms.items(), syntactic_AxQ, strict=True
+  ):
     tree = scipy.spatial.cKDTree(point_CxD[class_N])
-    semantic_S = tree.query(point_CxD[class_N[own]], 2)[0][:, 1]
+    semantic_S = tree.query(point_CxD[own[arm]], 2)[0][:, 1]
     semantic_I = tree.query(point_CxD[class_I])[0]
+    syntactic_S = syntactic_Q[np.searchsorted(class_Q, own[arm])]
+    syntactic_I = syntactic_Q[np.searchsorted(class_Q, class_I)]
     found[arm] = np.stack([syntactic_I, semantic_I]).astype(np.float32)
     bounds[arm] = {
       space: {
@@ -61,5 +67,12 @@ def measure(
         ('semantic', semantic_S),
       )
     }
-    bar.update(done + 1)
   return found, bounds
+
+
+def _own(
+  context: context_lib.Context, arm: str, class_N: np.ndarray
+) -> np.ndarray:
+  """Some classes of an arm, whose own neighbours are searched."""
+  rng = seeding.generator(context.seed, 'distances', arm)
+  return rng.permutation(class_N)[:_SAMPLE]

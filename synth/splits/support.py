@@ -12,6 +12,7 @@ replaced by their novel partners.
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from synth.splits import split as split_lib
 WITHOUT, WITH = 'train_s', 'train_c'
 CONTROL, NOVEL = 'control', 'novel'
 _MAX_SWAP = 0.2  # largest share of an arm that is replaced
+_CONTROLS = 500  # whose minimal distances are measured, for comparison
+_QUANTILES = (0.0, 0.05, 0.5, 0.95, 0.999)
 _PROGRAMS = 16  # minimal programs of a class whose distances are taken
 
 
@@ -119,6 +122,7 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
   usable_C = context.usable_C & ~region.buffer_C
   novel_C = region.novel_C
   pair_Px2 = match(region.cell_C, novel_C, usable_C, rng)
+  facts: dict[str, Any] = {}
   outside = np.flatnonzero(usable_C & ~novel_C)
   if len(pair_Px2) < 2 * num_test:
     raise errors.InputError(
@@ -126,7 +130,7 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
       f'control: too few for num_test={num_test} and as many for training'
     )
   if 'min_distance' in settings:
-    pair_Px2 = _far_first(context, pair_Px2, outside)
+    pair_Px2, facts['minimal_distance'] = _far_first(context, pair_Px2, outside)
   test_Px2, rest_Px2 = pair_Px2[:num_test], pair_Px2[num_test:]
   plain = np.setdiff1d(outside, test_Px2[:, 1])
   unpaired = rng.permutation(np.setdiff1d(plain, rest_Px2[:, 1]))
@@ -149,29 +153,36 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
       NOVEL: np.sort(test_Px2[:, 0]),
     },
     dev=np.sort(dev),
+    facts=facts,
   )
 
 
 def _far_first(
-  context: context_lib.Context, pair_Px2: np.ndarray, train: np.ndarray
-) -> np.ndarray:
+  context: context_lib.Context, pair_Px2: np.ndarray, outside: np.ndarray
+) -> tuple[np.ndarray, dict[str, Any]]:
   """Pairs with those first whose novel class is far enough for a test.
 
   Only as many are measured as are needed; those found too near go to the end,
   among the pairs for training.
+
+  Returns:
+    The pairs, and quantiles of the minimal distances of the tests that follow
+    (0: the least) to all other classes outside the region.
 
   Raises:
     InputError: if too few are far enough.
   """
   wanted = context.settings['num_test']
   far: list[np.ndarray] = []
+  measured: list[np.ndarray] = []
   near: list[np.ndarray] = []
   start = 0
   while sum(map(len, far)) < wanted and start < len(pair_Px2):
     block_Px2 = pair_Px2[start : start + max(wanted, 1)]
-    distance_P = minimal_distance(context, block_Px2[:, 0], train)
+    distance_P = minimal_distance(context, block_Px2[:, 0], outside)
     is_far_P = distance_P >= context.settings['min_distance']
     far.append(block_Px2[is_far_P])
+    measured.append(distance_P[is_far_P])
     near.append(block_Px2[~is_far_P])
     start += len(block_Px2)
   if sum(map(len, far)) < wanted:
@@ -180,7 +191,21 @@ def _far_first(
       f'at least split.min_distance={context.settings["min_distance"]} from '
       f'every training program: too few for num_test={wanted}'
     )
-  return np.concatenate([*far, pair_Px2[start:], *near])
+  pair_Px2 = np.concatenate([*far, pair_Px2[start:], *near])
+  control = pair_Px2[:wanted, 1]
+  sample = control[:_CONTROLS]
+  control_P = minimal_distance(context, sample, np.setdiff1d(outside, control))
+  return pair_Px2, {
+    NOVEL: quantiles(np.concatenate(measured)[:wanted]),
+    CONTROL: quantiles(control_P),
+    'classes': {NOVEL: wanted, CONTROL: len(sample)},
+  }
+
+
+def quantiles(distance_P: np.ndarray) -> dict[str, float]:
+  """Some quantiles of distances, by their share."""
+  values = np.quantile(distance_P, _QUANTILES).round(4).tolist()
+  return dict(zip(map(str, _QUANTILES), values, strict=True))
 
 
 def minimal_distance(
