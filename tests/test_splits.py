@@ -18,7 +18,9 @@ from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
+from synth.language import grammar as grammar_lib
 from synth.language import reference
+from synth.spaces import blocks
 from synth.spaces import syntactic
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
@@ -27,7 +29,10 @@ from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
+from synth.universe import build as build_lib
+from synth.universe import executors
 from tests import programs as programs_lib
+from tests.conftest import GRAMMARS
 
 _DERIVED = ('format', 'kind', 'arrays', 'manifest_sha256')
 
@@ -294,6 +299,24 @@ def test_the_seed_alone_decides_the_split(recipe, tmp_path):
   assert first.sha256['universe'] == other.sha256['universe']
   mine, others = first.split.all_sets(), other.split.all_sets()
   assert any(not np.array_equal(mine[name], others[name]) for name in mine)
+
+
+def test_processes_and_threads_do_not_decide_the_split(tmp_path, monkeypatch):
+  hashes = []
+  for workers in (1, 8):
+    data = tmp_path / str(workers)
+    build_lib.load_or_build(
+      data / 'universe',
+      grammar_lib.load(GRAMMARS / 'arithmetic.bnf'),
+      7,
+      0,
+      f'processes:{workers}',
+    )
+    monkeypatch.setattr(executors, 'cores', lambda n=workers: n)
+    # Blocks so small that there are more of them than threads.
+    monkeypatch.setattr(blocks.over, '__defaults__', (100,))
+    hashes.append(_build(data, universe__max_size=7).sha256)
+  assert hashes[0] == hashes[1]
 
 
 # Density split.
