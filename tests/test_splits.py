@@ -314,7 +314,7 @@ def test_processes_and_threads_do_not_decide_the_split(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(executors, 'cores', lambda n=workers: n)
     # Blocks so small that there are more of them than threads.
-    monkeypatch.setattr(blocks.over, '__defaults__', (100,))
+    monkeypatch.setattr(blocks, 'ROWS', 100)
     hashes.append(_build(data, universe__max_size=7).sha256)
   assert hashes[0] == hashes[1]
 

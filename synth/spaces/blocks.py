@@ -19,7 +19,7 @@ def over(
   number: int,
   function: Callable[[slice], _Result],
   name: str,
-  rows: int = ROWS,
+  rows: int | None = None,
 ) -> Iterator[tuple[slice, _Result]]:
   """Calls `function` on consecutive slices of `range(number)`.
 
@@ -31,11 +31,12 @@ def over(
     number: How many rows there are.
     function: Gets a slice of the rows.
     name: Of the progress bar, shown if there are many blocks.
-    rows: In a block.
+    rows: In a block; ROWS if not given.
 
   Yields:
     Each slice and the function's result.
   """
+  rows = rows or ROWS
   bar = progress.Progress(name, number, 'programs')
   waiting: collections.deque[tuple[slice, futures.Future[_Result]]] = (
     collections.deque()
