@@ -42,6 +42,7 @@ _EDGES = {
   'S6 new argument': ('any:1 > 3', 'symbols'),
 }
 _CERTIFIED = 'S3 sub > div'  # the one whose forced share is asked for
+_FAR = 0.56  # distance of its novel tests: what the split calls far
 _REGIONS = [
   (space, shape)
   for space in ('semantic', 'syntactic')
@@ -55,8 +56,10 @@ def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
   for name, (edges, match) in _EDGES.items():
     found[name] = support.get_config(size)
     found[name].split.update(edges=edges, match=match)
-    if name != _CERTIFIED:
-      found[name].split.extra_size = 0
+    if name == _CERTIFIED:
+      found[name].split.min_distance = _FAR
+    else:
+      found[name].split.update(extra_size=0, min_distance=0.4)
   for space, shape in _REGIONS:
     number = {'cluster': 'S1', 'longest': 'S5', 'between': 'S5'}.get(
       shape, 'S2'
@@ -89,7 +92,12 @@ def _timed(
     'measurements': {
       name: value
       for name, value in facts['measurements'].items()
-      if split.facts['settings']['kind'] != 'density' or name != 'distances'
+      if facts['settings']['kind'] != 'density' or name != 'distances'
+    },
+    **{
+      name: facts[name]
+      for name in ('minimal_distance', 'held_out')
+      if name in facts
     },
   }
 

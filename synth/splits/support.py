@@ -179,7 +179,7 @@ def _far_first(
   start = 0
   while sum(map(len, far)) < wanted and start < len(pair_Px2):
     block_Px2 = pair_Px2[start : start + max(wanted, 1)]
-    distance_P = minimal_distance(context, block_Px2[:, 0], outside)
+    distance_P = _distance_if_far(context, block_Px2[:, 0], outside)
     is_far_P = distance_P >= context.settings['min_distance']
     far.append(block_Px2[is_far_P])
     measured.append(distance_P[is_far_P])
@@ -200,6 +200,23 @@ def _far_first(
     CONTROL: quantiles(control_P),
     'classes': {NOVEL: wanted, CONTROL: len(sample)},
   }
+
+
+def _distance_if_far(
+  context: context_lib.Context, novel: np.ndarray, outside: np.ndarray
+) -> np.ndarray:
+  """Minimal distances, or a bound above where that is too near already.
+
+  One program of each class first: most of what is too near shows by it.
+  """
+  distance_P, _ = neighbours.nearest(
+    context.profiles.take(novel), context.profiles.take(outside)
+  )
+  (far,) = np.nonzero(distance_P >= context.settings['min_distance'])
+  if len(far):
+    minimal_P = minimal_distance(context, novel[far], outside)
+    distance_P[far] = np.minimum(distance_P[far], minimal_P)
+  return distance_P
 
 
 def quantiles(distance_P: np.ndarray) -> dict[str, float]:
