@@ -34,7 +34,6 @@ import numpy as np
 import portpicker
 
 from configs import support as support_config
-from synth import checkpoint
 from synth import cli
 from synth import data
 from synth import errors
@@ -42,6 +41,7 @@ from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
 from synth import train
+from synth.training import checkpoint
 
 _RESULT = pathlib.Path('benchmarks/results/faults.json')
 _TABLE = pathlib.Path('docs/faults.md')

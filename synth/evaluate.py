@@ -20,11 +20,9 @@ import ml_collections
 import numpy as np
 import scipy.spatial
 
-from synth import checkpoint
 from synth import cli
 from synth import decode
 from synth import errors
-from synth import freezing
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
@@ -40,6 +38,8 @@ from synth.splits import split as split_lib
 from synth.statistics import bootstrap
 from synth.statistics import design
 from synth.statistics import passk
+from synth.training import checkpoint
+from synth.training import freezing
 
 HEADLINE = (1, 16)
 

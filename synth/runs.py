@@ -2,7 +2,7 @@
 
 run.json        config, hashes of the inputs, versions, parameter counts
 metrics.jsonl   one JSON object a line: step and what was measured at it
-checkpoints/    see `synth.checkpoint`
+checkpoints/    see `synth.training.checkpoint`
 train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`

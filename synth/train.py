@@ -7,7 +7,7 @@ models of the arm `data.arm` and leaves checkpoints, metrics and `run.json` in
 DIR. Run again, it resumes from the newest checkpoint: the parameters at the end
 are bit for bit those of an uninterrupted run (same machine, same versions).
 SIGTERM saves and exits with code 0. Several processes that run the command
-together train one run (`synth.distributed`).
+together train one run (`synth.training.distributed`).
 """
 
 from collections.abc import Mapping
@@ -26,26 +26,26 @@ import ml_collections
 import numpy as np
 import optax
 
-from synth import accumulation as accumulation_lib
-from synth import checkpoint
 from synth import cli
 from synth import data
-from synth import distributed
 from synth import errors
 from synth import flops
-from synth import freezing
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import model as model_lib
-from synth import optimizer
-from synth import preemption
 from synth import runs
 from synth import seeding
-from synth import sharding
-from synth import watching
 from synth.language import grammar as grammar_lib
 from synth.language import tokens
 from synth.spaces import specification
+from synth.training import accumulation as accumulation_lib
+from synth.training import checkpoint
+from synth.training import distributed
+from synth.training import freezing
+from synth.training import optimizer
+from synth.training import preemption
+from synth.training import sharding
+from synth.training import watching
 
 # params, opt, diverged, step; leading axis S but for step
 State = dict[str, Any]
@@ -83,7 +83,7 @@ def init_state(
   return {
     'params': params,
     'opt': jax.vmap(tx.init)(params),
-    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see synth.freezing
+    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see synth.training.freezing
     'step': jnp.zeros((), jnp.int32),
   }
 

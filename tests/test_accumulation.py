@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from synth import accumulation
+from synth.training import accumulation
 
 _ROWS = 12
 

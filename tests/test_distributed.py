@@ -14,9 +14,9 @@ from absl.testing import flagsaver
 import numpy as np
 import pytest
 
-from synth import distributed
 from synth import errors
 from synth import runs
+from synth.training import distributed
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TINY = [

@@ -9,8 +9,8 @@ import pytest
 from configs import support as support_config
 from synth import errors
 from synth import model as model_lib
-from synth import optimizer
 from synth import train
+from synth.training import optimizer
 
 _SHAPE = model_lib.Config(
   D=16, H=2, N=1, F=32, W=32, M=1, features=10, vocabulary=11, length=6,

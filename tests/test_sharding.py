@@ -14,8 +14,8 @@ from configs import support as support_config
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import sharding
 from synth import train
+from synth.training import sharding
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _OVERRIDES = {

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from configs import support as support_config
-from synth import checkpoint
 from synth import cli
 from synth import data
 from synth import errors
@@ -29,6 +28,7 @@ from synth import model as model_lib
 from synth import runs
 from synth import train
 from synth.language import tokens
+from synth.training import checkpoint
 from tests import test_sharding
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -297,7 +297,7 @@ def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
 
 _STUBBORN = """
 import os, signal, threading, time
-from synth import preemption
+from synth.training import preemption
 with preemption.Preemption(grace_s=0.3) as stop:
   assert not stop.requested(0)
   os.kill(os.getpid(), signal.SIGTERM)

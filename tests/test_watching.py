@@ -10,7 +10,7 @@ import pytest
 from synth import errors
 from synth import flops
 from synth import runs
-from synth import watching
+from synth.training import watching
 
 
 def _watch(workdir, start=0, **options):

@@ -20,11 +20,11 @@ from absl import flags
 import jax
 import numpy as np
 
-from synth import distributed
 from synth import errors
 from synth import flops
 from synth import progress
 from synth import runs
+from synth.training import distributed
 
 # Steps before the trace (compilation, first touches) and in it.
 _SKIPPED, _TRACED = 5, 5

@@ -1,0 +1,1 @@
+"""What training is made of; `synth.train` puts it together."""
