@@ -83,7 +83,7 @@ def init_state(
   return {
     'params': params,
     'opt': jax.vmap(tx.init)(params),
-    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see synth.training.freezing
+    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see training.freezing
     'step': jnp.zeros((), jnp.int32),
   }
 
