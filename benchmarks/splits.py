@@ -42,7 +42,6 @@ _EDGES = {
   'S6 new argument': ('any:1 > 3', 'symbols'),
 }
 _CERTIFIED = 'S3 sub > div'  # the one whose forced share is asked for
-_FAR = 0.56  # distance of its novel tests: what the split calls far
 _REGIONS = [
   (space, shape)
   for space in ('semantic', 'syntactic')
@@ -53,21 +52,19 @@ _REGIONS = [
 def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
   """Every kind of split, by name."""
   found = {}
-  for name, (edges, match) in _EDGES.items():
-    found[name] = support.get_config(size)
-    found[name].split.update(edges=edges, match=match)
-    if name == _CERTIFIED:
-      found[name].split.min_distance = _FAR
-    else:
-      found[name].split.update(extra_size=0, min_distance=0.4)
+  found['S4 ladder'] = ladder.get_config(size)
+  found['density'] = density.get_config(size)
   for space, shape in _REGIONS:
     number = {'cluster': 'S1', 'longest': 'S5', 'between': 'S5'}.get(
       shape, 'S2'
     )
     found[f'{number} {space} {shape}'] = region.get_config(size)
     found[f'{number} {space} {shape}'].split.update(space=space, shape=shape)
-  found['S4 ladder'] = ladder.get_config(size)
-  found['density'] = density.get_config(size)
+  for name, (edges, match) in _EDGES.items():
+    found[name] = support.get_config(size)
+    found[name].split.update(edges=edges, match=match)
+    if name != _CERTIFIED:
+      found[name].split.extra_size = 0
   for config in found.values():
     config.universe.max_size = max_size
   return found
