@@ -53,7 +53,6 @@ def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
   """Every kind of split, by name."""
   found = {}
   found['S4 ladder'] = ladder.get_config(size)
-  found['density'] = density.get_config(size)
   for space, shape in _REGIONS:
     number = {'cluster': 'S1', 'longest': 'S5', 'between': 'S5'}.get(
       shape, 'S2'
@@ -65,6 +64,7 @@ def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
     found[name].split.update(edges=edges, match=match)
     if name != _CERTIFIED:
       found[name].split.extra_size = 0
+  found['density'] = density.get_config(size)
   for config in found.values():
     config.universe.max_size = max_size
   return found

@@ -19,7 +19,7 @@ _SIZES = {
   'tiny': (9, 50, 400),
   'small': (11, 500, 8000),
 }
-_OTHERS = (13, 2000, 40_000)
+_OTHERS = (13, 1500, 30_000)
 
 
 def get_config(size: str = 'tiny') -> ml_collections.ConfigDict:
