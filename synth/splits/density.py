@@ -232,8 +232,8 @@ def describe(
   }
   for name in SPACES:
     tree = scipy.spatial.cKDTree(points[name][classes])
-    own, _ = tree.query(points[name][classes], 2)
-    cover, _ = tree.query(points[name])
+    own, _ = tree.query(points[name][classes], 2, workers=-1)
+    cover, _ = tree.query(points[name], workers=-1)
     facts[f'{name}_neighbour'] = _quantiles(own[:, 1])
     facts[f'{name}_cover'] = _quantiles(cover)
   return facts

@@ -54,7 +54,7 @@ def sparsity(point_CxD: np.ndarray) -> tuple[np.ndarray, float]:
   """
   neighbours = min(NEIGHBOURS, len(point_CxD) - 1)
   distance, _ = scipy.spatial.cKDTree(point_CxD).query(
-    point_CxD, neighbours + 1
+    point_CxD, neighbours + 1, workers=-1
   )
   distance = distance[:, 1:]  # the first is the point itself
   dimension = dimension_lib.levina_bickel(distance)

@@ -71,10 +71,13 @@ def _cluster(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
   label_C = laws.clusters(point_CxD, _CLUSTERS, rng)
   inside_C = label_C == rng.integers(label_C.max() + 1)
   # Outside, but nearer to the region than classes usually are to each other.
-  own, _ = scipy.spatial.cKDTree(point_CxD).query(point_CxD, 2)
-  distance, _ = scipy.spatial.cKDTree(point_CxD[inside_C]).query(point_CxD)
-  near_C = distance <= np.quantile(own[:, 1], _NEAR)
-  return inside_C, near_C & ~inside_C
+  own, _ = scipy.spatial.cKDTree(point_CxD).query(point_CxD, 2, workers=-1)
+  near = np.quantile(own[:, 1], _NEAR)
+  region = scipy.spatial.cKDTree(point_CxD[inside_C])
+  distance, _ = region.query(
+    point_CxD, distance_upper_bound=np.nextafter(near, np.inf), workers=-1
+  )
+  return inside_C, (distance <= near) & ~inside_C
 
 
 def _radius(point_CxD: np.ndarray) -> np.ndarray:
