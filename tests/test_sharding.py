@@ -46,7 +46,8 @@ import json, pathlib, sys
 from absl import flags
 flags.FLAGS.mark_as_parsed()
 import jax
-from synth import errors, sharding, train
+from synth import errors, train
+from synth.training import sharding
 from tests import test_sharding
 directory = pathlib.Path(sys.argv[1])
 result = {'devices': jax.device_count()}
