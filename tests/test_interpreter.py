@@ -93,6 +93,7 @@ def _assert_equal_to_reference(vocabulary, programs, length):
   assert np.mean(finite_PxE == exact_ok_PxE) > 0.99
 
 
+@pytest.mark.slow
 def test_equals_the_reference_on_every_program_up_to_size_7(arithmetic):
   vocabulary = tokens.Vocabulary.of(arithmetic)
   programs = programs_lib.all_programs(arithmetic, 7)
