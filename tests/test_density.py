@@ -81,7 +81,7 @@ def test_sparsity_flattens_density():
   # On [0, 1] nine times as many points as on [1, 2].
   rng = np.random.default_rng(0)
   point = np.concatenate([rng.random(9000), 1 + rng.random(1000)])[:, None]
-  weight, dimension = laws.sparsity(point)
+  weight, dimension = laws.sparsity(point, rng)
   assert dimension == pytest.approx(1, abs=0.1)
   shares = []
   for gamma in (0, 0.5, 1):
@@ -94,12 +94,12 @@ def test_sparsity_flattens_density():
 def test_the_intrinsic_dimension_is_found():
   rng = np.random.default_rng(0)
   plane = rng.random((5000, 2)) @ rng.normal(size=(2, 7))
-  assert laws.sparsity(plane)[1] == pytest.approx(2, abs=0.25)
+  assert laws.sparsity(plane, rng)[1] == pytest.approx(2, abs=0.25)
 
 
 def test_equal_points_have_finite_weights():
   point = np.repeat(np.arange(30.0), 40)[:, None]
-  assert np.isfinite(laws.sparsity(point)[0]).all()
+  assert np.isfinite(laws.sparsity(point, np.random.default_rng(0))[0]).all()
 
 
 def test_the_law_of_derivations_is_that_of_the_critical_grammar(

@@ -1,8 +1,12 @@
 """Exact nearest neighbours in the pq-gram distance, by sparse products.
 
 Bags are taken apart into 0/1 features (gram, 1), ..., (gram, count): the dot
-product of two such rows is the size of the bag intersection.
+product of two such rows is the size of the bag intersection. Among programs of
+one size the nearest is the one that shares most, so all but the maximum of each
+size stays in small whole numbers.
 """
+
+import itertools
 
 import numpy as np
 import scipy.sparse
@@ -23,7 +27,7 @@ def nearest(
   The two must stem from one `profile` call (a shared list of grams).
 
   Returns:
-    distance_P and index_P (the first of equals).
+    distance_P and index_P (of equals the first of the smallest).
   """
   everyone = np.ones((1, among.count_PxG.shape[0]), bool)
   distance_1xP, index_1xP = nearest_in(query, among, everyone)
@@ -46,7 +50,8 @@ def nearest_in(
       its own neighbour. If not given, it may be.
 
   Returns:
-    distance_AxP and index_AxP into `among` (the first of equals).
+    distance_AxP and index_AxP into `among` (of equals the first of the
+    smallest).
 
   Raises:
     ValueError: if the lists of grams differ or a subset is empty.
@@ -60,40 +65,44 @@ def nearest_in(
     for profiles in (query, among)
   ]
   copies = int(max(query.count_PxG.max(), among.count_PxG.max()))
+  order_T = np.argsort(sizes[1], kind='stable')
+  size_P, size_T = sizes[0], sizes[1][order_T]
+  member_AxT = member_AxT[:, order_T]
   query_PxF = _binary(query.count_PxG, copies)
-  among_TxF = _binary(among.count_PxG, copies)
+  among_TxF = _binary(among.count_PxG[order_T], copies)
   used = np.flatnonzero(query_PxF.getnnz(axis=0))
   query_PxF, among_TxF = query_PxF[:, used], among_TxF[:, used]
-  # Ratios of whole numbers below 2**12 that differ are still different in
-  # float32, and equal ones are equal: no nearer program is missed.
-  size_P, size_T = (size.astype(np.float32) for size in sizes)
-  if itself_P is None:
-    itself_P = np.full(len(size_P), -1)
+  place_P = np.full(len(size_P), -1)
+  if itself_P is not None:
+    (inside,) = np.nonzero(itself_P >= 0)
+    place_P[inside] = np.argsort(order_T)[itself_P[inside]]
+  # Blocks of programs of one size.
+  ends = np.flatnonzero(np.diff(size_T)) + 1
+  cuts = np.arange(0, len(size_T), _AMONG)
+  bounds = np.unique(np.concatenate([cuts, ends, [len(size_T)]])).tolist()
 
   def search(rows: slice) -> np.ndarray:
     query_FxP = np.ascontiguousarray(query_PxF[rows].T.toarray())
     shape = (len(member_AxT), query_FxP.shape[1])
-    best_AxP = np.full(shape, -1, np.float32)
+    best_AxP = np.full(shape, -1.0)
     index_AxP = np.zeros(shape, np.int64)
-    for start in range(0, len(size_T), _AMONG):
-      part = slice(start, start + _AMONG)
-      shared = (among_TxF[part] @ query_FxP).astype(np.float32)
-      similar = size_T[part, None] + size_P[rows]
-      similar -= shared
-      np.divide(shared, similar, out=similar)
-      place_P = itself_P[rows] - start
-      (here,) = np.nonzero((place_P >= 0) & (place_P < len(similar)))
-      similar[place_P[here], here] = -1
-      for subset, member_T in enumerate(member_AxT[:, part]):
+    for start, end in itertools.pairwise(bounds):
+      shared = among_TxF[start:end] @ query_FxP
+      at_P = place_P[rows] - start
+      (here,) = np.nonzero((at_P >= 0) & (at_P < len(shared)))
+      shared[at_P[here], here] = -1
+      total_P = size_P[rows] + size_T[start]
+      for subset, member_T in enumerate(member_AxT[:, start:end]):
         (rows_T,) = np.nonzero(member_T)
         if not len(rows_T):
           continue
-        mine = similar if len(rows_T) == len(similar) else similar[rows_T]
-        most_P = mine.max(axis=0)
-        (better,) = np.nonzero(most_P > best_AxP[subset])
-        best_AxP[subset, better] = most_P[better]
+        mine = shared if len(rows_T) == len(shared) else shared[rows_T]
+        most_P = mine.max(axis=0).astype(np.int64)
+        similar_P = most_P / (total_P - most_P)
+        (better,) = np.nonzero((most_P >= 0) & (similar_P > best_AxP[subset]))
+        best_AxP[subset, better] = similar_P[better]
         found = mine[:, better].argmax(axis=0)
-        index_AxP[subset, better] = start + rows_T[found]
+        index_AxP[subset, better] = order_T[start + rows_T[found]]
     return index_AxP
 
   found = blocks.over(len(size_P), search, 'nearest neighbours', rows=_QUERIES)

@@ -86,7 +86,18 @@ def usable(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
   """
   visible_CxE = np.where(ok_CxE, value_CxE, 0.0).astype(np.float32)
   visible_CxE += np.float32(0)  # -0 equals 0
-  _, index_C, count = np.unique(
-    visible_CxE.view(np.uint32), axis=0, return_inverse=True, return_counts=True
+  word_CxE = visible_CxE.view(np.uint32)
+  # Rows of unequal sums are unequal: few are left to be compared as they are.
+  factor_E = seeding.generator(0, 'rows').integers(
+    2**64, size=word_CxE.shape[1], dtype=np.uint64
   )
-  return (count[index_C] == 1) & ok_CxE.all(axis=1)
+  _, index_C, count = np.unique(
+    word_CxE @ factor_E, return_inverse=True, return_counts=True
+  )
+  (alike,) = np.nonzero(count[index_C] > 1)
+  _, index_A, count = np.unique(
+    word_CxE[alike], axis=0, return_inverse=True, return_counts=True
+  )
+  distinct_C = np.ones(len(word_CxE), bool)
+  distinct_C[alike] = count[index_A] == 1
+  return distinct_C & ok_CxE.all(axis=1)

@@ -105,7 +105,9 @@ def make(context: context_lib.Context) -> split_lib.Split:
   for done, (arm, members) in enumerate(split.arms.items()):
     report[arm] = {
       **facts.get(arm, {}),
-      **describe(universe, points, members),
+      **describe(
+        universe, points, members, seeding.generator(seed, 'describe', arm)
+      ),
     }
     if arm in probabilities:
       report[arm]['effective_size'] = {
@@ -146,7 +148,10 @@ def _weights(
     found['derivations'] = laws.derivations(
       count_SxN, size_S, pcfg.critical_weight(universe.grammar)
     )
-  sparse = {name: laws.sparsity(points[name][pool])[0] for name in SPACES}
+  sparse = {}
+  for name in SPACES:
+    rng = seeding.generator(seed, 'sparsity', name)
+    sparse[name] = laws.sparsity(points[name][pool], rng)[0]
   sparse['joint'] = laws.joint(*(sparse[name] for name in SPACES))
   for name, weight_N in sparse.items():
     found[name] = weight_N
@@ -212,8 +217,13 @@ def describe(
   universe: universe_lib.Universe,
   points: Mapping[str, np.ndarray],
   classes: np.ndarray,
+  rng: np.random.Generator,
 ) -> dict[str, Any]:
-  """What an arm looks like: sizes, symbols, coverage of both spaces."""
+  """What an arm looks like: sizes, symbols, coverage of both spaces.
+
+  `..._neighbour`: from its classes to its others; `..._cover`: from all classes
+  to it. Of many classes a sample is measured (`sampling.some`).
+  """
   tok_NxL = universe.representative_CxL[classes]
   sizes, counts = np.unique(universe.size_C[classes], return_counts=True)
   grams = syntactic.profile(tok_NxL, universe.vocabulary)
@@ -230,10 +240,12 @@ def describe(
       float(np.log10(universe.count_N[universe.node_C[classes]]).mean()), 4
     ),
   }
+  own_classes = classes[sampling.some(len(classes), rng)]
+  all_classes = sampling.some(len(universe.node_C), rng)
   for name in SPACES:
     tree = scipy.spatial.cKDTree(points[name][classes])
-    own, _ = tree.query(points[name][classes], 2, workers=-1)
-    cover, _ = tree.query(points[name], workers=-1)
+    own, _ = tree.query(points[name][own_classes], 2, workers=-1)
+    cover, _ = tree.query(points[name][all_classes], workers=-1)
     facts[f'{name}_neighbour'] = _quantiles(own[:, 1])
     facts[f'{name}_cover'] = _quantiles(cover)
   return facts

@@ -34,28 +34,23 @@ def measure(
   """
   class_I = np.concatenate(list(split.evaluation_sets().values()))
   arms = list(split.arms.values())
-  own = {arm: _own(context, arm, c) for arm, c in split.arms.items()}
   # All arms at once: they overlap, and a search costs more than its reduction.
-  class_Q = np.unique(np.concatenate([class_I, *own.values()]))
   class_T = np.unique(np.concatenate(arms))
-  place_Q = np.searchsorted(class_T, class_Q)
-  place_Q = np.minimum(place_Q, len(class_T) - 1)
-  syntactic_AxQ, _ = neighbours.nearest_in(
-    context.profiles.take(class_Q),
+  syntactic_AxI, _ = neighbours.nearest_in(
+    context.profiles.take(class_I),
     context.profiles.take(class_T),
     np.stack([np.isin(class_T, classes) for classes in arms]),
-    np.where(class_T[place_Q] == class_Q, place_Q, -1),
   )
   point_CxD = context.spaces.semantic_CxD
   found, bounds = {}, {}
-  for (arm, class_N), syntactic_Q in zip(
-    split.arms.items(), syntactic_AxQ, strict=True
+  for (arm, class_N), syntactic_I in zip(
+    split.arms.items(), syntactic_AxI, strict=True
   ):
+    class_S = _own(context, arm, class_N)
+    syntactic_S = _to_others(context, class_S, class_N)
     tree = scipy.spatial.cKDTree(point_CxD[class_N])
-    semantic_S = tree.query(point_CxD[own[arm]], 2)[0][:, 1]
-    semantic_I = tree.query(point_CxD[class_I])[0]
-    syntactic_S = syntactic_Q[np.searchsorted(class_Q, own[arm])]
-    syntactic_I = syntactic_Q[np.searchsorted(class_Q, class_I)]
+    semantic_S = tree.query(point_CxD[class_S], 2, workers=-1)[0][:, 1]
+    semantic_I = tree.query(point_CxD[class_I], workers=-1)[0]
     found[arm] = np.stack([syntactic_I, semantic_I]).astype(np.float32)
     bounds[arm] = {
       space: {
@@ -76,3 +71,16 @@ def _own(
   """Some classes of an arm, whose own neighbours are searched."""
   rng = seeding.generator(context.seed, 'distances', arm)
   return rng.permutation(class_N)[:_SAMPLE]
+
+
+def _to_others(
+  context: context_lib.Context, class_S: np.ndarray, class_N: np.ndarray
+) -> np.ndarray:
+  """Syntactic distance of some classes of an arm to its nearest other class."""
+  distance_1xS, _ = neighbours.nearest_in(
+    context.profiles.take(class_S),
+    context.profiles.take(class_N),
+    np.ones((1, len(class_N)), bool),
+    np.searchsorted(class_N, class_S),
+  )
+  return distance_1xS[0]

@@ -4,16 +4,25 @@ Each law gives the logarithm of a weight for every class; see methods 1.3
 (A1, A3-A7, A9) for where they come from.
 """
 
+from concurrent import futures
+
 import numpy as np
-import scipy.cluster
 import scipy.spatial
 import scipy.stats
 
+from synth.spaces import blocks
 from synth.spaces import dimension as dimension_lib
+from synth.splits import sampling
+from synth.universe import executors
 
 NEIGHBOURS = 16  # whose distance estimates the density
 _CLIP = 0.99  # quantile of the weights
 _BINNED_AXES = 3
+_LEAF = 64  # points of a tree that are compared at once
+_ROUNDS = 20  # of k-means
+_STEPS = 1 << 12  # of eps, from 0 to the largest distance there may be
+_CANDIDATES = 512  # for a net, at once
+_ROWS = 1 << 11  # whose products with them stay in the cache
 
 
 def programs(count_SxC: np.ndarray) -> np.ndarray:
@@ -43,20 +52,26 @@ def derivations(
   return np.log(scaled_SxC.sum(axis=0))
 
 
-def sparsity(point_CxD: np.ndarray) -> tuple[np.ndarray, float]:
+def sparsity(
+  point_CxD: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
   """Inverse local density by the k-th neighbour (A4, A5).
 
   With r the distance to it and d the intrinsic dimension, density goes as
-  r**-d, so weights r**d flatten it.
+  r**-d, so weights r**d flatten it. Neighbours are sought among all classes, of
+  many among a sample (`sampling.some`), which has the same density.
 
   Returns:
     The log-weights and d (Levina and Bickel's estimate).
   """
-  neighbours = min(NEIGHBOURS, len(point_CxD) - 1)
-  distance, _ = scipy.spatial.cKDTree(point_CxD).query(
-    point_CxD, neighbours + 1, workers=-1
-  )
-  distance = distance[:, 1:]  # the first is the point itself
+  among = sampling.some(len(point_CxD), rng)
+  neighbours = min(NEIGHBOURS, len(among) - 1)
+  tree = scipy.spatial.cKDTree(point_CxD[among], leafsize=_LEAF)
+  distance, _ = tree.query(point_CxD, neighbours + 1, workers=-1)
+  # The first is the point itself if it is among them.
+  itself_C = np.zeros(len(point_CxD), bool)
+  itself_C[among] = True
+  distance = np.where(itself_C[:, None], distance[:, 1:], distance[:, :-1])
   dimension = dimension_lib.levina_bickel(distance)
   if not 0 < dimension < np.inf:
     return np.zeros(len(point_CxD)), dimension  # no place is denser
@@ -105,11 +120,55 @@ def bins(point_CxD: np.ndarray, cells: int) -> np.ndarray:
 def clusters(
   point_CxD: np.ndarray, number: int, rng: np.random.Generator
 ) -> np.ndarray:
-  """The k-means cluster of each class (A7)."""
-  _, label_C = scipy.cluster.vq.kmeans2(
-    point_CxD.astype(np.float64), number, iter=20, minit='++', rng=rng
-  )
+  """The cluster of each class: k-means from k-means++ (A7).
+
+  Clusters that lose all their classes stay where they were, and may win some
+  back; those that are empty in the end are no clusters.
+  """
+  point_CxD = np.asarray(point_CxD, np.float64)
+  centre_KxD = _spread(point_CxD, number, rng)
+  label_C = np.zeros(len(point_CxD), np.int64)
+  for _ in range(_ROUNDS):
+    half_K = (centre_KxD**2).sum(axis=1) / 2
+
+    def nearest(
+      rows: slice,
+      centre_KxD: np.ndarray = centre_KxD,
+      half_K: np.ndarray = half_K,
+    ) -> np.ndarray:
+      return np.argmax(point_CxD[rows] @ centre_KxD.T - half_K, axis=1)
+
+    for rows, label_B in blocks.over(len(point_CxD), nearest, 'k-means'):
+      label_C[rows] = label_B
+    count_K = np.bincount(label_C, minlength=number)
+    total_KxD = np.stack(
+      [np.bincount(label_C, axis_C, number) for axis_C in point_CxD.T], axis=1
+    )
+    centre_KxD = np.where(
+      count_K[:, None] > 0,
+      total_KxD / np.maximum(count_K, 1)[:, None],
+      centre_KxD,
+    )
   return np.unique(label_C, return_inverse=True)[1]
+
+
+def _spread(
+  point_CxD: np.ndarray, number: int, rng: np.random.Generator
+) -> np.ndarray:
+  """Centres by k-means++ (Arthur and Vassilvitskii, SODA 2007).
+
+  Each is a point, drawn by its squared distance to the nearest so far.
+  """
+  chosen = [int(rng.integers(len(point_CxD)))]
+  square_C = np.full(len(point_CxD), np.inf)
+  while len(chosen) < number:
+    last_1xD = point_CxD[chosen[-1:]]
+    found_C = scipy.spatial.distance.cdist(last_1xD, point_CxD, 'sqeuclidean')
+    np.minimum(square_C, found_C[0], out=square_C)
+    share_C = np.cumsum(square_C / square_C.sum())
+    place = int(np.searchsorted(share_C, rng.uniform()))
+    chosen.append(min(place, len(point_CxD) - 1))
+  return point_CxD[chosen]
 
 
 def even(cell_C: np.ndarray) -> np.ndarray:
@@ -128,36 +187,81 @@ def net(
   Returns:
     Places of exactly `number` classes (cut or filled up at random), sorted.
   """
-  tree = scipy.spatial.cKDTree(point_CxD)
   order = rng.permutation(len(point_CxD))
-  low, high = 0.0, float(np.linalg.norm(np.ptp(point_CxD, axis=0)))
-  taken = order
-  for _ in range(12):
-    eps = (low + high) / 2
-    taken = _thinned(tree, point_CxD, order, eps, number)
+  shuffled_CxD = point_CxD[order]
+  widest = float(np.linalg.norm(np.ptp(point_CxD, axis=0)))
+  # Steps of eps that give too many, and not too many with how many they give.
+  low, enough = 0, {_STEPS: np.zeros(1, np.int64)}
+  while (high := min(enough)) - low > 1:
+    step = _next_step(
+      low, {at: len(taken) for at, taken in enough.items()}, number
+    )
+    taken = _thinned(shuffled_CxD, widest * step / _STEPS, number)
     if len(taken) > number:
-      low = eps
+      low = step
     else:
-      high = eps
-  taken = _thinned(tree, point_CxD, order, high, number)[:number]
-  rest = order[~np.isin(order, taken)][: number - len(taken)]
-  return np.sort(np.concatenate([taken, rest]))
+      enough[step] = taken
+  taken = enough[high][:number]
+  free_C = np.ones(len(order), bool)
+  free_C[taken] = False
+  rest = np.flatnonzero(free_C)[: number - len(taken)]
+  return np.sort(order[np.concatenate([taken, rest])])
 
 
-def _thinned(
-  tree: scipy.spatial.cKDTree,
-  point_CxD: np.ndarray,
-  order: np.ndarray,
-  eps: float,
-  enough: int,
-) -> np.ndarray:
-  """Places taken with this eps; stops when there are more than enough."""
-  covered_C = np.zeros(len(order), bool)
-  taken = []
-  for place in order.tolist():
-    if not covered_C[place]:
-      taken.append(place)
-      if len(taken) > enough:
-        break
-      covered_C[tree.query_ball_point(point_CxD[place], eps)] = True
-  return np.array(taken, np.int64)
+def _next_step(low: int, number_of: dict[int, int], number: int) -> int:
+  """The step of eps to try: where the last two numbers lead, as a power law.
+
+  Large eps are cheap to try, so the way there is down from them. Halving the
+  interval would find the same step with more dear tries.
+  """
+  high, *larger = sorted(number_of)
+  middle = (low + high) // 2
+  if low or not larger:
+    return middle
+  growth = np.log(number_of[high] / number_of[larger[0]])
+  power = max(growth / np.log(larger[0] / high), 1.0)
+  wanted = high * (number_of[high] / number) ** (1 / power)
+  return int(np.clip(wanted, middle, high - 1))
+
+
+def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
+  """Places taken with this eps, in order; some more than enough if so many are.
+
+  Blocks of places are thinned among themselves, then they thin out all that
+  follow: x is within eps of y if x.y - |y|^2 / 2 >= (|x|^2 - eps^2) / 2.
+  """
+  point_CxD = point_CxD - point_CxD.mean(axis=0)
+  half_C = (point_CxD**2).sum(axis=1) / 2
+  query_CxE = np.column_stack([point_CxD, -half_C])
+  point_CxE = np.column_stack([point_CxD, np.ones(len(half_C))])
+  least_C = half_C - eps**2 / 2
+  left = np.arange(len(point_CxD))
+  taken: list[np.ndarray] = []
+  number = 0
+  with futures.ThreadPoolExecutor(executors.cores()) as threads:
+    while len(left) and number <= enough:
+      own_B, left = left[:_CANDIDATES], left[_CANDIDATES:]
+      own_BxE, point_CxE = point_CxE[:_CANDIDATES], point_CxE[_CANDIDATES:]
+      near_BxB = own_BxE @ query_CxE[own_B].T >= least_C[own_B, None]
+      free_B = np.ones(len(own_B), bool)
+      for place in range(len(own_B)):
+        if free_B[place]:
+          free_B[place + 1 :] &= ~near_BxB[place + 1 :, place]
+      taken.append(own_B[free_B])
+      number += len(taken[-1])
+      query_ExB = np.ascontiguousarray(query_CxE[taken[-1]].T)
+
+      def nearest(
+        start: int,
+        point_CxE: np.ndarray = point_CxE,
+        query_ExB: np.ndarray = query_ExB,
+      ) -> np.ndarray:
+        product = point_CxE[start : start + _ROWS] @ query_ExB
+        most: np.ndarray = product.max(axis=1)
+        return most
+
+      most = list(threads.map(nearest, range(0, len(left), _ROWS)))
+      if most:
+        free = np.flatnonzero(np.concatenate(most) < least_C[left])
+        left, point_CxE = left[free], point_CxE[free]
+  return np.concatenate(taken)

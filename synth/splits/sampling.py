@@ -10,8 +10,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_ALL, _SOME = 1 << 15, 1 << 13  # so many are searched, of more only a sample
 _RAKING_ROUNDS = 200
 _RAKING_ERROR = 0.01  # relative, of the worst cell
+
+
+def some(number: int, rng: np.random.Generator) -> np.ndarray:
+  """All places up to `number`, or a sorted sample if they are many.
+
+  For searches of neighbours, which take hours among millions of points of many
+  dimensions.
+  """
+  if number <= _ALL:
+    return np.arange(number)
+  return np.sort(rng.choice(number, _SOME, replace=False))
 
 
 def inclusion(log_weight_N: np.ndarray, number: int) -> np.ndarray:
