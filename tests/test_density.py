@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.cluster
 import scipy.spatial
 
 from configs import density as density_config
@@ -77,10 +78,12 @@ def test_raking_makes_the_margins_those_of_equal_shares():
   assert ratio == pytest.approx(ratio[0], rel=1e-6)
 
 
-def test_sparsity_flattens_density():
+@pytest.mark.parametrize('number', [1000, 4000])  # all searched; a sample
+def test_sparsity_flattens_density(number):
   # On [0, 1] nine times as many points as on [1, 2].
   rng = np.random.default_rng(0)
-  point = np.concatenate([rng.random(9000), 1 + rng.random(1000)])[:, None]
+  point = np.concatenate([rng.random(9 * number), 1 + rng.random(number)])
+  point = point[:, None]
   weight, dimension = laws.sparsity(point, rng)
   assert dimension == pytest.approx(1, abs=0.1)
   shares = []
@@ -160,6 +163,41 @@ def test_a_net_is_spread_out_and_covers():
     nearest(random), 0.05
   )
   assert cover(chosen) < 0.6 * cover(random)
+
+
+def test_a_net_is_what_one_scan_after_the_other_finds():
+  rng = np.random.default_rng(0)
+  point = np.concatenate(
+    [rng.normal(size=(1500, 5)), 0.1 * rng.normal(size=(500, 5))]
+  )
+  order = np.random.default_rng(1).permutation(2000)
+  low, high = 0.0, float(np.linalg.norm(np.ptp(point, axis=0)))
+
+  def scan(eps):
+    taken = []
+    for place in order:
+      gap = np.linalg.norm(point[taken] - point[place], axis=1)
+      if not (gap <= eps).any():
+        taken.append(place)
+    return taken
+
+  for _ in range(12):
+    eps = (low + high) / 2
+    low, high = (eps, high) if len(scan(eps)) > 700 else (low, eps)
+  taken = scan(high)
+  others = [place for place in order if place not in set(taken)]
+  wanted = sorted(taken + others[: 700 - len(taken)])
+  chosen = laws.net(point, 700, np.random.default_rng(1))
+  assert chosen.tolist() == wanted and len(taken) > 650
+
+
+def test_clusters_are_those_of_scipy():
+  point = np.random.default_rng(0).normal(size=(3000, 6))
+  _, wanted = scipy.cluster.vq.kmeans2(
+    point, 30, iter=20, minit='++', rng=np.random.default_rng(1)
+  )
+  found = laws.clusters(point, 30, np.random.default_rng(1))
+  assert np.array_equal(found, np.unique(wanted, return_inverse=True)[1])
 
 
 def test_the_effective_size_of_a_law_for_itself_is_its_number():

@@ -254,6 +254,27 @@ def test_matched_sets_have_equal_histograms_of_symbols(real):
   assert len(cell_of) == len(np.unique(cell_C))
 
 
+def test_cells_may_be_of_equal_numbers_of_minimal_programs_too(real):
+  inputs = real[1]
+  universe, settings = inputs.universe, inputs.context.settings
+  number_C = universe.count_N[universe.node_C].astype(float)
+  context = dataclasses.replace(
+    inputs.context, settings={**settings, 'match': 'symbols,multiplicity'}
+  )
+  coarse_C = support.of_edges(inputs.context).cell_C
+  fine_C = support.of_edges(context).cell_C
+
+  def spread(cell_C):
+    return max(
+      number_C[cell_C == cell].max() / number_C[cell_C == cell].min()
+      for cell in range(cell_C.max() + 1)
+    )
+
+  assert spread(fine_C) < 2**0.5 < spread(coarse_C)
+  for cell in range(fine_C.max() + 1):  # and of equal symbols as before
+    assert len(set(coarse_C[fine_C == cell].tolist())) == 1
+
+
 def test_matching_pairs_within_cells_and_uses_no_class_twice():
   rng = np.random.default_rng(0)
   cell_C = rng.integers(0, 20, 500)

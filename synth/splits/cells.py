@@ -49,3 +49,8 @@ def by_symbols(
     np.sum([(tok_CxL == token).sum(axis=1) for token in group], axis=0)
     for group in groups.values()
   )
+
+
+def by_number(number_C: np.ndarray) -> np.ndarray:
+  """Cells of positive numbers that are equal up to half a power of two."""
+  return np.floor(2 * np.log2(np.asarray(number_C, float))).astype(np.int64)

@@ -55,24 +55,34 @@ def of_edges(context: context_lib.Context) -> Region:
   Cells are of equal size and symbols, by one random minimal program of each
   class, without the edges where the class allows it: what training would show
   of it. With the setting `match='arities'` operators of one arity count alike,
-  for hold-outs that some operators cannot do without.
+  for hold-outs that some operators cannot do without. With
+  `match='symbols,multiplicity'` cells are also of equal numbers of minimal
+  programs, up to half a power of two: novel classes have fewer, and it tells
+  how hard a class is to write.
 
   Raises:
     InputError: for an unknown `match`.
   """
   assert context.holdout is not None
-  told_apart = {'symbols': True, 'arities': False}
-  novel_C = context.holdout.novel_C
+  universe, novel_C = context.universe, context.holdout.novel_C
+  of_settings = {  # whether operators are told apart, and multiplicities
+    'symbols': (True, False),
+    'symbols,multiplicity': (True, True),
+    'arities': (False, False),
+  }
+  told_apart, multiplicity = cli.choose(
+    context.settings['match'], of_settings, 'split.match'
+  )
+  cell_C = cells.by_symbols(
+    context.tok_CxL, universe.vocabulary, tell_operators_apart=told_apart
+  )
+  if multiplicity:
+    number_C = universe.count_N[universe.node_C]
+    cell_C = cells.combine([cell_C, cells.by_number(number_C)])
   return Region(
     novel_C,
     np.zeros(len(novel_C), bool),
-    cells.by_symbols(
-      context.tok_CxL,
-      context.universe.vocabulary,
-      tell_operators_apart=cli.choose(
-        context.settings['match'], told_apart, 'split.match'
-      ),
-    ),
+    cell_C,
     f"need '{context.holdout.pattern}'",
   )
 
