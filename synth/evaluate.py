@@ -3,7 +3,8 @@
   python -m synth.evaluate --workdir=DIR [--samples=256] [--constrained]
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
-with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
+with intervals, outcomes, baselines), DIR/samples.npz (what was written) and
+DIR/records.npz (what became of each distinct sample, `synth.records`).
 The headline is exact success: the same rational function as the target. For
 programs that are not independent draws (`eval.method` beam or unique) it is
 coverage@k, the share of tasks solved by the first k candidates.
@@ -25,6 +26,7 @@ from synth import decode
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import progress
+from synth import records as records_lib
 from synth import runs
 from synth import seeding
 from synth import store
@@ -115,6 +117,17 @@ def evaluate(
     written.values(), np.split(far_2xI, ends[:-1], axis=1), strict=True
   ):
     fields['distance'] = part_2xI
+  records = {
+    name: records_lib.of(
+      fields['tok'],
+      fields['logprob'],
+      fields['outcome'],
+      inputs,
+      config.data.arm,
+    )
+    for name, fields in written.items()
+  }
+  items = {name: len(classes) for name, classes in sets.items()}
   result = {
     'step': step,
     'arm': config.data.arm,
@@ -127,14 +140,11 @@ def evaluate(
     **_summarize(config, written),
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
+    **records_lib.summary(records, len(trainer.seeds), items),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
-  arrays = {
-    f'{name}_{field}': array
-    for name, fields in written.items()
-    for field, array in fields.items()
-  }
-  _write_samples(workdir / runs.SAMPLES, arrays)
+  _write_arrays(workdir / runs.SAMPLES, written)
+  _write_arrays(workdir / runs.RECORDS, records)
   runs.write_json(workdir / runs.RESULT, result)
   return result
 
@@ -385,10 +395,15 @@ def _baselines(
   return result
 
 
-def _write_samples(
-  path: pathlib.Path, arrays: Mapping[str, np.ndarray]
+def _write_arrays(
+  path: pathlib.Path, sets: Mapping[str, Mapping[str, np.ndarray]]
 ) -> None:
-  """Writes an .npz whole or not at all."""
+  """Writes an .npz of SET_FIELD arrays whole or not at all."""
+  arrays = {
+    f'{name}_{field}': array
+    for name, fields in sets.items()
+    for field, array in fields.items()
+  }
   scratch = path.with_name(f'.{path.stem}.tmp.npz')
   try:
     np.savez_compressed(scratch, allow_pickle=False, **arrays)

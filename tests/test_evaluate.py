@@ -82,7 +82,7 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
   assert {
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
-    'strata',
+    'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -179,6 +179,34 @@ def test_outcomes_follow_from_what_was_written(run, samples):
       else:
         assert (outcome == Outcome.CORRECT) == (value == function(target))
   assert {Outcome.WRONG, Outcome.CORRECT} <= seen
+
+
+def test_records_are_those_of_the_samples(run, samples):
+  with np.load(run[0] / runs.RECORDS) as arrays:
+    records = dict(arrays)
+  for name in _SETS:
+    place = tuple(
+      records[f'{name}_{field}'] for field in ('seed', 'item', 'first')
+    )
+    count = records[f'{name}_count']
+    outcome = samples[f'{name}_outcome']
+    assert count.sum() == outcome.size
+    np.testing.assert_array_equal(
+      records[f'{name}_exact'], outcome[place] == Outcome.CORRECT
+    )
+    np.testing.assert_array_equal(
+      records[f'{name}_logprob'], samples[f'{name}_logprob'][place]
+    )
+    # What the result says of tasks and samples, from either file.
+    best = run[1]['best_of_task'][name]
+    solved = np.add(best['with_structure'], best['without_structure'])
+    np.testing.assert_allclose(
+      solved, (outcome == Outcome.CORRECT).any(axis=2).mean(axis=1)
+    )
+    right = np.bincount(place[0], count * records[f'{name}_exact'], 2)
+    np.testing.assert_allclose(
+      right / outcome[0].size, run[1]['pass@1_by_seed'][name]
+    )
 
 
 def test_log_probabilities_are_log_probabilities(samples):
