@@ -25,6 +25,8 @@ from synth import cli
 from synth import decode
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import locks
+from synth import parts as parts_lib
 from synth import progress
 from synth import records as records_lib
 from synth import runs
@@ -51,6 +53,9 @@ def evaluate(
 ) -> dict[str, Any]:
   """Evaluates the newest checkpoint of a run.
 
+  An evaluation that was killed goes on after its last whole batch of tasks, to
+  the same bits.
+
   Args:
     workdir: The run.
     overrides: Values for the config's `eval`, in place of the run's.
@@ -60,11 +65,23 @@ def evaluate(
 
   Raises:
     InputError: if the directory is no run, its inputs have changed or it has
-      no checkpoint.
+      no checkpoint, or if another process is evaluating it.
   """
   record = runs.read_record(workdir)
+  lock = workdir / '.evaluate.lock'
+  with locks.exclusive(lock, '', wait=False) as held:
+    if not held:
+      raise errors.InputError(f'another process is evaluating {workdir}')
+    return _evaluate(workdir, record, overrides or {})
+
+
+def _evaluate(
+  workdir: pathlib.Path,
+  record: Mapping[str, Any],
+  overrides: Mapping[str, Any],
+) -> dict[str, Any]:
   config = ml_collections.ConfigDict(record['config'])
-  config.eval.update(overrides or {})
+  config.eval.update(overrides)
   cli.check_numbers(config)
   method = _method(config)
   data_dir = workdir / record['data_dir']
@@ -104,10 +121,20 @@ def evaluate(
     config.universe.seed,
     config.eval.seed,
   )
+  parts = parts_lib.Parts(
+    workdir / runs.PARTS,
+    {
+      'config': cli.plain(config),
+      'checkpoint_sha256': checkpoints.sha256(step),
+      'inputs_sha256': inputs.sha256,
+      'versions': runs.versions(),
+      'device': jax.devices()[0].device_kind,
+    },
+  )
   sets = inputs.split.evaluation_sets()
   written = {
     name: _write_and_judge(
-      config, trainer, state, inputs, verifier, method, name, classes
+      config, trainer, state, inputs, verifier, method, parts, name, classes
     )
     for name, classes in sets.items()
   }
@@ -143,10 +170,22 @@ def evaluate(
     **records_lib.summary(records, len(trainer.seeds), items),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
-  _write_arrays(workdir / runs.SAMPLES, written)
-  _write_arrays(workdir / runs.RECORDS, records)
+  runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
+  runs.write_arrays(workdir / runs.RECORDS, _flat(records))
   runs.write_json(workdir / runs.RESULT, result)
+  parts.remove()
   return result
+
+
+def _flat(
+  sets: Mapping[str, Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+  """SET_FIELD -> array."""
+  return {
+    f'{name}_{field}': array
+    for name, fields in sets.items()
+    for field, array in fields.items()
+  }
 
 
 def _method(config: ml_collections.ConfigDict) -> decode.Method:
@@ -190,10 +229,11 @@ def _write_and_judge(
   inputs: inputs_lib.Inputs,
   verifier: verify.Verifier,
   method: decode.Method,
+  parts: parts_lib.Parts,
   name: str,
   classes: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Programs of every model for one set of tasks.
+  """Programs of every model for one set of tasks, by batches kept in `parts`.
 
   Returns:
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
@@ -220,12 +260,10 @@ def _write_and_judge(
   target_IxL = inputs.programs_at(
     classes, rng.random((len(classes), inputs.universe.max_size))
   )
-  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
   key = jax.random.fold_in(jax.random.key(config.eval.seed), trainer.seeds[0])
-  parts = []
-  for number, start in enumerate(starts):
+
+  def write(start: int) -> dict[str, np.ndarray]:
     # One shape for all batches: the last one is filled up, then cut.
-    number_of_tasks = min(batch, len(classes) - start)
     filled = (start + np.arange(batch)) % len(classes)
     tok_SxBxnxT, logprob_SxBxn = decode.decode(
       state['params'],
@@ -242,22 +280,29 @@ def _write_and_judge(
     outcome_SxBxn = np.stack(
       [verifier.outcomes(tok, target_IxL[filled]) for tok in tok_SxBxnxT]
     )
-    part = (
-      np.asarray(tok_SxBxnxT, tokens.DTYPE),
-      np.asarray(logprob_SxBxn, np.float32),
-      outcome_SxBxn,
-    )
-    parts.append([array[:, :number_of_tasks] for array in part])
-    bar.update(number + 1)
-  tok, logprob, outcome = (
-    np.concatenate(p, axis=1) for p in zip(*parts, strict=True)
-  )
+    number_of_tasks = len(classes) - start
+    return {
+      'tok': np.asarray(tok_SxBxnxT, tokens.DTYPE)[:, :number_of_tasks],
+      'logprob': np.asarray(logprob_SxBxn, np.float32)[:, :number_of_tasks],
+      'outcome': outcome_SxBxn[:, :number_of_tasks],
+    }
+
+  kept = {start: parts.get(f'{name}-{start}') for start in starts}
+  done = {start: part for start, part in kept.items() if part is not None}
+  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
+  bar.update(len(done))
+  for start in starts:
+    if start not in done:
+      done[start] = write(start)
+      parts.put(f'{name}-{start}', done[start])
+      bar.update(len(done))
   return {
     'class': classes,
     'target': target_IxL,
-    'tok': tok,
-    'logprob': logprob,
-    'outcome': outcome,
+    **{
+      field: np.concatenate([done[start][field] for start in starts], axis=1)
+      for field in ('tok', 'logprob', 'outcome')
+    },
   }
 
 
@@ -393,23 +438,6 @@ def _baselines(
       'best_constant': 1 / len(classes),
     }
   return result
-
-
-def _write_arrays(
-  path: pathlib.Path, sets: Mapping[str, Mapping[str, np.ndarray]]
-) -> None:
-  """Writes an .npz of SET_FIELD arrays whole or not at all."""
-  arrays = {
-    f'{name}_{field}': array
-    for name, fields in sets.items()
-    for field, array in fields.items()
-  }
-  scratch = path.with_name(f'.{path.stem}.tmp.npz')
-  try:
-    np.savez_compressed(scratch, allow_pickle=False, **arrays)
-    scratch.replace(path)
-  except OSError as error:
-    raise runs.RunError(f'cannot write {path}: {error.strerror}') from None
 
 
 def define_flags() -> None:

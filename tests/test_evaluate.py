@@ -13,6 +13,8 @@ from synth import decode
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
+from synth import locks
+from synth import parts
 from synth import runs
 from synth import train
 from synth import verify
@@ -225,6 +227,68 @@ def test_evaluating_again_gives_the_same(run, samples):
       np.testing.assert_array_equal(again[name], array)
 
 
+class _Killed(Exception):
+  """Stands for the end of the process."""
+
+
+def _counting(monkeypatch, most=None):
+  """Batches decoded from now on; the one after `most` is the last attempt."""
+  done = []
+  decoded = decode.decode
+
+  def counted(*args, **kwargs):
+    if len(done) == most:
+      raise _Killed
+    found = decoded(*args, **kwargs)
+    done.append(1)
+    return found
+
+  monkeypatch.setattr(evaluate.decode, 'decode', counted)
+  return done
+
+
+def test_a_killed_evaluation_goes_on_with_the_same_bits(
+  run, tmp_path, monkeypatch
+):
+  batches = {'eval.batch_size': 5}  # 4, 4 and 6 tasks: four batches
+  straight = _copy(run[0], tmp_path / 'straight', **batches)
+  wanted = evaluate.evaluate(straight)
+  workdir = _copy(run[0], tmp_path / 'killed', **batches)
+  for _ in range(3):
+    with monkeypatch.context() as patch:
+      done = _counting(patch, most=1)
+      with pytest.raises(_Killed):
+        evaluate.evaluate(workdir)
+    assert len(done) == 1
+  # A file cut short is a batch to be done again.
+  last = max((workdir / runs.PARTS).glob('*.npz'))
+  last.write_bytes(last.read_bytes()[:-30])
+  with monkeypatch.context() as patch:
+    done = _counting(patch)
+    assert evaluate.evaluate(workdir) == wanted
+  assert len(done) == 2
+  for name in (runs.SAMPLES, runs.RECORDS):
+    with np.load(straight / name) as one, np.load(workdir / name) as other:
+      assert one.files == other.files
+      for field in one.files:
+        np.testing.assert_array_equal(one[field], other[field])
+  assert not (workdir / runs.PARTS).exists()
+
+
+def test_what_was_done_with_other_settings_is_not_used(
+  run, tmp_path, monkeypatch
+):
+  workdir = _copy(run[0], tmp_path / 'run')
+  with monkeypatch.context() as patch:
+    done = _counting(patch, most=2)
+    with pytest.raises(_Killed):
+      evaluate.evaluate(workdir, {'temperature': 0.0})
+  done = _counting(monkeypatch)
+  result = evaluate.evaluate(workdir)
+  assert len(done) == 3
+  assert result == run[1]
+
+
 def test_the_padding_of_the_last_batch_does_not_matter(run, tmp_path):
   workdir, _ = run
   results, written = [], []
@@ -335,6 +399,11 @@ def test_baselines_are_chance_of_retrieval(run):
 # Refusals.
 
 
+def test_two_evaluations_of_one_run_are_refused(run):
+  with locks.exclusive(run[0] / '.evaluate.lock', '', wait=False):
+    assert _refusal(run[0]) == f'another process is evaluating {run[0]}'
+
+
 def _refusal(workdir):
   with pytest.raises(errors.InputError) as caught:
     evaluate.evaluate(workdir)
@@ -437,7 +506,7 @@ def test_constrained_evaluation_writes_programs_only(run, tmp_path):
 
 @pytest.mark.parametrize('order', ['postfix', 'infix'])
 def test_other_orders_are_judged_as_the_programs_they_are(
-  run, order, monkeypatch
+  run, order, monkeypatch, tmp_path
 ):
   config = _config(**{'data.order': order})
   inputs = inputs_lib.load_or_build(config, run[0])
@@ -461,7 +530,8 @@ def test_other_orders_are_judged_as_the_programs_they_are(
   )
   method = decode.Method()
   arguments = (
-    trainer, {'params': {}}, inputs, verifier, method, 'dev', classes
+    trainer, {'params': {}}, inputs, verifier, method,
+    parts.Parts(tmp_path / order, {}), 'dev', classes,
   )  # fmt: skip
   found = evaluate._write_and_judge(config, *arguments)
   assert (found['outcome'][0, :, 0] == Outcome.CORRECT).all()
