@@ -22,6 +22,7 @@ import numpy as np
 import scipy.spatial
 
 from synth import cli
+from synth import confidence
 from synth import decode
 from synth import errors
 from synth import inputs as inputs_lib
@@ -168,6 +169,7 @@ def _evaluate(
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
     **records_lib.summary(records, len(trainer.seeds), items),
+    'calibration': confidence.summary(records, len(trainer.seeds)),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
@@ -465,7 +467,7 @@ def define_flags() -> None:
 
 
 def main() -> dict[str, Any]:
-  """Evaluates; the last line is the result without its configuration."""
+  """Evaluates; the last line is the result without its longest parts."""
   args = flags.FLAGS
   given = {
     'num_samples': args.samples,
@@ -477,7 +479,7 @@ def main() -> dict[str, Any]:
   }
   overrides = {key: value for key, value in given.items() if value is not None}
   result = evaluate(pathlib.Path(args.workdir), overrides)
-  hidden = ('config', 'versions', 'inputs_sha256')
+  hidden = ('config', 'versions', 'inputs_sha256', 'calibration')
   return {name: value for name, value in result.items() if name not in hidden}
 
 

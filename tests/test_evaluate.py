@@ -85,6 +85,7 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
     'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
+    'calibration',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -209,6 +210,16 @@ def test_records_are_those_of_the_samples(run, samples):
     np.testing.assert_allclose(
       right / outcome[0].size, run[1]['pass@1_by_seed'][name]
     )
+
+
+def test_answers_are_calibrated_by_test_set_and_seed(run, samples):
+  for name in _SETS:
+    for seed, found in enumerate(run[1]['calibration'][name]):
+      logprob = samples[f'{name}_logprob'][seed]
+      # The most probable sample of each task, all in one bin of so few.
+      best = logprob.max(axis=1)
+      assert found['confidence_B'] == [pytest.approx(np.exp(best).mean())]
+      assert found['count_B'] == [len(best)]
 
 
 def test_log_probabilities_are_log_probabilities(samples):
