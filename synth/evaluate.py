@@ -3,7 +3,8 @@
   python -m synth.evaluate --workdir=DIR [--samples=256] [--constrained]
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
-with intervals, outcomes, baselines) and DIR/samples.npz (what was written).
+with intervals, outcomes, baselines), DIR/samples.npz (what was written) and
+DIR/records.npz (what became of each distinct sample, `synth.records`).
 The headline is exact success: the same rational function as the target. For
 programs that are not independent draws (`eval.method` beam or unique) it is
 coverage@k, the share of tasks solved by the first k candidates.
@@ -21,10 +22,14 @@ import numpy as np
 import scipy.spatial
 
 from synth import cli
+from synth import confidence
 from synth import decode
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import locks
+from synth import parts as parts_lib
 from synth import progress
+from synth import records as records_lib
 from synth import runs
 from synth import seeding
 from synth import store
@@ -49,6 +54,9 @@ def evaluate(
 ) -> dict[str, Any]:
   """Evaluates the newest checkpoint of a run.
 
+  An evaluation that was killed goes on after its last whole batch of tasks, to
+  the same bits.
+
   Args:
     workdir: The run.
     overrides: Values for the config's `eval`, in place of the run's.
@@ -58,11 +66,23 @@ def evaluate(
 
   Raises:
     InputError: if the directory is no run, its inputs have changed or it has
-      no checkpoint.
+      no checkpoint, or if another process is evaluating it.
   """
   record = runs.read_record(workdir)
+  lock = workdir / '.evaluate.lock'
+  with locks.exclusive(lock, '', wait=False) as held:
+    if not held:
+      raise errors.InputError(f'another process is evaluating {workdir}')
+    return _evaluate(workdir, record, overrides or {})
+
+
+def _evaluate(
+  workdir: pathlib.Path,
+  record: Mapping[str, Any],
+  overrides: Mapping[str, Any],
+) -> dict[str, Any]:
   config = ml_collections.ConfigDict(record['config'])
-  config.eval.update(overrides or {})
+  config.eval.update(overrides)
   cli.check_numbers(config)
   method = _method(config)
   data_dir = workdir / record['data_dir']
@@ -102,10 +122,20 @@ def evaluate(
     config.universe.seed,
     config.eval.seed,
   )
+  parts = parts_lib.Parts(
+    workdir / runs.PARTS,
+    {
+      'config': cli.plain(config),
+      'checkpoint_sha256': checkpoints.sha256(step),
+      'inputs_sha256': inputs.sha256,
+      'versions': runs.versions(),
+      'device': jax.devices()[0].device_kind,
+    },
+  )
   sets = inputs.split.evaluation_sets()
   written = {
     name: _write_and_judge(
-      config, trainer, state, inputs, verifier, method, name, classes
+      config, trainer, state, inputs, verifier, method, parts, name, classes
     )
     for name, classes in sets.items()
   }
@@ -115,6 +145,17 @@ def evaluate(
     written.values(), np.split(far_2xI, ends[:-1], axis=1), strict=True
   ):
     fields['distance'] = part_2xI
+  records = {
+    name: records_lib.of(
+      fields['tok'],
+      fields['logprob'],
+      fields['outcome'],
+      inputs,
+      config.data.arm,
+    )
+    for name, fields in written.items()
+  }
+  items = {name: len(classes) for name, classes in sets.items()}
   result = {
     'step': step,
     'arm': config.data.arm,
@@ -127,16 +168,26 @@ def evaluate(
     **_summarize(config, written),
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
+    **records_lib.summary(records, len(trainer.seeds), items),
+    'calibration': confidence.summary(records, len(trainer.seeds)),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
-  arrays = {
+  runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
+  runs.write_arrays(workdir / runs.RECORDS, _flat(records))
+  runs.write_json(workdir / runs.RESULT, result)
+  parts.remove()
+  return result
+
+
+def _flat(
+  sets: Mapping[str, Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+  """SET_FIELD -> array."""
+  return {
     f'{name}_{field}': array
-    for name, fields in written.items()
+    for name, fields in sets.items()
     for field, array in fields.items()
   }
-  _write_samples(workdir / runs.SAMPLES, arrays)
-  runs.write_json(workdir / runs.RESULT, result)
-  return result
 
 
 def _method(config: ml_collections.ConfigDict) -> decode.Method:
@@ -180,10 +231,11 @@ def _write_and_judge(
   inputs: inputs_lib.Inputs,
   verifier: verify.Verifier,
   method: decode.Method,
+  parts: parts_lib.Parts,
   name: str,
   classes: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Programs of every model for one set of tasks.
+  """Programs of every model for one set of tasks, by batches kept in `parts`.
 
   Returns:
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
@@ -210,12 +262,10 @@ def _write_and_judge(
   target_IxL = inputs.programs_at(
     classes, rng.random((len(classes), inputs.universe.max_size))
   )
-  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
   key = jax.random.fold_in(jax.random.key(config.eval.seed), trainer.seeds[0])
-  parts = []
-  for number, start in enumerate(starts):
+
+  def write(start: int) -> dict[str, np.ndarray]:
     # One shape for all batches: the last one is filled up, then cut.
-    number_of_tasks = min(batch, len(classes) - start)
     filled = (start + np.arange(batch)) % len(classes)
     tok_SxBxnxT, logprob_SxBxn = decode.decode(
       state['params'],
@@ -232,22 +282,29 @@ def _write_and_judge(
     outcome_SxBxn = np.stack(
       [verifier.outcomes(tok, target_IxL[filled]) for tok in tok_SxBxnxT]
     )
-    part = (
-      np.asarray(tok_SxBxnxT, tokens.DTYPE),
-      np.asarray(logprob_SxBxn, np.float32),
-      outcome_SxBxn,
-    )
-    parts.append([array[:, :number_of_tasks] for array in part])
-    bar.update(number + 1)
-  tok, logprob, outcome = (
-    np.concatenate(p, axis=1) for p in zip(*parts, strict=True)
-  )
+    number_of_tasks = len(classes) - start
+    return {
+      'tok': np.asarray(tok_SxBxnxT, tokens.DTYPE)[:, :number_of_tasks],
+      'logprob': np.asarray(logprob_SxBxn, np.float32)[:, :number_of_tasks],
+      'outcome': outcome_SxBxn[:, :number_of_tasks],
+    }
+
+  kept = {start: parts.get(f'{name}-{start}') for start in starts}
+  done = {start: part for start, part in kept.items() if part is not None}
+  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
+  bar.update(len(done))
+  for start in starts:
+    if start not in done:
+      done[start] = write(start)
+      parts.put(f'{name}-{start}', done[start])
+      bar.update(len(done))
   return {
     'class': classes,
     'target': target_IxL,
-    'tok': tok,
-    'logprob': logprob,
-    'outcome': outcome,
+    **{
+      field: np.concatenate([done[start][field] for start in starts], axis=1)
+      for field in ('tok', 'logprob', 'outcome')
+    },
   }
 
 
@@ -385,18 +442,6 @@ def _baselines(
   return result
 
 
-def _write_samples(
-  path: pathlib.Path, arrays: Mapping[str, np.ndarray]
-) -> None:
-  """Writes an .npz whole or not at all."""
-  scratch = path.with_name(f'.{path.stem}.tmp.npz')
-  try:
-    np.savez_compressed(scratch, allow_pickle=False, **arrays)
-    scratch.replace(path)
-  except OSError as error:
-    raise runs.RunError(f'cannot write {path}: {error.strerror}') from None
-
-
 def define_flags() -> None:
   """The command line."""
   flags.DEFINE_string(
@@ -422,7 +467,7 @@ def define_flags() -> None:
 
 
 def main() -> dict[str, Any]:
-  """Evaluates; the last line is the result without its configuration."""
+  """Evaluates; the last line is the result without its longest parts."""
   args = flags.FLAGS
   given = {
     'num_samples': args.samples,
@@ -434,7 +479,7 @@ def main() -> dict[str, Any]:
   }
   overrides = {key: value for key, value in given.items() if value is not None}
   result = evaluate(pathlib.Path(args.workdir), overrides)
-  hidden = ('config', 'versions', 'inputs_sha256')
+  hidden = ('config', 'versions', 'inputs_sha256', 'calibration')
   return {name: value for name, value in result.items() if name not in hidden}
 
 

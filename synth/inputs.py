@@ -77,6 +77,29 @@ class Inputs:
       return self.context.tok_CxL[class_P]
     return self.universe.programs_at(self.universe.node_C[class_P], uniform_PxL)
 
+  def shown(self, arm: str, tok_PxL: np.ndarray) -> np.ndarray:
+    """Whether the training law of an arm shows a program, sooner or later.
+
+    Args:
+      arm: Of the split.
+      tok_PxL: Token rows in prefix order, programs or not.
+
+    Returns:
+      bool_P: whether the row is a minimal program of a class of the arm that
+      `programs_at` can give.
+    """
+    class_P = self.universe.minimal_classes(tok_PxL)
+    shown_P = np.isin(class_P, self.split.arms[arm])
+    (row,) = np.nonzero(shown_P)
+    tok_RxL = tok_PxL[row, : self.universe.max_size]
+    if self.holdout is not None:
+      novel_R = self.holdout.novel_C[class_P[row]]
+      shown_P[row] = novel_R | ~self.holdout.has(tok_RxL)
+    elif self.context.settings['kind'] == 'ladder':
+      wanted_RxL = self.context.tok_CxL[class_P[row]]
+      shown_P[row] = (tok_RxL == wanted_RxL).all(axis=1)
+    return shown_P
+
 
 def spaces_of(
   config: ml_collections.ConfigDict, directory: pathlib.Path

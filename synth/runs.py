@@ -6,6 +6,8 @@ checkpoints/    see `synth.training.checkpoint`
 train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
+records.npz     what became of each distinct sample (`synth.records`)
+evaluation/     what is done of an evaluation that is not finished
 """
 
 from collections.abc import Mapping
@@ -17,15 +19,19 @@ import pathlib
 import platform
 from typing import Any
 
+import numpy as np
+
 from synth import errors
 from synth import store
 
-RECORD, METRICS, TRAINED, RESULT, SAMPLES = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
   'run.json',
   'metrics.jsonl',
   'train.json',
   'result.json',
   'samples.npz',
+  'records.npz',
+  'evaluation',
 )
 _PACKAGES = (
   'synth',
@@ -75,6 +81,22 @@ def write_json(path: pathlib.Path, value: Any) -> None:
     RunError: names the path and the reason.
   """
   write_text(path, json.dumps(value, indent=1) + '\n')
+
+
+def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
+  """Writes an .npz file whole or not at all.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  scratch = path.with_name(f'.{path.stem}.{os.getpid()}.npz')
+  try:
+    np.savez_compressed(scratch, allow_pickle=False, **arrays)
+    scratch.replace(path)
+  except OSError as error:
+    with contextlib.suppress(OSError):
+      scratch.unlink()
+    raise RunError(f'cannot write {path}: {error.strerror}') from None
 
 
 def read_json(path: pathlib.Path) -> Any:

@@ -13,6 +13,8 @@ from synth import decode
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
+from synth import locks
+from synth import parts
 from synth import runs
 from synth import train
 from synth import verify
@@ -82,7 +84,8 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
   assert {
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
-    'strata',
+    'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
+    'calibration',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -181,6 +184,44 @@ def test_outcomes_follow_from_what_was_written(run, samples):
   assert {Outcome.WRONG, Outcome.CORRECT} <= seen
 
 
+def test_records_are_those_of_the_samples(run, samples):
+  with np.load(run[0] / runs.RECORDS) as arrays:
+    records = dict(arrays)
+  for name in _SETS:
+    place = tuple(
+      records[f'{name}_{field}'] for field in ('seed', 'item', 'first')
+    )
+    count = records[f'{name}_count']
+    outcome = samples[f'{name}_outcome']
+    assert count.sum() == outcome.size
+    np.testing.assert_array_equal(
+      records[f'{name}_exact'], outcome[place] == Outcome.CORRECT
+    )
+    np.testing.assert_array_equal(
+      records[f'{name}_logprob'], samples[f'{name}_logprob'][place]
+    )
+    # What the result says of tasks and samples, from either file.
+    best = run[1]['best_of_task'][name]
+    solved = np.add(best['with_structure'], best['without_structure'])
+    np.testing.assert_allclose(
+      solved, (outcome == Outcome.CORRECT).any(axis=2).mean(axis=1)
+    )
+    right = np.bincount(place[0], count * records[f'{name}_exact'], 2)
+    np.testing.assert_allclose(
+      right / outcome[0].size, run[1]['pass@1_by_seed'][name]
+    )
+
+
+def test_answers_are_calibrated_by_test_set_and_seed(run, samples):
+  for name in _SETS:
+    for seed, found in enumerate(run[1]['calibration'][name]):
+      logprob = samples[f'{name}_logprob'][seed]
+      # The most probable sample of each task, all in one bin of so few.
+      best = logprob.max(axis=1)
+      assert found['confidence_B'] == [pytest.approx(np.exp(best).mean())]
+      assert found['count_B'] == [len(best)]
+
+
 def test_log_probabilities_are_log_probabilities(samples):
   for name in _SETS:
     logprob = samples[f'{name}_logprob']
@@ -195,6 +236,68 @@ def test_evaluating_again_gives_the_same(run, samples):
   with np.load(workdir / runs.SAMPLES) as again:
     for name, array in samples.items():
       np.testing.assert_array_equal(again[name], array)
+
+
+class _Killed(Exception):
+  """Stands for the end of the process."""
+
+
+def _counting(monkeypatch, most=None):
+  """Batches decoded from now on; the one after `most` is the last attempt."""
+  done = []
+  decoded = decode.decode
+
+  def counted(*args, **kwargs):
+    if len(done) == most:
+      raise _Killed
+    found = decoded(*args, **kwargs)
+    done.append(1)
+    return found
+
+  monkeypatch.setattr(evaluate.decode, 'decode', counted)
+  return done
+
+
+def test_a_killed_evaluation_goes_on_with_the_same_bits(
+  run, tmp_path, monkeypatch
+):
+  batches = {'eval.batch_size': 5}  # 4, 4 and 6 tasks: four batches
+  straight = _copy(run[0], tmp_path / 'straight', **batches)
+  wanted = evaluate.evaluate(straight)
+  workdir = _copy(run[0], tmp_path / 'killed', **batches)
+  for _ in range(3):
+    with monkeypatch.context() as patch:
+      done = _counting(patch, most=1)
+      with pytest.raises(_Killed):
+        evaluate.evaluate(workdir)
+    assert len(done) == 1
+  # A file cut short is a batch to be done again.
+  last = max((workdir / runs.PARTS).glob('*.npz'))
+  last.write_bytes(last.read_bytes()[:-30])
+  with monkeypatch.context() as patch:
+    done = _counting(patch)
+    assert evaluate.evaluate(workdir) == wanted
+  assert len(done) == 2
+  for name in (runs.SAMPLES, runs.RECORDS):
+    with np.load(straight / name) as one, np.load(workdir / name) as other:
+      assert one.files == other.files
+      for field in one.files:
+        np.testing.assert_array_equal(one[field], other[field])
+  assert not (workdir / runs.PARTS).exists()
+
+
+def test_what_was_done_with_other_settings_is_not_used(
+  run, tmp_path, monkeypatch
+):
+  workdir = _copy(run[0], tmp_path / 'run')
+  with monkeypatch.context() as patch:
+    done = _counting(patch, most=2)
+    with pytest.raises(_Killed):
+      evaluate.evaluate(workdir, {'temperature': 0.0})
+  done = _counting(monkeypatch)
+  result = evaluate.evaluate(workdir)
+  assert len(done) == 3
+  assert result == run[1]
 
 
 def test_the_padding_of_the_last_batch_does_not_matter(run, tmp_path):
@@ -307,6 +410,11 @@ def test_baselines_are_chance_of_retrieval(run):
 # Refusals.
 
 
+def test_two_evaluations_of_one_run_are_refused(run):
+  with locks.exclusive(run[0] / '.evaluate.lock', '', wait=False):
+    assert _refusal(run[0]) == f'another process is evaluating {run[0]}'
+
+
 def _refusal(workdir):
   with pytest.raises(errors.InputError) as caught:
     evaluate.evaluate(workdir)
@@ -409,7 +517,7 @@ def test_constrained_evaluation_writes_programs_only(run, tmp_path):
 
 @pytest.mark.parametrize('order', ['postfix', 'infix'])
 def test_other_orders_are_judged_as_the_programs_they_are(
-  run, order, monkeypatch
+  run, order, monkeypatch, tmp_path
 ):
   config = _config(**{'data.order': order})
   inputs = inputs_lib.load_or_build(config, run[0])
@@ -433,7 +541,8 @@ def test_other_orders_are_judged_as_the_programs_they_are(
   )
   method = decode.Method()
   arguments = (
-    trainer, {'params': {}}, inputs, verifier, method, 'dev', classes
+    trainer, {'params': {}}, inputs, verifier, method,
+    parts.Parts(tmp_path / order, {}), 'dev', classes,
   )  # fmt: skip
   found = evaluate._write_and_judge(config, *arguments)
   assert (found['outcome'][0, :, 0] == Outcome.CORRECT).all()

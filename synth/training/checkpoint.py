@@ -106,6 +106,12 @@ class Checkpoints:
     """The newest step, or None."""
     return self._manager.latest_step()
 
+  def sha256(self, step: int) -> str:
+    """Of all files of a checkpoint that is without damage."""
+    path = self._path / str(step) / _HASHES
+    sha256: str = json.loads(path.read_text(encoding='utf-8'))['sha256']
+    return sha256
+
   def restore_newest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
     """The newest state that is as it was written, with its step and facts.
 

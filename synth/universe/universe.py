@@ -28,6 +28,7 @@ from synth.universe import exact as exact_lib
 from synth.universe import forest as forest_lib
 from synth.universe import identity
 from synth.universe import policies
+from synth.universe import recognition
 
 KIND = 'universe'
 
@@ -200,6 +201,17 @@ class Universe:
         f'program {program_lib.to_infix(program)!r}: {symbol!r} is no variable '
         f'of {self.grammar.name} (has: {" ".join(self.grammar.variables)})'
       )
+
+  @functools.cached_property
+  def recognizer(self) -> recognition.Recognizer:
+    """Tells minimal programs, and of which node, from other token rows."""
+    return recognition.Recognizer(self.grammar, self.forest)
+
+  def minimal_classes(self, tok_PxL: np.ndarray) -> np.ndarray:
+    """The class whose minimal program each row is; -1 if it is of none."""
+    node_P = self.recognizer.nodes(tok_PxL)
+    class_P = np.searchsorted(self.node_C, node_P)
+    return np.where(node_P == recognition.NONE, -1, class_P)
 
   def minimal_programs(self, node: int) -> Iterator[program_lib.Node]:
     """All `count_N[node]` minimal programs of a node, each once."""

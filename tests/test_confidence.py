@@ -1,0 +1,60 @@
+"""Confidence against success, on records with known truth."""
+
+import numpy as np
+import pytest
+
+from synth import confidence
+
+
+def _records(logprob_SxIxn, exact_SxIxn):
+  seed, item, first = (axis.ravel() for axis in np.indices(logprob_SxIxn.shape))
+  return {
+    'seed': seed,
+    'item': item,
+    'first': first,
+    'logprob': logprob_SxIxn.ravel(),
+    'exact': exact_SxIxn.ravel(),
+  }
+
+
+def test_the_answer_is_the_most_probable_sample():
+  logprob = np.array([[[-3.0, -1, -2], [-1, -1, -5]]])
+  records = _records(logprob, np.zeros(logprob.shape, bool))
+  shuffled = np.array([3, 0, 5, 4, 1, 2])
+  records = {key: array[shuffled] for key, array in records.items()}
+  found = confidence.answers(records)
+  pairs = zip(records['item'][found], records['first'][found], strict=True)
+  assert list(pairs) == [(0, 1), (1, 0)]  # of equals the first
+
+
+def test_calibrated_and_overconfident_models_are_told_apart():
+  rng = np.random.default_rng(0)
+  logprob = np.log(rng.uniform(0.2, 1, (2, 3000, 1)))
+  right = rng.random(logprob.shape) < np.exp(logprob)
+  right[1] = rng.random(logprob[1].shape) < 0.05  # sure, and wrong
+  calibrated, sure = confidence.summary({'novel': _records(logprob, right)}, 2)[
+    'novel'
+  ]
+  assert len(calibrated['confidence_B']) == 15
+  assert calibrated['ece'] < 0.02 < 0.4 < sure['ece']
+  # For uniform p in [0.2, 1]: pairs of a success and a failure, integrated.
+  p = np.linspace(0.2, 1, 1001)
+  below = np.cumsum(1 - p) / np.sum(1 - p)
+  wanted = np.sum(p * below) / p.sum()
+  assert calibrated['auroc'] == pytest.approx(wanted, abs=0.03)
+  assert calibrated['auroc_samples'] == calibrated['auroc']
+  assert sure['auroc'] == pytest.approx(0.5, abs=0.06)
+  assert sure['aurc'] == pytest.approx(0.95, abs=0.03)
+
+
+def test_what_cannot_be_said_is_none():
+  logprob = np.log(np.full((3, 4, 1), 0.5))
+  records = _records(logprob, np.zeros(logprob.shape, bool))
+  kept = records['seed'] != 2  # the third wrote nothing
+  records = {key: array[kept] for key, array in records.items()}
+  first, _, third = confidence.summary({'dev': records}, 3)['dev']
+  assert third is None
+  assert first['auroc'] is None and first['auroc_samples'] is None
+  assert first['count_B'] == [4]
+  assert first['brier'] == pytest.approx(0.25)
+  assert first['aurc'] == 1
