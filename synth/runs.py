@@ -6,6 +6,7 @@ checkpoints/    see `synth.training.checkpoint`
 train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
+baselines.json  what needs no model, written by `synth.baselines`
 """
 
 from collections.abc import Mapping
@@ -20,12 +21,13 @@ from typing import Any
 from synth import errors
 from synth import store
 
-RECORD, METRICS, TRAINED, RESULT, SAMPLES = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES, BASELINES = (
   'run.json',
   'metrics.jsonl',
   'train.json',
   'result.json',
   'samples.npz',
+  'baselines.json',
 )
 _PACKAGES = (
   'synth',
