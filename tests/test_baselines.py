@@ -92,29 +92,48 @@ def test_the_probability_of_a_class_is_that_of_all_its_programs(
     universe.grammar,
     dict(zip(rules, rng.uniform(1, 9, len(rules)), strict=True)),
   )
+  share_S = rng.dirichlet(np.ones(max_size + 1))
+  share_S[[not pcfg.size_probability(s) for s in range(max_size + 1)]] = 0
+  share_S /= share_S.sum()
   wanted_C = np.zeros(len(universe.node_C))
-  total = 0.0
   for program in programs_lib.all_programs(universe.grammar, max_size):
-    probability = math.exp(pcfg.log_prob(program))
-    total += probability
     number = universe.class_of(program)
     if number is not None:
-      wanted_C[number] += probability
-  found_C = pcfg_baseline.class_probability(universe, pcfg)
-  np.testing.assert_allclose(found_C, wanted_C / total, rtol=1e-9)
+      probability = math.exp(pcfg.log_prob(program))
+      probability /= pcfg.size_probability(program.size)
+      wanted_C[number] += share_S[program.size] * probability
+  sampler = pcfg_baseline.Sampler(pcfg, share_S)
+  found_C = pcfg_baseline.class_probability(universe, sampler)
+  np.testing.assert_allclose(found_C, wanted_C, rtol=1e-9)
   assert (found_C > 0).all()
 
 
 def test_draws_are_right_as_often_as_told(universe7):
+  share_S = np.array([0, 0.1, 0, 0.2, 0, 0.3, 0, 0.4])
   pcfg = pcfg_lib.Pcfg.uniform(universe7.grammar)
-  probability_C = pcfg_baseline.class_probability(universe7, pcfg)
+  sampler = pcfg_baseline.Sampler(pcfg, share_S)
+  probability_C = pcfg_baseline.class_probability(universe7, sampler)
   rng = np.random.default_rng(1)
-  drawn = [universe7.class_of(pcfg.sample(7, rng)) for _ in range(3000)]
+  drawn = [universe7.class_of(sampler.sample(rng)) for _ in range(2000)]
   likely = np.argsort(-probability_C)[:10]
   for number in likely.tolist():
     p = probability_C[number]
     error = math.sqrt(p * (1 - p) / len(drawn))
     assert abs(drawn.count(number) / len(drawn) - p) < 5 * error
+
+
+def test_the_sampler_is_fitted_to_the_programs_of_its_arm(inputs):
+  tasks = _tasks(inputs)
+  sampler = pcfg_baseline.fit(tasks)
+  size_N = inputs.universe.size_C[inputs.split.arms['train_s']]
+  for size, share in enumerate(sampler.share_S):
+    assert share == pytest.approx((size_N == size).mean())
+  # A binary tree of n nodes has (n - 1) / 2 operators.
+  operators = sum(
+    p for rule, p in sampler.pcfg.probability.items() if rule.args
+  )
+  wanted = ((size_N - 1.0) / 2).sum() / size_N.sum()
+  assert operators == pytest.approx(wanted, abs=0.01)  # smoothing
 
 
 def test_pass_at_k_and_expected_candidates_are_those_of_coin_tosses():
@@ -238,7 +257,9 @@ def test_the_charge_is_the_look_ups_until_the_first_hit(inputs):
     np.testing.assert_array_equal(
       attempt.candidates_I, np.minimum(more.candidates_I, 10)
     )
-    assert (attempt.operations_I == 4 * attempt.candidates_I).all()
+    # Four points a look-up, and the programs found are executed on 32.
+    executed_I = attempt.operations_I - 4 * attempt.candidates_I
+    assert ((executed_I > 0) == solved).all() and (executed_I % 32 == 0).all()
   assert told.facts['bank'] == 32 and told.operations > 0
 
 

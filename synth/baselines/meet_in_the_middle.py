@@ -291,26 +291,25 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
   start = time.monotonic()
   bank = Bank(universe, policy, values, bank_size)
   preparation = float(cost.seconds_S[-1]) + time.monotonic() - start
-  attempts, executed = {}, {}
+  attempts = {}
   for name, class_I in tasks.sets.items():
     nothing = np.zeros((len(class_I), 1 + 2 * universe.max_size), tokens.DTYPE)
     tasks.correct(name, nothing)  # compiles
     start = time.monotonic()
-    first_I, executed[name] = _first(tasks, bank, name)
+    first_I, executed_I = _first(tasks, bank, name)
     seconds = (time.monotonic() - start) / len(class_I)
     limit = min(tasks.budget, bank.lookups)
-    stop_I = np.where(first_I > 0, np.minimum(first_I, limit), limit)
+    stop_I = np.where(first_I > 0, first_I, limit)
     attempts[name] = charges.Attempt(
       charges.solved_at(first_I, tasks.budgets),
       stop_I,
-      stop_I * enumeration.numbers(policy),
+      stop_I * enumeration.numbers(policy) + executed_I * tasks.points,
       seconds,
     )
   facts = {
     'bank_size': bank_size,
     'bank': len(bank),
     'lookups': bank.lookups,
-    'executed': executed,
   }
   return charges.Charged(
     float(cost.operations_S[-1]), preparation, attempts, facts
@@ -319,22 +318,21 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
 
 def _first(
   tasks: charges.Tasks, bank: Bank, name: str
-) -> tuple[np.ndarray, float]:
-  """The look-up that solves each task, 0 if none does; programs executed."""
+) -> tuple[np.ndarray, np.ndarray]:
+  """The look-up that solves each task (0: none); nodes executed for it."""
   class_I = tasks.sets[name]
   hits = bank.find(tasks.inputs.universe.node_C[class_I])
-  first_I = np.zeros(len(class_I), np.int64)
-  todo = np.arange(len(hits.task_H))  # hits of tasks that are not solved
-  executed = 0
+  first_I, executed_I = np.zeros((2, len(class_I)), np.int64)
+  (todo,) = np.nonzero(hits.lookup_H <= tasks.budget)
   while len(todo):
     task_P, where = np.unique(hits.task_H[todo], return_index=True)
-    rows = todo[where]  # the next hit of each task
+    rows = todo[where]  # the next hit of each task that is not solved
     program_PxL = bank.programs(hits, rows)
     tok_IxL = np.zeros((len(class_I), program_PxL.shape[1]), tokens.DTYPE)
     tok_IxL[task_P] = program_PxL
-    executed += len(rows)
+    executed_I += (tok_IxL != tokens.PAD).sum(axis=1)
     right_P = tasks.correct(name, tok_IxL)[task_P]
     first_I[task_P[right_P]] = hits.lookup_H[rows[right_P]]
     todo = np.delete(todo, where)
     todo = todo[first_I[hits.task_H[todo]] == 0]
-  return first_I, executed / len(class_I)
+  return first_I, executed_I

@@ -1,12 +1,15 @@
 """Programs drawn from a probabilistic grammar fitted to the training arm.
 
-The learner that knows marginals only (methods: section 6.2). It draws programs
-of at most the universe's size and sees nothing of the task. The probability
-that a draw is right is not estimated but summed over all programs of the task's
-class, so pass@k is exact for every k.
+The learner that knows marginals only (methods: section 6.2) and sees nothing of
+the task. It draws a size as often as training shows it and then a program of
+that size: left to itself the grammar would draw mostly leaves, since training
+has nothing beyond the universe's size. The probability that a draw is right is
+not estimated but summed over all programs of the task's class, so pass@k is
+exact for every k.
 """
 
 from collections.abc import Iterator
+import dataclasses
 import fractions
 import math
 import time
@@ -19,6 +22,7 @@ from synth.baselines import charges
 from synth.language import grammar as grammar_lib
 from synth.language import pcfg as pcfg_lib
 from synth.language import program as program_lib
+from synth.language import tokens
 from synth.universe import identity
 from synth.universe import lookup
 from synth.universe import universe as universe_lib
@@ -27,8 +31,31 @@ _BLOCK = 1 << 22  # numbers computed at once
 _TIMED = 200  # draws whose time is taken
 
 
-def fit(tasks: charges.Tasks) -> pcfg_lib.Pcfg:
-  """The grammar as a training epoch shows it: one program a class."""
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+  """A law of programs.
+
+  Attributes:
+    pcfg: The law of programs of one size.
+    share_S: The law of sizes, from 0 to the largest.
+  """
+
+  pcfg: pcfg_lib.Pcfg
+  share_S: np.ndarray
+
+  def sample(self, rng: np.random.Generator) -> program_lib.Node:
+    """One program."""
+    size = int(rng.choice(len(self.share_S), p=self.share_S))
+    return self.pcfg.sample_of_size(size, rng)
+
+  @property
+  def mean_size(self) -> float:
+    """In nodes."""
+    return float(self.share_S @ np.arange(len(self.share_S)))
+
+
+def fit(tasks: charges.Tasks) -> Sampler:
+  """The programs of a training epoch, one of each class."""
   universe = tasks.inputs.universe
   train_N = tasks.inputs.split.arms[tasks.arm]
   rng = seeding.generator(0, 'pcfg')
@@ -42,29 +69,26 @@ def fit(tasks: charges.Tasks) -> pcfg_lib.Pcfg:
       yield universe.vocabulary.decode(tok_L)
       bar.update(number + 1)
 
-  return pcfg_lib.Pcfg.fit(universe.grammar, programs())
+  size_N = (tok_NxL != tokens.PAD).sum(axis=1)
+  count_S = np.bincount(size_N, minlength=universe.max_size + 1)
+  pcfg = pcfg_lib.Pcfg.fit(universe.grammar, programs())
+  return Sampler(pcfg, count_S / len(size_N))
 
 
 def class_probability(
-  universe: universe_lib.Universe, pcfg: pcfg_lib.Pcfg
+  universe: universe_lib.Universe, sampler: Sampler
 ) -> np.ndarray:
-  """Probability that a program of the universe's sizes is of each class.
+  """Probability that a program drawn is of each class: probability_C.
 
-  Of draws from the grammar given that they have at most `max_size` nodes. The
-  probability of all programs of a size, nonterminal and class is a sum over
+  The probability of all programs of a size, nonterminal and class is a sum over
   the classes of their arguments; programs without a class have what is left.
-
-  Returns:
-    probability_C.
   """
-  mass = _Masses(universe, pcfg)
+  mass = _Masses(universe, sampler.pcfg)
   bar = progress.Progress('pcfg: programs of', universe.max_size, 'sizes')
   for size in range(1, universe.max_size + 1):
     mass.add(size)
     bar.update(size)
-  sizes = range(1, universe.max_size + 1)
-  total = sum(pcfg.size_probability(size) for size in sizes)
-  return mass.of_start() / total
+  return mass.of_start(sampler.share_S)
 
 
 class _Masses:
@@ -89,13 +113,13 @@ class _Masses:
     # (nonterminal, size) -> nodes that have such programs, their probability.
     self._mass: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]] = {}
 
-  def of_start(self) -> np.ndarray:
-    """The probability of all programs so far, by class."""
-    start = self._grammar.start
+  def of_start(self, share_S: np.ndarray) -> np.ndarray:
+    """The probability of each class under a law of sizes."""
     found_N = np.zeros(len(self._universe.forest.size_N))
-    for (name, _), (nodes, mass) in self._mass.items():
-      if name == start:
-        found_N[nodes] += mass
+    for size in np.flatnonzero(share_S).tolist():
+      nodes, mass = self._mass[self._grammar.start, size]
+      total = self._pcfg.size_probability(size)
+      found_N[nodes] += share_S[size] / total * mass
     return found_N[self._universe.node_C]
 
   def add(self, size: int) -> None:
@@ -197,15 +221,11 @@ def _log_wrong(probability_I: np.ndarray) -> np.ndarray:
 
 def solve(tasks: charges.Tasks) -> charges.Charged:
   """pass@k of independent draws."""
-  universe = tasks.inputs.universe
   start = time.monotonic()
-  pcfg = fit(tasks)
+  sampler = fit(tasks)
   preparation = time.monotonic() - start
-  probability_C = class_probability(universe, pcfg)
-  seconds = _seconds(tasks, pcfg)
-  size_S = np.arange(1, universe.max_size + 1)
-  mass_S = np.array([pcfg.size_probability(int(size)) for size in size_S])
-  mean_size = float(mass_S @ size_S / mass_S.sum())
+  probability_C = class_probability(tasks.inputs.universe, sampler)
+  seconds = _seconds(tasks, sampler)
   attempts = {}
   for name, class_I in tasks.sets.items():
     probability_I = probability_C[class_I]
@@ -213,28 +233,28 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
     attempts[name] = charges.Attempt(
       np.array([pass_at_k(probability_I, k) for k in tasks.budgets]),
       candidates_I,
-      candidates_I * mean_size * tasks.points,
+      candidates_I * sampler.mean_size * tasks.points,
       float(candidates_I.mean() * seconds),
     )
-  rules = {str(rule): p for rule, p in pcfg.probability.items()}
-  facts = {'probability': rules, 'mean_size': mean_size}
+  facts = {
+    'probability': {
+      str(rule): p for rule, p in sampler.pcfg.probability.items()
+    },
+    'mean_size': sampler.mean_size,
+  }
   return charges.Charged(0, preparation, attempts, facts)
 
 
-def _seconds(tasks: charges.Tasks, pcfg: pcfg_lib.Pcfg) -> float:
+def _seconds(tasks: charges.Tasks, sampler: Sampler) -> float:
   """Time to draw a program and to verify it, measured on some."""
   universe = tasks.inputs.universe
   target_1xL = universe.representative_CxL[:1]
   for _ in range(2):  # the first time compiles
     start = time.monotonic()
     rng = seeding.generator(0, 'pcfg draws')
+    drawn = [sampler.sample(rng) for _ in range(_TIMED)]
     tok_TxL = np.stack(
-      [
-        universe.vocabulary.encode(
-          pcfg.sample(universe.max_size, rng), universe.max_size
-        )
-        for _ in range(_TIMED)
-      ]
+      [universe.vocabulary.encode(p, universe.max_size) for p in drawn]
     )
     tasks.verifier.outcomes(tok_TxL[None], target_1xL)
     seconds = (time.monotonic() - start) / _TIMED
