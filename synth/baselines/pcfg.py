@@ -241,6 +241,7 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
       str(rule): p for rule, p in sampler.pcfg.probability.items()
     },
     'mean_size': sampler.mean_size,
+    'seconds_a_candidate': seconds,
   }
   return charges.Charged(0, preparation, attempts, facts)
 
