@@ -17,6 +17,7 @@ from absl import flags
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 
+from analysis import baselines
 from analysis import examples
 from analysis import figures
 from analysis import results
@@ -71,6 +72,7 @@ def write(
     f'<p class="note">Bars: mean over {len(run.result["seeds"])} seeds; lines: '
     '95 % interval over seeds and tasks (crossed bootstrap); dots: each seed. '
     f'{_sampling(found)}</p>',
+    *_baselines(found),
     '<h2>Where do the programs lie in the two spaces?</h2>',
     _image(figures.spaces(spaces, split, run.arm), 'both spaces'),
     '<p class="note">Each point is a function: grey, those that '
@@ -241,6 +243,7 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
         f'{run.result["items"][name]:,}',
       ]
       rows.append(cells)
+  rows += [[*row, '', '', ''] for row in baselines.scores(found, ks)]
   head = ['arm', 'tests', *(f'{measure}@{k}' for k in ks), 'nearest neighbour',
           'best constant', 'tasks']  # fmt: skip
   return _table(head, rows, numeric=2) + (
@@ -248,6 +251,25 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
     'outputs are closest; as no test function is in training, it cannot be '
     'exactly right. The best constant answer solves one task.</p>'
   )
+
+
+def _baselines(found: list[results.Run]) -> list[str]:
+  """What is solved without a model, and for what."""
+  head, rows = baselines.charges(found)
+  title = '<h2>What does it take without a model?</h2>'
+  if not rows:
+    note = 'Not measured: <code>python -m synth.baselines --workdir=RUN</code>.'
+    return [title, f'<p class="note">{note}</p>']
+  return [
+    title,
+    _table(head, rows, numeric=2),
+    '<p class="note">Share of tasks solved by so many candidates (programs '
+    'executed, or look-ups in a bank); means a task of the candidates until '
+    'solved or given up, of operations (one node at one point) and of seconds '
+    'on one machine; and what is done once for all tasks. The best constant '
+    'answers are programs of the tasks themselves: a bound. Enumeration knows '
+    'all functions up to the largest task and no more.</p>',
+  ]
 
 
 def _strata(found: list[results.Run]) -> str:

@@ -3,9 +3,9 @@
   python -m launch.demo --config=configs/support.py:small --workdir=runs/demo
 
 runs the commands a user would type, one stage after the other, and prints them:
-universe, spaces and split; training and evaluation of the arm that never saw
-the held-out structure and of the arm that did; the report. Run again, what was
-built and trained is found, and interrupted training is resumed.
+universe, spaces and split; training, evaluation and baselines of the arm that
+never saw the held-out structure and of the arm that did; the report. Run again,
+what was built and trained is found, and interrupted training is resumed.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,13 @@ from synth.splits import support
 
 # Seconds of each kind of stage at `support.py:small` on two cores, measured;
 # for other recipes they only say how the time divides.
-_SECONDS = {'split': 10, 'train': 200, 'evaluate': 18, 'report': 6}
+_SECONDS = {
+  'split': 10,
+  'train': 200,
+  'evaluate': 18,
+  'baselines': 12,
+  'report': 6,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +82,11 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
         'evaluate',
         f'evaluate {arm} on matched control and on novel programs',
         ['synth.evaluate', f'--workdir={workdir}/{arm}'],
+      ),
+      Stage(
+        'baselines',
+        'solve the same tasks without a model',
+        ['synth.baselines', f'--workdir={workdir}/{arm}'],
       ),
     ]
   out = f'--out={workdir}/report.html'

@@ -19,7 +19,6 @@ from absl import flags
 import jax
 import ml_collections
 import numpy as np
-import scipy.spatial
 
 from synth import cli
 from synth import confidence
@@ -32,9 +31,10 @@ from synth import progress
 from synth import records as records_lib
 from synth import runs
 from synth import seeding
-from synth import store
 from synth import train
 from synth import verify
+from synth.baselines import best_constant
+from synth.baselines import nearest_neighbour
 from synth.language import prefixes
 from synth.language import serialization
 from synth.language import tokens
@@ -85,15 +85,7 @@ def _evaluate(
   config.eval.update(overrides)
   cli.check_numbers(config)
   method = _method(config)
-  data_dir = workdir / record['data_dir']
-  for place in inputs_lib.places(config, data_dir):
-    if not store.exists(place):
-      raise errors.InputError(
-        f'the run was made with {place.resolve()}, which is gone: '
-        f'{workdir / runs.RECORD} has the path from the run to its data'
-      )
-  inputs = inputs_lib.load_or_build(config, data_dir)
-  runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
+  inputs = inputs_lib.of_run(workdir, config)
   trainer = train.Trainer(config, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
     restored = checkpoints.restore_newest(trainer.abstract_state)
@@ -414,30 +406,22 @@ def _baselines(
   inputs: inputs_lib.Inputs,
   verifier: verify.Verifier,
 ) -> dict[str, Any]:
-  """What needs no model, judged by the same code on the same tasks.
+  """What needs neither a model nor search, on the same tasks.
 
-  `nearest_neighbour` answers with the program of the training class nearest in
-  the semantic space. `best_constant` answers every task with one and the same
-  program: test classes are distinct functions, so even the best such program
-  solves one of them. Training classes are disjoint from test classes, so
-  retrieval can succeed on the grid only.
+  The others have a command of their own (`synth.baselines`).
   """
-  train_N = inputs.split.arms[arm]
-  rng = seeding.generator(0, 'baseline')
-  shape = (len(train_N), inputs.universe.max_size)
-  tok_NxL = inputs.programs_at(train_N, rng.random(shape))
-  tree = scipy.spatial.cKDTree(inputs.spaces.semantic_CxD[train_N])
+  retriever = nearest_neighbour.Retriever(inputs, arm)
   result: dict[str, Any] = {}
   for name, classes in sets.items():
     target_IxL = inputs.universe.representative_CxL[classes]
-    _, nearest_I = tree.query(inputs.spaces.semantic_CxD[classes])
-    outcome_I = verifier.outcomes(tok_NxL[nearest_I][:, None], target_IxL)[:, 0]
+    answer_IxL = retriever.answers(classes)
+    outcome_I = verifier.outcomes(answer_IxL[:, None], target_IxL)[:, 0]
     result[name] = {
       'nearest_neighbour': float((outcome_I == verify.Outcome.CORRECT).mean()),
       'nearest_neighbour_on_grid': float(
         (outcome_I <= verify.Outcome.GRID_ONLY).mean()
       ),
-      'best_constant': 1 / len(classes),
+      'best_constant': best_constant.share(classes),
     }
   return result
 

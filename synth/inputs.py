@@ -19,6 +19,7 @@ import numpy as np
 
 from synth import cli
 from synth import errors
+from synth import runs
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import serialization as serialization_lib
@@ -162,6 +163,29 @@ def load_or_build(
   return Inputs(
     universe, spaces, split, context, spec_CxF, serialization, hashes
   )
+
+
+def of_run(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> Inputs:
+  """The inputs of a run, as they were when it was trained.
+
+  Args:
+    workdir: The run.
+    config: Its config.
+
+  Raises:
+    InputError: if they are gone or have changed.
+  """
+  record = runs.read_record(workdir)
+  data_dir = workdir / record['data_dir']
+  for place in places(config, data_dir):
+    if not store.exists(place):
+      raise errors.InputError(
+        f'the run was made with {place.resolve()}, which is gone: '
+        f'{workdir / runs.RECORD} has the path from the run to its data'
+      )
+  inputs = load_or_build(config, data_dir)
+  runs.check_same(workdir / runs.RECORD, record['inputs_sha256'], inputs.sha256)
+  return inputs
 
 
 def serialization_of(

@@ -8,6 +8,7 @@ result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
 records.npz     what became of each distinct sample (`synth.records`)
 evaluation/     what is done of an evaluation that is not finished
+baselines.json  what needs no model, written by `synth.baselines`
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ import numpy as np
 from synth import errors
 from synth import store
 
-RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS, BASELINES = (
   'run.json',
   'metrics.jsonl',
   'train.json',
@@ -32,6 +33,7 @@ RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
   'samples.npz',
   'records.npz',
   'evaluation',
+  'baselines.json',
 )
 _PACKAGES = (
   'synth',

@@ -138,6 +138,47 @@ def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
   assert sorted(p.name for p in out.parent.iterdir()) == ['report.html']
 
 
+def test_baselines_are_rows_beside_the_models(planted, tmp_path):
+  for name in ('data', support.WITH, support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  for arm, share in ((support.WITH, 0.25), (support.WITHOUT, 0.75)):
+    told = {
+      'solved': {'1': share, '16': 0.5, '300': 0.875},
+      'candidates': 12.0,
+      'operations': 1e9,
+      'seconds': None,
+    }
+    charged = {
+      'preparation': {'operations': 0, 'seconds': 2.0},
+      'tests': {'novel': told},
+    }
+    found = {
+      'pcfg': charged,
+      'enumeration': charged,
+      'meet_in_the_middle': {'inapplicable': 'no inverse'},
+    }
+    runs.write_json(tmp_path / arm / runs.BASELINES, {'baselines': found})
+  report.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  beside, charges = (
+    [
+      re.findall('<td[^>]*>(.*?)</td>', row)
+      for row in re.findall('<tr>(.*?)</tr>', part)
+      if 'pcfg' in row or 'enumeration' in row
+    ]
+    for part in page.split('What does it take without a model?')
+  )
+  assert [row[:4] for row in beside] == [
+    ['pcfg (train_s)', 'novel', '75.0%', '50.0%'],
+    ['enumeration', 'novel', '75.0%', '50.0%'],  # the same for both arms
+    ['pcfg (train_c)', 'novel', '25.0%', '50.0%'],
+  ]
+  assert [row[4] for row in charges] == ['87.5%'] * 3
+  assert charges[0][5:] == ['12', '1e+09', '&ndash;', '0; 2 s']
+  assert 'Not measured' not in page
+  assert 'meet' not in page
+
+
 def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   shutil.copytree(planted / 'data', tmp_path / 'data')
   shutil.copytree(planted / support.WITH, tmp_path / support.WITH)
@@ -176,8 +217,10 @@ def test_the_demo_trains_and_evaluates_both_arms_on_the_same_data():
     'synth.splits',
     'synth.train',
     'synth.evaluate',
+    'synth.baselines',
     'synth.train',
     'synth.evaluate',
+    'synth.baselines',
     'analysis.report',
   ]
   arms = re.findall(r'data\.arm=(\w+)', ' '.join(commands))

@@ -33,6 +33,7 @@ _ARITHMETIC = '--grammar=configs/grammars/arithmetic.bnf '
 # and prints {name: exit code}. `{dir}` in arguments is the directory.
 _DRIVER = """
 import json, os, runpy, sys, traceback, warnings
+import synth.baselines.__main__
 import synth.evaluate, synth.interpret, synth.splits.__main__
 import synth.train, synth.universe.__main__
 import launch.local, launch.slurm, launch.sweep, launch.tpu
@@ -97,6 +98,11 @@ _GOOD = [
     _TINY + _SHORT + '--workdir={dir}/run --data={dir}/data',
   ),
   Case('evaluate', 'synth.evaluate', '--workdir={dir}/run'),
+  Case(
+    'baselines',
+    'synth.baselines',
+    '--workdir={dir}/run --budget=100 --bank_size=3',
+  ),
   Case(
     'interpret',
     'synth.interpret',
@@ -209,6 +215,7 @@ _BAD = [
     ('--coordinator and --process_id',),
   ),
   Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
+  Case('no_run', 'synth.baselines', '--workdir={dir}/data', ('run.json',)),
   Case(
     'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)
   ),
@@ -282,7 +289,14 @@ _LAUNCH = [
 ]
 _HELP = [
   Case(f'help_{tool}', f'synth.{tool}', '--help')
-  for tool in ('universe', 'splits', 'interpret', 'train', 'evaluate')
+  for tool in [
+    'universe',
+    'splits',
+    'interpret',
+    'train',
+    'evaluate',
+    'baselines',
+  ]
 ]
 
 
@@ -377,6 +391,7 @@ def test_help_lists_the_flags(done, case):
     'interpret': ['--grammar', '--points'],
     'train': ['--config', '--workdir', '--data'],
     'evaluate': ['--workdir'],
+    'baselines': ['--workdir', '--config', '--budget', '--bank_size'],
   }[case.module.split('.')[1]]:
     assert f'  {flag}: ' in text or f'  --[no]{flag[2:]}: ' in text
   assert 'Traceback' not in text
@@ -444,6 +459,21 @@ def test_evaluation_reports_the_result_without_its_configuration(
   hidden = stored.keys() - found.keys()
   assert hidden == {'config', 'versions', 'inputs_sha256'}
   assert all(found[name] == stored[name] for name in found)
+
+
+def test_baselines_report_the_share_they_solve(done, directory):
+  stored = json.loads((directory / 'run' / 'baselines.json').read_text())
+  record = json.loads((directory / 'run' / 'run.json').read_text())
+  for key in ('config', 'inputs_sha256'):
+    assert stored[key] == record[key]
+  found = done['baselines'].result
+  assert found.keys() == stored['baselines'].keys() and len(found) == 5
+  result = done['evaluate'].result
+  for name, told in result['baselines'].items():
+    nearest = found['nearest_neighbour'][name]['1']
+    constant = found['best_constant'][name]['1']
+    assert nearest == told['nearest_neighbour']
+    assert constant == told['best_constant']
 
 
 def test_the_interpreter_prints_a_line_for_each_program(done):

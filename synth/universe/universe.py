@@ -27,6 +27,7 @@ from synth.universe import draws
 from synth.universe import exact as exact_lib
 from synth.universe import forest as forest_lib
 from synth.universe import identity
+from synth.universe import lookup
 from synth.universe import policies
 from synth.universe import recognition
 
@@ -82,16 +83,13 @@ class Universe:
     return _pair(self.forest, self.node_C)
 
   @functools.cached_property
-  def _sorted_keys(self) -> tuple[np.ndarray, np.ndarray]:
+  def _lookup(self) -> lookup.Lookup:
     key_C = self.key_C
-    order = np.argsort(key_C, order=('key', 'rest'))
-    return key_C[order], order
+    return lookup.Lookup(key_C['key'], key_C['rest'])
 
   def find(self, key_P: np.ndarray) -> np.ndarray:
     """The class with each identity (values like `key_C`), or -1."""
-    keys, order = self._sorted_keys
-    place = np.minimum(np.searchsorted(keys, key_P), len(keys) - 1)
-    return np.where(keys[place] == key_P, order[place], -1)
+    return self._lookup.find(key_P['key'], key_P['rest'])
 
   def sample_programs(
     self, node_P: np.ndarray, rng: np.random.Generator
