@@ -150,8 +150,12 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """All lines; a last line cut short by a kill is left out."""
-  path = workdir / METRICS
+  """All lines of metrics.jsonl."""
+  return read_lines(workdir / METRICS)
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Objects, one a line; a last line cut short by a kill is left out."""
   rows = []
   for line in path.read_text().splitlines() if path.exists() else []:
     try:
