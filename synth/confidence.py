@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from synth import records as records_lib
+from synth import sample_records
 from synth.statistics import auroc
 from synth.statistics import calibration
 
@@ -21,7 +21,7 @@ _BINS = 15
 _LEAST = 10  # answers in a bin
 
 
-def answers(records: records_lib.Records) -> np.ndarray:
+def answers(records: sample_records.Records) -> np.ndarray:
   """Places of the most probable record of each task and model, the first."""
   order_R = np.lexsort(
     (records['first'], -records['logprob'], records['item'], records['seed'])
@@ -33,7 +33,7 @@ def answers(records: records_lib.Records) -> np.ndarray:
 
 
 def summary(
-  records: Mapping[str, records_lib.Records], seeds: int
+  records: Mapping[str, sample_records.Records], seeds: int
 ) -> dict[str, list[dict[str, Any] | None]]:
   """Test set -> for each seed its calibration, for JSON.
 
@@ -48,7 +48,9 @@ def summary(
   }
 
 
-def _of_seed(records: records_lib.Records, seed: int) -> dict[str, Any] | None:
+def _of_seed(
+  records: sample_records.Records, seed: int
+) -> dict[str, Any] | None:
   mine_R = records['seed'] == seed
   fields = {key: array[mine_R] for key, array in records.items()}
   answer_N = answers(fields)

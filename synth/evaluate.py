@@ -4,7 +4,7 @@
 
 reads DIR/run.json and the newest checkpoint, writes DIR/result.json (pass@k
 with intervals, outcomes, baselines), DIR/samples.npz (what was written) and
-DIR/records.npz (what became of each distinct sample, `synth.records`).
+DIR/records.npz (what became of each distinct sample, `synth.sample_records`).
 The headline is exact success: the same rational function as the target. For
 programs that are not independent draws (`eval.method` beam or unique) it is
 coverage@k, the share of tasks solved by the first k candidates.
@@ -28,8 +28,8 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import parts as parts_lib
 from synth import progress
-from synth import records as records_lib
 from synth import runs
+from synth import sample_records
 from synth import seeding
 from synth import train
 from synth import verify
@@ -124,7 +124,9 @@ def _evaluate(
       'device': jax.devices()[0].device_kind,
     },
   )
-  sets = inputs.split.evaluation_sets()
+  whole = inputs.split.evaluation_sets()
+  chosen = {name: _chosen(config, name, len(c)) for name, c in whole.items()}
+  sets = {name: classes[chosen[name]] for name, classes in whole.items()}
   written = {
     name: _write_and_judge(
       config, trainer, state, inputs, verifier, method, parts, name, classes
@@ -132,13 +134,13 @@ def _evaluate(
     for name, classes in sets.items()
   }
   far_2xI = inputs.split.distances[config.data.arm]
-  ends = np.cumsum([len(classes) for classes in sets.values()])
-  for fields, part_2xI in zip(
-    written.values(), np.split(far_2xI, ends[:-1], axis=1), strict=True
+  ends = np.cumsum([len(classes) for classes in whole.values()])
+  for (name, fields), part_2xI in zip(
+    written.items(), np.split(far_2xI, ends[:-1], axis=1), strict=True
   ):
-    fields['distance'] = part_2xI
+    fields['distance'] = part_2xI[:, chosen[name]]
   records = {
-    name: records_lib.of(
+    name: sample_records.of(
       fields['tok'],
       fields['logprob'],
       fields['outcome'],
@@ -160,7 +162,7 @@ def _evaluate(
     **_summarize(config, written),
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
-    **records_lib.summary(records, len(trainer.seeds), items),
+    **sample_records.summary(records, len(trainer.seeds), items),
     'calibration': confidence.summary(records, len(trainer.seeds)),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
@@ -188,7 +190,7 @@ def _method(config: ml_collections.ConfigDict) -> decode.Method:
   Raises:
     InputError: if there is no such way, or a setting would have no effect.
   """
-  for key in ('method', 'top_k', 'top_p'):
+  for key in ('method', 'top_k', 'top_p', 'num_tasks'):
     if key not in config.eval:
       raise errors.InputError(
         f'the run was made before there was an eval.{key}: give --{key}'
@@ -200,6 +202,15 @@ def _method(config: ml_collections.ConfigDict) -> decode.Method:
       'it or take eval.method=beam'
     )
   return decode.Method(config.eval.method, config.eval.top_k, config.eval.top_p)
+
+
+def _chosen(
+  config: ml_collections.ConfigDict, name: str, number: int
+) -> np.ndarray:
+  """Places of the tasks of a set that are evaluated: the same for all runs."""
+  most = config.eval.num_tasks or number
+  rng = seeding.generator(config.eval.seed, 'tasks', name)
+  return np.sort(rng.permutation(number)[:most])
 
 
 def measure(config: Mapping[str, Any]) -> str:
@@ -434,6 +445,12 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     'samples', None, 'Programs for each task, in place of eval.num_samples.'
   )
+  flags.DEFINE_integer(
+    'tasks', None, 'Random tasks of each set, in place of eval.num_tasks.'
+  )
+  flags.DEFINE_integer(
+    'batch_size', None, 'Tasks decoded at once, in place of eval.batch_size.'
+  )
   flags.DEFINE_float(
     'temperature', None, 'Of sampling, in place of eval.temperature.'
   )
@@ -455,6 +472,8 @@ def main() -> dict[str, Any]:
   args = flags.FLAGS
   given = {
     'num_samples': args.samples,
+    'num_tasks': args.tasks,
+    'batch_size': args.batch_size,
     'temperature': args.temperature,
     'method': args.method,
     'top_k': args.top_k,

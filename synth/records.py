@@ -1,181 +1,362 @@
-"""What is known of every distinct sample, and what it says of each task.
+"""The record of a finished run of a study: one small JSON file.
 
-One record a distinct program of one model for one task, in flat arrays of R
-records (methods 4.1), stored in records.npz:
+  python -m synth.records --workdir=DIR --tier=cpu --contrast=support \\
+    --run=train_s-split0 --out=results/cpu/support/train_s-split0.json
 
-    seed, item    place of the model and of the task
-    first, count  its first place among the task's samples, and how many it has
-    size          nodes, or tokens if it is no program
-    logprob       of the whole program under its model at temperature 1
-    parses        it is a program
-    defined       somewhere: it does not divide by the zero function
-    fits          the specification; so does every exact program
-    exact         the same function as the target
-    shown         a program that training on the arm shows (`inputs.Inputs`)
-    structure     it has the held-out structure, if the split holds one out
+takes what is worth keeping from a run's directory and its inputs, so that
+records alone suffice for every table and figure: results, per-task successes
+for the crossed bootstrap, and what predicts them. `read` opens one, `load` all
+below a directory. A record holds:
 
-An AST novel against training is one that `parses` and is not `shown`.
+    format                 of this file
+    tier, contrast, run    its place: results/TIER/CONTRAST/RUN.json
+    arm, seeds, step, config, versions, device, diverged
+    inputs_sha256          of the manifests of universe, spaces and split
+    class_sha256           of the arm's classes and of each evaluated set's
+    params                 of one model, by group, and their total
+    flops                  of training one model (`synth.flops`)
+    seconds                {'train', 'evaluate'}: of the commands, compiling and
+                           what was lost by interruptions included; a command
+                           that was run by hand is missing
+    loss                   of training at the end, mean over models
+    dev_loss               [[step, [loss of each model]], ...]
+    samples                programs that each model wrote for each task
+    pass                   test set -> k -> [pass@k of each model]
+    outcomes               test set -> outcome -> share of the programs
+    novelty, baselines, strata   as in result.json
+    split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
+                           certificate, what concerns this arm
+    tests                  test set -> array -> packed; see `Tasks`
+
+A packed array is {dtype, shape, data}: base64 of zlib of its bytes, C order,
+little endian.
 """
 
-from collections.abc import Callable
+import base64
 from collections.abc import Mapping
-import enum
+import dataclasses
+import pathlib
 from typing import Any
+import zlib
 
+from absl import flags
+import ml_collections
 import numpy as np
 
+from synth import cli
+from synth import errors
 from synth import inputs as inputs_lib
-from synth import verify
+from synth import runs
+from synth.language import pcfg
 from synth.language import tokens
+from synth.splits import kinds
+from synth.splits import laws
+from synth.splits import split as split_lib
+from synth.statistics import passk
+from synth.universe import universe as universe_lib
+from synth.verify import Outcome
 
-Records = Mapping[str, np.ndarray]
+FORMAT = 1
+SECONDS = 'seconds.jsonl'  # of a run's directory: {'command', 'seconds'} a line
 
 
-class Best(enum.IntEnum):
-  """What became of a task: the best that any of its samples is.
+@dataclasses.dataclass(frozen=True)
+class Tasks:
+  """The tasks of one test set (or `dev`), and how often each was solved.
 
-  Held-out structures can be avoided: most functions have larger programs
-  without them. Only the first is generalization to a new structure (methods,
-  section 0, finding 3). Without a held-out structure nothing is the first.
+  Attributes:
+    class_I: Their classes, numbered as in the universe: equal numbers in
+      records of one `inputs_sha256['universe']` are one task.
+    correct_SxI: Right programs of each model, of `samples`.
+    with_edge_SxI: Those of them that have a held-out edge; None if the split
+      holds out no edges.
+    distance_2xI: To the training arm: syntactic (pq-grams), semantic.
+    size_I: Nodes of a minimal program.
+    minimal_I: log10 of the number of minimal programs.
+    programs_I: log10 of the number of programs to the universe's largest size;
+      None if the universe did not count them.
+    derivation_I: log10 of the probability of its programs under the critical
+      probabilistic grammar, up to a constant; None like `programs_I`.
+    free_size_I: Nodes of the smallest program without the held-out edges, 0 if
+      none was found to `split.extra_size` above the largest size; None if the
+      split holds out no edges.
+    cell_I: Number of the cell that novel and control tests are matched in:
+      cluster of the bootstrap; None if the split has no cells.
   """
 
-  WITH_STRUCTURE = 0  # solved by a program with the held-out structure
-  WITHOUT_STRUCTURE = 1  # solved, but only by paraphrases without it
-  FITS_ONLY = 2  # equal on the specification grid, another function
-  UNSOLVED = 3
+  class_I: np.ndarray
+  correct_SxI: np.ndarray
+  distance_2xI: np.ndarray
+  size_I: np.ndarray
+  minimal_I: np.ndarray
+  with_edge_SxI: np.ndarray | None = None
+  programs_I: np.ndarray | None = None
+  derivation_I: np.ndarray | None = None
+  free_size_I: np.ndarray | None = None
+  cell_I: np.ndarray | None = None
+
+  def pass_at_k(self, samples: int, k: int) -> np.ndarray:
+    """Unbiased pass@k of every model and task: value_SxI."""
+    return passk.pass_at_k(self.correct_SxI.astype(np.int64), samples, k)
 
 
-class Error(enum.IntEnum):
-  """Why a sample is wrong: exactly one of these."""
+# As stored: as few bytes as the use allows.
+_DTYPES = {
+  'class_I': '<i4',
+  'correct_SxI': '<u2',
+  'with_edge_SxI': '<u2',
+  'distance_2xI': '<f2',
+  'size_I': '<u1',
+  'minimal_I': '<f2',
+  'programs_I': '<f2',
+  'derivation_I': '<f2',
+  'free_size_I': '<u1',
+  'cell_I': '<i4',
+}
 
-  UNPARSED = 0  # not a program
-  UNDEFINED = 1  # divides by the zero function
-  WRONG_FUNCTION = 2  # differs from the target on the specification grid
-  FITS_ONLY = 3  # another function that is equal on the grid
 
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """A record: its JSON (see above) and its tasks, unpacked.
 
-def of(
-  tok_SxIxnxT: np.ndarray,
-  logprob_SxIxn: np.ndarray,
-  outcome_SxIxn: np.ndarray,
-  inputs: inputs_lib.Inputs,
-  arm: str,
-) -> dict[str, np.ndarray]:
-  """The records of the samples of one test set, by (seed, item, first).
-
-  Args:
-    tok_SxIxnxT: Samples in prefix order, EOS or PAD after the program.
-    logprob_SxIxn: -inf: there is no such sample, and no record of it.
-    outcome_SxIxn: `verify.Outcome`.
-    inputs: Universe and split.
-    arm: That the models were trained on.
+  Attributes:
+    path: Its file.
+    facts: All but `tests`.
+    tests: Test set -> tasks.
   """
-  _, items, samples, length = tok_SxIxnxT.shape
-  (there,) = np.nonzero(np.isfinite(logprob_SxIxn.ravel()))
-  tok_PxT = tok_SxIxnxT.reshape(-1, length)[there].astype(tokens.DTYPE)
-  tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
-  row_P = np.ascontiguousarray(tok_PxT).view(f'V{length}')[:, 0]
-  row_U, program_P = np.unique(row_P, return_inverse=True)
-  task_P = there // samples
-  _, place_R, count_R = np.unique(
-    task_P * len(row_U) + program_P, return_index=True, return_counts=True
-  )
-  order_R = np.argsort(place_R)
-  place_R, count_R = place_R[order_R], count_R[order_R]
-  program_R, sample_R = program_P[place_R], there[place_R]
-  outcome_R = outcome_SxIxn.ravel()[sample_R]
-  # What a program is, apart from the task, is found out once.
-  tok_UxT = row_U.view(tokens.DTYPE).reshape(-1, length)
-  parses_R = outcome_R != verify.Outcome.UNPARSED
-  parses_U = np.zeros(len(row_U), bool)
-  parses_U[program_R[parses_R]] = True
-  shown_U, structure_U = parses_U.copy(), np.zeros(len(row_U), bool)
-  shown_U[parses_U] = inputs.shown(arm, tok_UxT[parses_U])
-  if inputs.holdout is not None:
-    structure_U[parses_U] = inputs.holdout.has(tok_UxT[parses_U])
-  return {
-    'seed': (sample_R // samples // items).astype(np.int16),
-    'item': (sample_R // samples % items).astype(np.int32),
-    'first': (sample_R % samples).astype(np.int32),
-    'count': count_R.astype(np.int32),
-    'size': (tok_UxT != tokens.PAD).sum(axis=1).astype(np.int16)[program_R],
-    'logprob': logprob_SxIxn.ravel()[sample_R].astype(np.float32),
-    'parses': parses_R,
-    'defined': parses_R & (outcome_R != verify.Outcome.UNDEFINED),
-    'fits': outcome_R <= verify.Outcome.GRID_ONLY,
-    'exact': outcome_R == verify.Outcome.CORRECT,
-    'shown': shown_U[program_R],
-    'structure': structure_U[program_R],
-  }
+
+  path: pathlib.Path
+  facts: Mapping[str, Any]
+  tests: Mapping[str, Tasks]
+
+  @property
+  def samples(self) -> int:
+    """Programs that each model wrote for each task."""
+    number: int = self.facts['samples']
+    return number
+
+  def pass_at_k(self, name: str, k: int) -> np.ndarray:
+    """Unbiased pass@k of a test set: value_SxI."""
+    return self.tests[name].pass_at_k(self.samples, k)
 
 
-def best_of_tasks(records: Records, seeds: int, items: int) -> np.ndarray:
-  """The `Best` of every task and model: int8_SxI."""
-  best_R = np.select(
-    [records['exact'] & records['structure'], records['exact'],
-     records['fits']],
-    [Best.WITH_STRUCTURE, Best.WITHOUT_STRUCTURE, Best.FITS_ONLY],
-    Best.UNSOLVED,
-  )  # fmt: skip
-  best_SxI = np.full((seeds, items), Best.UNSOLVED, np.int8)
-  np.minimum.at(best_SxI, (records['seed'], records['item']), best_R)
-  return best_SxI
+def pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
+  """An array as JSON can hold it.
+
+  Raises:
+    ValueError: if integers do not fit the type.
+  """
+  small = np.ascontiguousarray(array, dtype)
+  if small.dtype.kind in 'iu' and not np.array_equal(small, array):
+    raise ValueError(f'values do not fit {dtype}')
+  data = base64.b64encode(zlib.compress(small.tobytes(), 9)).decode()
+  return {'dtype': dtype, 'shape': list(small.shape), 'data': data}
 
 
-def summary(
-  records: Mapping[str, Records], seeds: int, items: Mapping[str, int]
+def unpack(packed: Mapping[str, Any]) -> np.ndarray:
+  """The array of `pack`."""
+  data = zlib.decompress(base64.b64decode(packed['data']))
+  return np.frombuffer(data, packed['dtype']).reshape(packed['shape'])
+
+
+def read(path: pathlib.Path) -> Record:
+  """Opens a record.
+
+  Raises:
+    RunError: if it is missing, damaged or of another format.
+  """
+  found = runs.read_json(path)
+  if not isinstance(found, dict) or found.get('format') != FORMAT:
+    raise runs.RunError(f'{path} is no record of format {FORMAT}')
+  try:
+    tests = {
+      name: Tasks(**{key: unpack(packed) for key, packed in arrays.items()})
+      for name, arrays in found.pop('tests').items()
+    }
+  except (KeyError, TypeError, ValueError, zlib.error) as error:
+    raise runs.RunError(f'{path} is damaged: {error}') from None
+  return Record(path, found, tests)
+
+
+def load(directory: pathlib.Path) -> list[Record]:
+  """All records below a directory, sorted by path.
+
+  Raises:
+    InputError: if there is none, or one is damaged.
+  """
+  paths = sorted(directory.rglob('*.json'))
+  if not paths:
+    raise errors.InputError(f'no records below {directory}')
+  return [read(path) for path in paths]
+
+
+def make(
+  workdir: pathlib.Path, tier: str, contrast: str, run: str
 ) -> dict[str, Any]:
-  """Shares for JSON, one number a seed; None where there is nothing to share.
+  """The record of an evaluated run.
 
-  Args:
-    records: Test set -> its records.
-    seeds: Number of models S.
-    items: Test set -> number of tasks.
-
-  Returns:
-    best_of_task: test set -> `Best` -> share of tasks.
-    errors: test set -> `Error` -> share of the samples that are not exact.
-    copies: test set -> share of samples that are programs training shows.
-    with_structure: test set -> share of samples that have the structure.
+  Raises:
+    InputError: if the run is not trained to its end and evaluated, or is not
+      evaluated by independent samples.
   """
-  found: dict[str, Any] = {
-    key: {} for key in ('best_of_task', 'errors', 'copies', 'with_structure')
-  }
-  for name, fields in records.items():
-    best_SxI = best_of_tasks(fields, seeds, items[name])
-    found['best_of_task'][name] = {
-      best.name.lower(): (best_SxI == best).mean(axis=1).tolist()
-      for best in Best
-    }
-    share = _sharing(fields, seeds)
-    error_R = np.select(
-      [~fields['parses'], ~fields['defined'], ~fields['fits']],
-      [Error.UNPARSED, Error.UNDEFINED, Error.WRONG_FUNCTION],
-      Error.FITS_ONLY,
+  record = runs.read_record(workdir)
+  trained = runs.read_json(workdir / runs.TRAINED)
+  result = runs.read_json(workdir / runs.RESULT)
+  config = ml_collections.ConfigDict(result['config'])
+  if result['measure'] != 'pass':
+    raise errors.InputError(
+      f'{workdir} is evaluated by eval.method={config.eval.method!r}: records '
+      'hold independent samples'
     )
-    wrong_R = ~fields['exact']
-    found['errors'][name] = {
-      error.name.lower(): share(error_R == error, wrong_R) for error in Error
+  inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
+  runs.check_same(workdir / runs.RESULT, result['inputs_sha256'], inputs.sha256)
+  with np.load(workdir / runs.SAMPLES, allow_pickle=False) as archive:
+    arrays = dict(archive)
+  arm, samples = result['arm'], config.eval.num_samples
+  tests = _tasks(inputs, arrays, list(result['items']))
+  metrics = runs.read_metrics(workdir)
+  hashes = inputs.split.facts['class_sha256']
+  evaluated = [n for n in hashes if not n.startswith('arm_')]
+  return {
+    'format': FORMAT,
+    'tier': tier,
+    'contrast': contrast,
+    'run': run,
+    'arm': arm,
+    **{key: result[key] for key in ('seeds', 'step', 'config', 'versions')},
+    'device': record['device'],
+    'diverged': result['diverged'],
+    'inputs_sha256': result['inputs_sha256'],
+    'class_sha256': {n: hashes[n] for n in (f'arm_{arm}', *evaluated)},
+    'params': result['params'],
+    'flops': record['flops'],
+    'seconds': _seconds(workdir),
+    'loss': trained['loss'],
+    'dev_loss': [
+      [r['step'], r['dev_loss']] for r in metrics if 'dev_loss' in r
+    ],
+    'samples': samples,
+    'pass': {
+      name: {
+        str(k): tasks.pass_at_k(samples, k).mean(axis=1).round(6).tolist()
+        for k in _powers(samples)
+      }
+      for name, tasks in tests.items()
+    },
+    **{k: result[k] for k in ('outcomes', 'novelty', 'baselines', 'strata')},
+    'split': _certificate(inputs.split, arm),
+    'tests': {
+      name: {
+        key: pack(getattr(tasks, key), dtype)
+        for key, dtype in _DTYPES.items()
+        if getattr(tasks, key) is not None
+      }
+      for name, tasks in tests.items()
+    },
+  }
+
+
+def _powers(samples: int) -> list[int]:
+  """1, 2, 4, ... to the number of samples."""
+  return [1 << i for i in range(samples.bit_length())]
+
+
+def _tasks(
+  inputs: inputs_lib.Inputs, arrays: Mapping[str, np.ndarray], names: list[str]
+) -> dict[str, Tasks]:
+  """The tasks of each test set, from samples.npz and the universe."""
+  holdout, universe = inputs.holdout, inputs.universe
+  counts = _program_counts(universe)
+  region = kinds.region(inputs.context)
+  found = {}
+  for name in names:
+    class_I = arrays[f'{name}_class']
+    correct_SxIxn = arrays[f'{name}_outcome'] == Outcome.CORRECT
+    optional: dict[str, np.ndarray] = {
+      key: value_C[class_I] for key, value_C in counts.items()
     }
-    every_R = np.ones(len(wrong_R), bool)
-    found['copies'][name] = share(fields['shown'], every_R)
-    found['with_structure'][name] = share(fields['structure'], every_R)
+    if holdout is not None:
+      tok_SxIxnxT = arrays[f'{name}_tok']
+      tok_PxT = tok_SxIxnxT[correct_SxIxn]
+      with_edge = np.zeros(correct_SxIxn.shape, bool)
+      with_edge[correct_SxIxn] = holdout.has(
+        np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
+      )
+      optional['with_edge_SxI'] = with_edge.sum(axis=2)
+      optional['free_size_I'] = holdout.free_size_C[class_I]
+    if region is not None:
+      optional['cell_I'] = region.cell_C[class_I]
+    found[name] = Tasks(
+      class_I=class_I,
+      correct_SxI=correct_SxIxn.sum(axis=2),
+      distance_2xI=arrays[f'{name}_distance'],
+      size_I=universe.size_C[class_I],
+      minimal_I=np.log10(universe.count_N[universe.node_C[class_I]]),
+      **optional,
+    )
   return found
 
 
-def _sharing(
-  records: Records, seeds: int
-) -> Callable[[np.ndarray, np.ndarray], list[float | None]]:
-  """Gives shares of one model's samples among others, model by model."""
+def _program_counts(universe: universe_lib.Universe) -> dict[str, np.ndarray]:
+  """How many programs, and how probable ones, each class has."""
+  if not universe.manifest['multiplicities']:
+    return {}
+  size_S = np.arange(1, universe.max_size + 1)
+  count_SxC = np.stack([universe.multiplicity(s) for s in size_S.tolist()])
+  weight = pcfg.critical_weight(universe.grammar)
+  return {
+    'programs_I': laws.programs(count_SxC) / np.log(10),
+    'derivation_I': laws.derivations(count_SxC, size_S, weight) / np.log(10),
+  }
 
-  def share(some_R: np.ndarray, of_R: np.ndarray) -> list[float | None]:
-    number = [
-      np.bincount(records['seed'], records['count'] * member_R, seeds)
-      for member_R in (some_R & of_R, of_R)
-    ]
-    return [
-      float(some / whole) if whole else None
-      for some, whole in zip(*number, strict=True)
-    ]
 
-  return share
+def _certificate(split: split_lib.Split, arm: str) -> dict[str, Any]:
+  """What the manifest says of this arm and of the tests."""
+
+  def of_arm(key: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+      return value
+    if key.endswith('_divergence'):  # keys are 'ARM -> TEST'
+      return {k: v for k, v in value.items() if k.startswith(f'{arm} -> ')}
+    return {arm: value[arm]} if arm in value else value
+
+  facts = split.facts
+  told = ('arms', 'held_out', 'minimal_distance')
+  return {
+    'checks': facts['checks'],
+    'measurements': {k: of_arm(k, v) for k, v in facts['measurements'].items()},
+    'bounds': facts['distance_bounds'][arm],
+    'facts': {key: of_arm(key, facts[key]) for key in told if key in facts},
+  }
+
+
+def _seconds(workdir: pathlib.Path) -> dict[str, float]:
+  """Seconds of training and evaluation, as the sweep has noted them."""
+  found: dict[str, float] = {}
+  for row in runs.read_lines(workdir / SECONDS):
+    name = row['command'].rpartition('.')[2]
+    found[name] = round(found.get(name, 0.0) + row['seconds'], 1)
+  return found
+
+
+def define_flags() -> None:
+  """The command line."""
+  flags.DEFINE_string('workdir', None, 'Of an evaluated run.', required=True)
+  flags.DEFINE_string('tier', None, 'Of the study.', required=True)
+  flags.DEFINE_string('contrast', None, 'What the run is for.', required=True)
+  flags.DEFINE_string('run', None, 'Its name in the study.', required=True)
+  flags.DEFINE_string('out', None, 'The file to write.', required=True)
+
+
+def main() -> dict[str, Any]:
+  """Writes a record."""
+  args = flags.FLAGS
+  record = make(pathlib.Path(args.workdir), args.tier, args.contrast, args.run)
+  out = pathlib.Path(args.out)
+  runs.write_json(out, record)
+  return {'record': str(out), 'bytes': out.stat().st_size}
+
+
+if __name__ == '__main__':
+  define_flags()
+  cli.run(main)

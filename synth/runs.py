@@ -6,7 +6,7 @@ checkpoints/    see `synth.training.checkpoint`
 train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
-records.npz     what became of each distinct sample (`synth.records`)
+records.npz     what became of each distinct sample (`synth.sample_records`)
 evaluation/     what is done of an evaluation that is not finished
 baselines.json  what needs no model, written by `synth.baselines`
 """
@@ -174,8 +174,12 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """All lines; a last line cut short by a kill is left out."""
-  path = workdir / METRICS
+  """All lines of metrics.jsonl."""
+  return read_lines(workdir / METRICS)
+
+
+def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
+  """Objects, one a line; a last line cut short by a kill is left out."""
   rows = []
   for line in path.read_text().splitlines() if path.exists() else []:
     try:

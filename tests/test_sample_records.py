@@ -8,11 +8,11 @@ import pytest
 from configs import support as support_config
 from synth import data
 from synth import inputs as inputs_lib
-from synth import records as records_lib
+from synth import sample_records
 from synth import verify
 from synth.language import program as program_lib
 from synth.language import tokens
-from synth.records import Best
+from synth.sample_records import Best
 from synth.splits import support
 from synth.verify import Outcome
 
@@ -106,7 +106,7 @@ def samples(inputs):
 
 @pytest.fixture(scope='module')
 def records(inputs, samples):
-  return records_lib.of(*samples, inputs, _ARM)
+  return sample_records.of(*samples, inputs, _ARM)
 
 
 def test_every_distinct_sample_has_its_record(inputs, samples, records):
@@ -175,7 +175,7 @@ def test_the_best_sample_of_a_task_counts():
       (1, 0, 1, 0, 0, 0, 0, 0),
     ]
   )
-  best = records_lib.best_of_tasks(records, 3, 4)
+  best = sample_records.best_of_tasks(records, 3, 4)
   none = [Best.UNSOLVED] * 4
   assert best.tolist() == [
     [Best.WITH_STRUCTURE, Best.WITHOUT_STRUCTURE, Best.FITS_ONLY,
@@ -183,7 +183,7 @@ def test_the_best_sample_of_a_task_counts():
     none,
     none,
   ]  # fmt: skip
-  found = records_lib.summary({'novel': records}, 3, {'novel': 4})
+  found = sample_records.summary({'novel': records}, 3, {'novel': 4})
   assert found['best_of_task']['novel'] == {
     'with_structure': [0.25, 0, 0],
     'without_structure': [0.25, 0, 0],
