@@ -1,0 +1,217 @@
+"""Linear contrasts of success: estimate, interval, exact test, equivalence.
+
+A contrast gives a weight to every (arm, test set): a difference of two arms,
+a difference in differences, a slope over doses. It is paired by task and by
+training seed; its interval is over new splits, new seeds and new tasks
+(`small_sample.crossed`), its p an exact sign-flip over runs.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+
+from analysis.study import cells as cells_lib
+from synth.statistics import design
+from synth.statistics import hypotheses
+from synth.statistics import small_sample
+from synth.statistics.design import Interval
+
+MARGIN = 0.03  # of equivalence: a tenth of the effect that the paper claims
+_MOST_RUNS = 20  # whose signs are flipped one by one
+
+# (arm, test set) -> weight.
+Weights = Mapping[tuple[str, str], float]
+
+
+class Part(NamedTuple):
+  """The contrast in one split: for this split, over new seeds and tasks."""
+
+  split: int
+  interval: Interval
+  p: float
+
+
+class Effect(NamedTuple):
+  """A contrast, measured.
+
+  Attributes:
+    interval: Estimate and 95 % interval.
+    p: Two-sided, exact sign-flip over the runs of the splits there are (over
+      the means of each seed's runs if there are more than 20).
+    equivalence: Whether it is within 3 points of 0 (two one-sided tests).
+    parts: Each split on its own; empty with one seed a split.
+    splits: How many.
+    seeds: Training seeds of each split, the fewest.
+    items: Tasks in all, each counted once.
+  """
+
+  interval: Interval
+  p: float
+  equivalence: hypotheses.Equivalence
+  parts: tuple[Part, ...]
+  splits: int
+  seeds: int
+  items: int
+
+
+def effect(
+  grid: cells_lib.Grid,
+  weights: Weights | Callable[[int], Weights],
+  k: int = 1,
+) -> Effect:
+  """Measures a contrast of pass@k.
+
+  Args:
+    grid: The records.
+    weights: Of each arm on each test set; by split where they differ.
+    k: Samples that a task may take.
+
+  Raises:
+    NotMeasured: if a split lacks an arm, a test set or a seed of one of them,
+      or there is but one run.
+  """
+  by_split = _by_split(grid, weights)
+  seeds = [_seeds(grid, split, part) for split, part in by_split.items()]
+  contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
+  interval = _interval(contrast)
+  by_run = design.of(contrast).by_seed()
+  parts = [
+    Part(split, small_sample.crossed([terms]), hypotheses.sign_flip(value_S))
+    for split, terms, value_S in zip(by_split, contrast, by_run, strict=True)
+    if len(value_S) > 1
+  ]
+  items = [
+    grid.get(split, arm, test).item_I
+    for split, part in by_split.items()
+    for arm, test in part
+  ]
+  return Effect(
+    interval,
+    hypotheses.sign_flip(_units(by_run, seeds)),
+    hypotheses.equivalence(contrast, MARGIN),
+    tuple(parts),
+    len(by_split),
+    min(map(len, seeds)),
+    len(np.unique(np.concatenate(items))),
+  )
+
+
+def ratio(
+  grid: cells_lib.Grid, over: Weights, under: Weights, k: int = 1
+) -> Interval:
+  """One contrast divided by another, with Fieller's (1954) 95 % interval.
+
+  The interval is the set of r for which over - r under is not told from 0; its
+  ends are NaN where `under` is not told from 0.
+
+  Raises:
+    NotMeasured: as `effect`.
+  """
+
+  def interval(top: float, below: float) -> Interval:
+    weights = {
+      key: top * over.get(key, 0.0) + below * under.get(key, 0.0)
+      for key in {**over, **under}
+    }
+    by_split = _by_split(grid, weights)
+    return _interval([_terms(grid, r, w, k) for r, w in by_split.items()])
+
+  divisor = interval(0.0, 1.0)
+  if divisor.estimate <= 0:
+    raise cells_lib.NotMeasured('nothing to be relative to')
+  value = interval(1.0, 0.0).estimate / divisor.estimate
+  if divisor.low <= 0:
+    return Interval(value, np.nan, np.nan)
+  # As r grows, over - r under falls: its low end is 0 first.
+  low = _zero(lambda r: interval(1.0, -r).low, value, -1.0)
+  high = _zero(lambda r: interval(1.0, -r).high, value, 1.0)
+  return Interval(value, low, high)
+
+
+def _zero(
+  falling: Callable[[float], float], start: float, direction: float
+) -> float:
+  """Where a function is 0, on one side of a place."""
+  step = 0.1
+  while falling(start + direction * step) * falling(start) > 0:
+    step *= 2
+    if step > 1e6:
+      return float(np.nan)
+  ends = sorted((start, start + direction * step))
+  return float(scipy.optimize.brentq(falling, *ends, xtol=1e-4))
+
+
+def slope(dose: Mapping[str, float], test: str) -> Weights:
+  """Weights of the least-squares slope of success over the doses of arms.
+
+  Raises:
+    NotMeasured: if the doses do not differ.
+  """
+  dose_A = np.array(list(dose.values()), float)
+  centred_A = dose_A - dose_A.mean()
+  if not centred_A.any():
+    raise cells_lib.NotMeasured('a slope needs two doses')
+  weight_A = centred_A / np.sum(centred_A**2)
+  return {(arm, test): float(w) for arm, w in zip(dose, weight_A, strict=True)}
+
+
+def _by_split(
+  grid: cells_lib.Grid, weights: Weights | Callable[[int], Weights]
+) -> dict[int, Weights]:
+  if not grid.splits:
+    raise cells_lib.NotMeasured('no records')
+  return {
+    split: weights(split) if callable(weights) else weights
+    for split in grid.splits
+  }
+
+
+def _interval(contrast: design.Contrast) -> Interval:
+  try:
+    return small_sample.crossed(contrast)
+  except ValueError:
+    raise cells_lib.NotMeasured('one run has no error bar') from None
+
+
+def _seeds(
+  grid: cells_lib.Grid, split: int, weights: Weights
+) -> tuple[int, ...]:
+  """The training seeds of a split, which all its arms must have."""
+  found = {grid.get(split, arm, test).seeds for arm, test in weights}
+  if len(found) > 1:
+    raise cells_lib.NotMeasured(f'split {split}: arms have different seeds')
+  return found.pop()
+
+
+def _terms(
+  grid: cells_lib.Grid, split: int, weights: Weights, k: int
+) -> list[design.Term]:
+  """One term a test set: the arms are paired by task."""
+  terms = []
+  for test in dict.fromkeys(test for _, test in weights):
+    chosen = [
+      (grid.get(split, arm, test), weight)
+      for (arm, name), weight in weights.items()
+      if name == test
+    ]
+    item_I = chosen[0][0].item_I
+    if any(not np.array_equal(cell.item_I, item_I) for cell, _ in chosen):
+      raise cells_lib.NotMeasured(f'split {split}: arms have other tasks')
+    value_SxI = np.sum([w * cell.value(k) for cell, w in chosen], axis=0)
+    terms.append(design.Term(value_SxI, cluster_I=chosen[0][0].cluster_I))
+  return terms
+
+
+def _units(
+  by_run: Sequence[np.ndarray], seeds: Sequence[tuple[int, ...]]
+) -> np.ndarray:
+  """What signs are flipped of: runs, or each seed's mean over splits."""
+  value_U = np.concatenate(by_run)
+  if len(value_U) <= _MOST_RUNS:
+    return value_U
+  seed_U = np.concatenate(seeds)
+  return np.array([value_U[seed_U == s].mean() for s in np.unique(seed_U)])

@@ -1,0 +1,106 @@
+"""The rules by which a measurement decides a claim, stated before any run."""
+
+import enum
+
+from analysis.study import effects
+from analysis.study import scaling
+from synth.statistics.design import Interval
+
+ALPHA = 0.05
+_UNTENABLE = 10.0  # of AICc: essentially no support (Burnham and Anderson 2002)
+_WORSE = 2.0
+
+
+class Verdict(enum.StrEnum):
+  """What the records say of a claim."""
+
+  REPRODUCED = 'reproduced'
+  NOT_REPRODUCED = 'not reproduced'
+  UNDECIDED = 'undecided'
+  NOT_MEASURED = 'not measured'
+
+
+POSITIVE = (
+  'reproduced: the interval is above 0 and Holm-adjusted p is at most 0.05; '
+  'not reproduced: it is below 0, or two one-sided tests place the effect '
+  'within 3 points of 0'
+)
+
+
+def positive(effect: effects.Effect, adjusted: float) -> Verdict:
+  """Whether there is an effect above 0."""
+  if effect.interval.low > 0 and adjusted <= ALPHA:
+    return Verdict.REPRODUCED
+  if effect.interval.high < 0 or effect.equivalence.equivalent:
+    return Verdict.NOT_REPRODUCED
+  return Verdict.UNDECIDED
+
+
+ABOVE = (
+  'reproduced: the whole interval is above 30 %; not reproduced: it is below'
+)
+
+
+def above(interval: Interval, bound: float) -> Verdict:
+  """Whether a quantity is above a bound; NaN ends decide nothing."""
+  if interval.low > bound:
+    return Verdict.REPRODUCED
+  if interval.high < bound:
+    return Verdict.NOT_REPRODUCED
+  return Verdict.UNDECIDED
+
+
+NO_DROP = (
+  'reproduced: two one-sided tests place both the drop and the gap within 3 '
+  'points of 0; not reproduced: the 90 % interval of one of them is above 3 '
+  'points'
+)
+
+
+def no_drop(*found: effects.Effect) -> Verdict:
+  """Whether all drops are equivalent to none."""
+  if all(effect.equivalence.equivalent for effect in found):
+    return Verdict.REPRODUCED
+  if any(
+    effect.equivalence.interval.low >= effect.equivalence.margin
+    for effect in found
+  ):
+    return Verdict.NOT_REPRODUCED
+  return Verdict.UNDECIDED
+
+
+LOG_LINEAR = (
+  f'with at least {scaling.LEVELS} levels of compute over {scaling.DECADES:g} '
+  'decades, else undecided. Reproduced: of six forms the log-linear one has '
+  'the least AICc, and its lack-of-fit test p > 0.05; not reproduced: its AICc '
+  'is worse than another by more than 10, or by more than 2 with lack of fit '
+  'at p < 0.05'
+)
+
+
+def log_linear(found: scaling.Scaling) -> Verdict:
+  """Whether success is linear in the logarithm of compute."""
+  if not found.enough:
+    return Verdict.UNDECIDED
+  delta = found.standing(scaling.LINE).delta_aicc
+  if delta == 0 and found.lack_p > ALPHA:
+    return Verdict.REPRODUCED
+  if delta > _UNTENABLE or (delta > _WORSE and found.lack_p < ALPHA):
+    return Verdict.NOT_REPRODUCED
+  return Verdict.UNDECIDED
+
+
+GROWS = (
+  'reproduced: the interval of the slope is above 0; not reproduced: it is '
+  'below 0, or within 1 point per decade of it'
+)
+_FLAT = 0.01
+
+
+def grows(slope: Interval) -> Verdict:
+  """Whether success grows with compute."""
+  if slope.low > 0:
+    return Verdict.REPRODUCED
+  if slope.high < 0 or (slope.low > -_FLAT and slope.high < _FLAT):
+    return Verdict.NOT_REPRODUCED
+  return Verdict.UNDECIDED
