@@ -39,6 +39,8 @@ def write(
   measurements=None,
   run=None,
   of_distance=0.0,
+  lr=3e-3,
+  dev_loss=0.3,
 ):
   """Writes one record.
 
@@ -60,6 +62,8 @@ def write(
     measurements: Of the certificate, besides.
     run: Its name.
     of_distance: Slope of the logit in the syntactic distance (0.2 to 0.8).
+    lr: Learning rate.
+    dev_loss: At the end of training.
   """
   tests = {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -96,7 +100,7 @@ def write(
     'contrast': contrast,
     'run': name,
     'arm': arm,
-    'seeds': list(range(seeds)),
+    'seeds': [100 * split + seed for seed in range(seeds)],
     'step': 1000,
     'config': {
       'universe': {'max_size': 9, 'grammar': 'arithmetic'},
@@ -104,7 +108,7 @@ def write(
       'model': {'N': 2, 'D': 64, 'H': 4, 'F': 256, 'dtype': 'float32'},
       'data': {'arm': arm, 'batch_size': 64},
       'opt': {
-        'lr': 3e-3,
+        'lr': lr,
         'b2': 0.98,
         'warmup_share': 0.05,
         'schedule': 'cosine',
@@ -121,7 +125,7 @@ def write(
     'flops': flops,
     'seconds': {'train': 10.0, 'evaluate': 2.0},
     'loss': 0.1,
-    'dev_loss': [[500, [0.4] * seeds], [1000, [0.3] * seeds]],
+    'dev_loss': [[500, [0.4] * seeds], [1000, [dev_loss] * seeds]],
     'samples': samples,
     'pass': {},
     'outcomes': {test: shares for test in rates},

@@ -5,6 +5,8 @@ import pytest
 import scipy.special
 
 from analysis.study import claims
+from analysis.study import coverage
+from analysis.study import distance
 from analysis.study import effects
 from analysis.study import scaling
 from analysis.study import study as study_lib
@@ -79,17 +81,21 @@ def test_a_large_drop_reproduces_and_a_null_effect_does_not(tmp_path):
 
 def test_a_noisy_null_effect_is_undecided_not_robust(tmp_path):
   options = {'items': 30, 'seed_sd': 0.6, 'seeds': 3}
-  rows = claims.table(_support(tmp_path, 'semantic', drop=0.0, **options))
+  rows = claims.table(
+    _support(tmp_path, 'region_semantic', drop=0.0, **options)
+  )
   assert _row(rows, 'semantic').verdict == Verdict.UNDECIDED
   rows = claims.table(
     _support(
-      tmp_path / 'b', 'semantic', drop=0.0, items=2000, seed_sd=0.02,
+      tmp_path / 'b', 'region_semantic', drop=0.0, items=2000, seed_sd=0.02,
       item_sd=0.0,
     )
   )  # fmt: skip
   assert _row(rows, 'semantic').verdict == Verdict.REPRODUCED
   rows = claims.table(
-    _support(tmp_path / 'c', 'semantic', drop=0.2, items=400, seed_sd=0.05)
+    _support(
+      tmp_path / 'c', 'region_semantic', drop=0.2, items=400, seed_sd=0.05
+    )
   )
   assert _row(rows, 'semantic').verdict == Verdict.NOT_REPRODUCED
 
@@ -200,7 +206,7 @@ def test_planted_scaling_forms(tmp_path, truth, levels, verdict):
   for place, z in enumerate(np.linspace(0, decades * np.log(10), levels)):
     rate = _TRUTH[truth](z)
     simulated.write(
-      root, 'scaling', 'train_s', {'dev': rate, 'novel': rate}, rng,
+      root, 'scaling', 'train_s', {'control': rate, 'novel': rate}, rng,
       flops=1e12 * np.exp(z), run=f'level{place}', seeds=5, item_sd=0.0,
       seed_sd=0.05, items=400,
     )  # fmt: skip
@@ -216,16 +222,57 @@ def test_planted_scaling_forms(tmp_path, truth, levels, verdict):
 
 
 def test_of_equal_compute_dev_chooses_not_the_test(tmp_path):
-  root = tmp_path / 'cpu'
-  for dev, novel in ((0.8, 0.1), (0.2, 0.9)):
-    path = simulated.write(
-      root, 'scaling', 'train_s', {'dev': dev, 'novel': novel},
-      np.random.default_rng(0), run=f'dev{dev}',
+  root, rng = tmp_path / 'cpu', np.random.default_rng(0)
+  for lr, dev_loss, novel in ((1e-3, 0.3, 0.1), (3e-3, 0.5, 0.9)):
+    simulated.write(
+      root, 'scaling', 'train_s', {'novel': novel}, rng, run=f'lr{lr}',
+      lr=lr, dev_loss=dev_loss,
     )  # fmt: skip
-    text = path.read_text()
-    path.write_text(
-      text.replace('"total": 100000', f'"total": {int(dev * 10)}')
-    )
   found = study_lib.load(root).of('scaling')
   (rate_S,) = study_lib.by_compute(found, 'novel', 1).values()
   assert rate_S.mean() < 0.3
+
+
+def test_the_distance_that_matters_is_found_among_its_rivals(tmp_path):
+  root = tmp_path / 'cpu'
+  simulated.write(
+    root, 'support', 'train_s', {'novel': 0.4, 'control': 0.4},
+    np.random.default_rng(2), of_distance=-8.0, items=400, seeds=4,
+  )  # fmt: skip
+  found = distance.measure(list(study_lib.load(root).grid('support')))
+  syntactic, semantic = study_lib.SYNTACTIC, study_lib.SEMANTIC
+  assert found.slope[syntactic].high < -1  # 8 x 0.6 / sqrt 12 = 1.4 by one SD
+  assert found.slope[semantic].low < 0 < found.slope[semantic].high
+  best = max(found.rivals, key=lambda name: found.rivals[name].explained)
+  assert best == syntactic
+  assert found.everything - found.all_but[syntactic] > 0.2
+  assert abs(found.everything - found.all_but[semantic]) < 0.02
+
+
+def test_planted_mass_at_zero_is_recovered(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(4)
+  for arm, zero in (('train_s', 0.5), ('train_c', 0.0)):
+    simulated.write(
+      root, 'coverage', arm, {'novel': 0.3}, rng, zero=zero, samples=256,
+      items=400, seeds=4,
+    )  # fmt: skip
+  grid = study_lib.load(root).grid('coverage')
+  found = coverage.measure(grid, 'train_s', 'novel')
+  assert found.zero.estimate == pytest.approx(0.5, abs=0.06)
+  assert found.unsolved.estimate == pytest.approx(0.5, abs=0.06)
+  mean_K, low_K, high_K = found.band()
+  assert (np.diff(mean_K) > 0).all() and (low_K <= high_K).all()
+  added = coverage.added_zero(grid, ('train_s', 'novel'), ('train_c', 'novel'))
+  assert added.low > 0.3
+
+
+def test_the_law_of_runs_that_solve_nothing_is_not_made_up(tmp_path):
+  root = tmp_path / 'cpu'
+  simulated.write(
+    root, 'coverage', 'train_s', {'novel': 0.3}, np.random.default_rng(4),
+    zero=1.0,
+  )  # fmt: skip
+  found = coverage.measure(
+    study_lib.load(root).grid('coverage'), 'train_s', 'novel'
+  )
+  assert found.zero is None and found.unsolved.estimate == 1

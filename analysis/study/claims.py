@@ -20,14 +20,13 @@ from analysis.study import support
 from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
 from synth.splits import density as density_split
-from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics import hypotheses
 from synth.statistics.design import Interval
 
 # The contrasts of the study that claims are judged on.
-SYNTACTIC, SEMANTIC = 'support', 'semantic'
-NEVER_NEEDED = 'control'
+SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
+NEVER_NEEDED = 'never_needed'
 DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
 
 _DROP = 0.3  # what the paper states
@@ -179,7 +178,7 @@ def rungs(study: study_lib.Study) -> effects.Effect:
 def table(study: study_lib.Study) -> list[Row]:
   """All rows, the paper's sentences first."""
   p = Family(study).p
-  in_support, novel = split_lib.DEV, support_split.NOVEL
+  in_support, novel = support_split.CONTROL, support_split.NOVEL
   return [
     _row(
       _DIVERSE,

@@ -41,7 +41,7 @@ class Effect(NamedTuple):
   Attributes:
     interval: Estimate and 95 % interval.
     p: Two-sided, exact sign-flip over the runs of the splits there are (over
-      the means of each seed's runs if there are more than 20).
+      sums of one run of every split if there are more than 20).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
     parts: Each split on its own; empty with one seed a split.
     splits: How many.
@@ -91,7 +91,7 @@ def effect(
   ]
   return Effect(
     interval,
-    hypotheses.sign_flip(_units(by_run, seeds)),
+    hypotheses.sign_flip(_units(by_run)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),
     len(by_split),
@@ -206,12 +206,15 @@ def _terms(
   return terms
 
 
-def _units(
-  by_run: Sequence[np.ndarray], seeds: Sequence[tuple[int, ...]]
-) -> np.ndarray:
-  """What signs are flipped of: runs, or each seed's mean over splits."""
-  value_U = np.concatenate(by_run)
-  if len(value_U) <= _MOST_RUNS:
-    return value_U
-  seed_U = np.concatenate(seeds)
-  return np.array([value_U[seed_U == s].mean() for s in np.unique(seed_U)])
+def _units(by_run: Sequence[np.ndarray]) -> np.ndarray:
+  """What signs are flipped of: runs, or sums of one run of every split.
+
+  Under the null hypothesis a sum of independent symmetric differences is
+  symmetric too.
+  """
+  if sum(map(len, by_run)) <= _MOST_RUNS:
+    return np.concatenate([v_S / len(v_S) for v_S in by_run])
+  unit_U = np.zeros(max(map(len, by_run)))
+  for value_S in by_run:
+    unit_U[: len(value_S)] += value_S / len(value_S)
+  return unit_U

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.study import cells as cells_lib
 from synth import errors
 from synth import records
-from synth.splits import split as split_lib
+from synth import runs
 from synth.splits import support
 
 # Of the facts of tasks: what `records.Tasks` calls them.
@@ -98,14 +98,9 @@ def load(directory: pathlib.Path) -> Study:
 
 
 def is_study(directory: pathlib.Path) -> bool:
-  """Whether there is a record below a directory."""
-  for path in directory.rglob('*.json'):
-    try:
-      records.read(path)
-    except errors.InputError:
-      continue
-    return True
-  return False
+  """Whether a directory holds records, not runs' directories."""
+  there = next(directory.rglob('*.json'), None)
+  return there is not None and not any(directory.rglob(runs.RECORD))
 
 
 def split_seed(record: records.Record) -> int:
@@ -173,35 +168,48 @@ def divergence(
   return result
 
 
+def frontier(
+  found: Sequence[records.Record],
+) -> dict[float, list[records.Record]]:
+  """Training FLOPs of a model -> the runs of the best way to spend them.
+
+  Of several ways (model, steps, classes, learning rate) the one of least loss
+  on dev is taken: the tests have no part in finding it.
+  """
+  ways: dict[float, dict[str, list[records.Record]]] = {}
+  for record in found:
+    facts = record.facts
+    config = facts['config']
+    way = repr(
+      (
+        sorted(config['model'].items()),
+        facts['step'],
+        config['split'].get('num_arm'),
+        config['opt']['lr'],
+      )
+    )
+    level = ways.setdefault(float(facts['flops']), {})
+    level.setdefault(way, []).append(record)
+  return {
+    flops: min(level.values(), key=_dev_loss)
+    for flops, level in sorted(ways.items())
+  }
+
+
+def _dev_loss(found: Sequence[records.Record]) -> float:
+  """At the end of training, mean over seeds; infinite if one has diverged."""
+  last = [loss for r in found for loss in r.facts['dev_loss'][-1][1]]
+  loss_S = np.array(last, float)  # null, of a diverged model, becomes NaN
+  return float(loss_S.mean()) if np.isfinite(loss_S).all() else np.inf
+
+
 def by_compute(
   found: Sequence[records.Record], test: str, k: int
 ) -> dict[float, np.ndarray]:
-  """Training FLOPs of a model -> pass@k of every run.
-
-  Of several ways to spend equal FLOPs (model size, steps, classes) the one that
-  is best on dev is taken, so that this is the frontier and the test has no part
-  in finding it.
-  """
-  ways: dict[float, dict[tuple[int, ...], list[records.Record]]] = {}
-  for record in found:
-    facts = record.facts
-    classes = facts['config']['split'].get('num_arm', 0)
-    way = facts['params']['total'], facts['step'], classes
-    level = ways.setdefault(float(facts['flops']), {})
-    level.setdefault(way, []).append(record)
-
-  def rates(part: Sequence[records.Record], name: str) -> np.ndarray:
-    return np.concatenate([r.pass_at_k(name, k).mean(axis=1) for r in part])
-
-  best = {
-    flops: max(
-      level.values(), key=lambda part: rates(part, split_lib.DEV).mean()
-    )
-    for flops, level in sorted(ways.items())
-  }
+  """Training FLOPs of a model -> pass@k of every run on the frontier."""
   return {
-    flops: rates(part, test)
-    for flops, part in best.items()
+    flops: np.concatenate([r.pass_at_k(test, k).mean(axis=1) for r in part])
+    for flops, part in frontier(found).items()
     if all(test in record.tests for record in part)
   }
 
