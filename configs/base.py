@@ -102,6 +102,7 @@ def get_config(size: str) -> ml_collections.ConfigDict:
   config.mesh = {'data': 1, 'fsdp': 1, 'tensor': 1}
   config.eval = {
     'num_samples': 32,  # programs written for each task
+    'num_tasks': 0,  # of each set, at random; 0: all
     'method': 'sample',  # independently; else beam or unique (synth.decode)
     'temperature': 0.4,  # of sample and unique; 0 is greedy
     'top_k': 0,  # tokens that they draw from; 0: all

@@ -10,6 +10,7 @@ processes save and end. `run_all` runs many commands, some at a time.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from typing import Any
+from typing import NamedTuple
 
 from absl import flags
 import portpicker
@@ -27,6 +29,7 @@ from synth import cli
 from synth import errors
 
 _POLL_S = 0.1
+_GPU_MEMORY = 0.9  # share that the jobs of one GPU take together
 
 
 def training(arguments: Sequence[str]) -> list[str]:
@@ -48,12 +51,15 @@ class Job:
     name: For messages.
     commands: Each starts if the one before ended with exit code 0.
     log: Where their output goes; None: to ours.
+    times: A file of lines to which seconds of each command are added, however
+      it ends; in it the command is its module. None: nowhere.
     code: Exit code of the last command that ran; None while there is none.
   """
 
   name: str
   commands: list[list[str]]
   log: pathlib.Path | None = None
+  times: pathlib.Path | None = None
   code: int | None = None
 
 
@@ -65,6 +71,9 @@ def run_all(
 ) -> None:
   """Runs jobs, `at_once` at a time, each on a GPU of its own if there are any.
 
+  Where there are fewer GPUs, they share their memory; without GPUs each job has
+  its share of the cores.
+
   Args:
     jobs: `code` of each that ended is set.
     at_once: How many run at the same time.
@@ -74,25 +83,26 @@ def run_all(
   """
   waiting = [(job, job.commands) for job in jobs]
   free = list(range(at_once))
-  running: list[tuple[Job, list[list[str]], int, subprocess.Popen[bytes]]] = []
-  gpus = accelerators()
+  running: list[_Running] = []
   stopping = False
   while running or (waiting and not stopping):
     if not stopping and stop():
       stopping = True
-      for *_, process in running:
-        process.send_signal(signal.SIGTERM)
+      for entry in running:
+        entry.process.send_signal(signal.SIGTERM)
     while waiting and free and not stopping:
       job, commands = waiting.pop(0)
       place = free.pop(0)
-      process = _start(job, commands[0], place, gpus)
-      running.append((job, commands[1:], place, process))
+      process = _start(job, commands[0], place, at_once)
+      running.append(_Running(job, commands, place, process, time.monotonic()))
     for entry in list(running):
-      job, rest, place, process = entry
+      job, commands, place, process, began = entry
       if process.poll() is None:
         continue
       running.remove(entry)
       free.append(place)
+      _note(job, commands[0], time.monotonic() - began)
+      rest = commands[1:]
       job.code = process.returncode
       if stopping and job.code == -signal.SIGTERM:
         job.code = None  # it had nothing to save yet
@@ -103,17 +113,46 @@ def run_all(
     time.sleep(_POLL_S)
 
 
+class _Running(NamedTuple):
+  """A process: the first of the commands that are left of a job."""
+
+  job: Job
+  commands: list[list[str]]
+  place: int
+  process: subprocess.Popen[bytes]
+  began: float
+
+
+def _note(job: Job, command: list[str], seconds: float) -> None:
+  if job.times is not None and job.times.parent.is_dir():
+    with job.times.open('a', encoding='utf-8') as file:
+      module = command[command.index('-m') + 1]
+      print(json.dumps({'command': module, 'seconds': seconds}), file=file)
+
+
 def _start(
-  job: Job, command: list[str], place: int, gpus: int
+  job: Job, command: list[str], place: int, at_once: int
 ) -> subprocess.Popen[bytes]:
-  env = dict(os.environ)
+  env, gpus = dict(os.environ), accelerators()
+  cores = sorted(os.sched_getaffinity(0))
   if gpus:
     env['CUDA_VISIBLE_DEVICES'] = str(place % gpus)
+    if at_once > gpus:
+      share = _GPU_MEMORY / -(-at_once // gpus)
+      env.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', f'{share:.3f}')
+  elif at_once <= len(cores):
+    cores = cores[place::at_once]
+
+  def pin() -> None:
+    os.sched_setaffinity(0, cores)
+
   if job.log is None:
-    return subprocess.Popen(command, env=env)
+    return subprocess.Popen(command, env=env, preexec_fn=pin)
   job.log.parent.mkdir(parents=True, exist_ok=True)
   with job.log.open('ab') as log:
-    return subprocess.Popen(command, env=env, stdout=log, stderr=log)
+    return subprocess.Popen(
+      command, env=env, stdout=log, stderr=log, preexec_fn=pin
+    )
 
 
 def together(arguments: Sequence[str], processes: int) -> list[list[str]]:

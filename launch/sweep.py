@@ -1,4 +1,4 @@
-"""Trains at many settings: a grid or a list, over any keys of the config.
+"""Trains at many settings: a grid, a list, or a study of several recipes.
 
   python -m launch.sweep --out=runs/sweep --over=opt.lr=1e-3,3e-3 \\
     --over=train.seed=0,2 -- --config=configs/support.py:tiny
@@ -8,6 +8,11 @@ each, at the listed ones. Arguments after `--` are those of `synth.train`,
 common to all. Finished runs are skipped, interrupted ones resumed: the same
 command goes on, and with `--time_budget` stops in time, everything saved.
 Runs share their data where they may.
+
+  python -m launch.sweep --config=configs/study.py:cpu --time_budget=5400
+
+trains and evaluates the runs of a study (`launch.study`) and leaves a record of
+each in `results/TIER/`; call it again until it says done.
 """
 
 from collections.abc import Callable
@@ -23,6 +28,7 @@ from typing import Any
 from absl import flags
 
 from launch import local
+from launch import study
 from synth import cli
 from synth import errors
 from synth import runs
@@ -203,7 +209,11 @@ def sweep(
 
 def define_flags() -> None:
   """The command line."""
-  flags.DEFINE_string('out', None, 'Directory of the sweep.', required=True)
+  cli.define_config('configs/study.py:cpu', required=False)
+  flags.DEFINE_string(
+    'out', None, 'Directory of the sweep; for a study runs/study-TIER.'
+  )
+  flags.DEFINE_string('results', 'results', 'Directory of records of studies.')
   flags.DEFINE_multi_string(
     'over', [], 'KEY=VALUE,VALUE,...: an axis of a grid; repeat for more.'
   )
@@ -212,21 +222,30 @@ def define_flags() -> None:
   )
   flags.DEFINE_bool('evaluate', False, 'Evaluate every run after training.')
   flags.DEFINE_integer(
-    'at_once', None, 'Runs at a time; one a GPU, or one.', lower_bound=1
+    'at_once',
+    None,
+    "Runs at a time; one a GPU, or one; for a study its tier's.",
+    lower_bound=1,
   )
   flags.DEFINE_float(
-    'time_budget', None, 'Minutes after which to save and stop.', lower_bound=0
+    'time_budget', None, 'Seconds after which to save and stop.', lower_bound=0
   )
-  flags.DEFINE_bool('dry_run', False, 'Print the commands only.')
+  flags.DEFINE_bool(
+    'dry_run', False, 'Print the commands only; of a study what is left to do.'
+  )
 
 
 def main() -> dict[str, Any]:
   """Sweeps."""
   args = flags.FLAGS
-  began = time.monotonic()
-  out, common = pathlib.Path(args.out), cli.forwarded()
-  if bool(args.over) == bool(args.point):
-    raise errors.InputError('give either --over or --point')
+  common = cli.forwarded()
+  if bool(args.over) + bool(args.point) + bool(args.config) != 1:
+    raise errors.InputError('give one of --config, --over and --point')
+  if args.config:
+    return _study(common)
+  if not args.out:
+    raise errors.InputError('give --out=... (see --help)')
+  out = pathlib.Path(args.out)
   for flag in common:
     if flag.lstrip('-').partition('=')[0] in _OURS:
       raise errors.InputError(f'{flag}: a sweep chooses it for each run')
@@ -238,16 +257,44 @@ def main() -> dict[str, Any]:
       for command in job.commands:
         print(shlex.join(command))
     return {'runs': len(found), 'finished': len(found) - len(todo)}
-  terminated = local.Terminated()
+  at_once = args.at_once or local.accelerators() or 1
+  return sweep(out, found, common, args.evaluate, at_once, _stop())
+
+
+def _study(common: Sequence[str]) -> dict[str, Any]:
+  """Runs a study, or says what it would do."""
+  args = flags.FLAGS
+  if 'runs' not in args.config:
+    raise errors.InputError(
+      'the config is no study: give a recipe after --, with --over or --point'
+    )
+  if common:
+    raise errors.InputError(f'{common[0]}: a study takes no further arguments')
+  tier = args.config.tier
+  out = pathlib.Path(args.out or f'runs/study-{tier}')
+  found = study.Study(args.config, out, pathlib.Path(args.results))
+  at_once = args.at_once or found.at_once
+  if args.dry_run:
+    print(study.describe(found, at_once, args.time_budget or found.slice_s))
+    seconds = sum(sum(found.estimates()[run]) for run in found.left())
+    return {
+      'runs': len(found.runs),
+      'left': len(found.left()),
+      'seconds_left': round(seconds / at_once),
+    }
+  return found.sweep(at_once, _stop())
+
+
+def _stop() -> Callable[[], bool]:
+  """Whether to stop: time is over, or there was a SIGTERM."""
+  budget_s = flags.FLAGS.time_budget
+  began, terminated = time.monotonic(), local.Terminated()
 
   def stop() -> bool:
-    over = args.time_budget is not None and (
-      time.monotonic() - began > 60 * args.time_budget
-    )
+    over = budget_s is not None and time.monotonic() - began > budget_s
     return over or terminated()
 
-  at_once = args.at_once or local.accelerators() or 1
-  return sweep(out, found, common, args.evaluate, at_once, stop)
+  return stop
 
 
 if __name__ == '__main__':

@@ -185,6 +185,7 @@ _MAY_BE_ZERO = (
   'warmup_share',
   'temperature',
   'top_k',
+  'num_tasks',
 )
 
 _AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share', 'top_p')

@@ -102,7 +102,9 @@ def evaluate(
     config.universe.seed,
     config.eval.seed,
   )
-  sets = inputs.split.evaluation_sets()
+  whole = inputs.split.evaluation_sets()
+  chosen = {name: _chosen(config, name, len(c)) for name, c in whole.items()}
+  sets = {name: classes[chosen[name]] for name, classes in whole.items()}
   written = {
     name: _write_and_judge(
       config, trainer, state, inputs, verifier, method, name, classes
@@ -110,11 +112,11 @@ def evaluate(
     for name, classes in sets.items()
   }
   far_2xI = inputs.split.distances[config.data.arm]
-  ends = np.cumsum([len(classes) for classes in sets.values()])
-  for fields, part_2xI in zip(
-    written.values(), np.split(far_2xI, ends[:-1], axis=1), strict=True
+  ends = np.cumsum([len(classes) for classes in whole.values()])
+  for (name, fields), part_2xI in zip(
+    written.items(), np.split(far_2xI, ends[:-1], axis=1), strict=True
   ):
-    fields['distance'] = part_2xI
+    fields['distance'] = part_2xI[:, chosen[name]]
   result = {
     'step': step,
     'arm': config.data.arm,
@@ -145,7 +147,7 @@ def _method(config: ml_collections.ConfigDict) -> decode.Method:
   Raises:
     InputError: if there is no such way, or a setting would have no effect.
   """
-  for key in ('method', 'top_k', 'top_p'):
+  for key in ('method', 'top_k', 'top_p', 'num_tasks'):
     if key not in config.eval:
       raise errors.InputError(
         f'the run was made before there was an eval.{key}: give --{key}'
@@ -157,6 +159,15 @@ def _method(config: ml_collections.ConfigDict) -> decode.Method:
       'it or take eval.method=beam'
     )
   return decode.Method(config.eval.method, config.eval.top_k, config.eval.top_p)
+
+
+def _chosen(
+  config: ml_collections.ConfigDict, name: str, number: int
+) -> np.ndarray:
+  """Places of the tasks of a set that are evaluated: the same for all runs."""
+  most = config.eval.num_tasks or number
+  rng = seeding.generator(config.eval.seed, 'tasks', name)
+  return np.sort(rng.permutation(number)[:most])
 
 
 def measure(config: Mapping[str, Any]) -> str:
@@ -405,6 +416,12 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     'samples', None, 'Programs for each task, in place of eval.num_samples.'
   )
+  flags.DEFINE_integer(
+    'tasks', None, 'Random tasks of each set, in place of eval.num_tasks.'
+  )
+  flags.DEFINE_integer(
+    'batch_size', None, 'Tasks decoded at once, in place of eval.batch_size.'
+  )
   flags.DEFINE_float(
     'temperature', None, 'Of sampling, in place of eval.temperature.'
   )
@@ -426,6 +443,8 @@ def main() -> dict[str, Any]:
   args = flags.FLAGS
   given = {
     'num_samples': args.samples,
+    'num_tasks': args.tasks,
+    'batch_size': args.batch_size,
     'temperature': args.temperature,
     'method': args.method,
     'top_k': args.top_k,

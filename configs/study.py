@@ -1,0 +1,357 @@
+"""The study: all runs of a tier, in the order in which they matter.
+
+  python -m launch.sweep --config=configs/study.py:cpu --time_budget=5400
+
+A tier is a table of sizes: `toy` runs every kind of run in minutes and learns
+nothing, `cpu` is for two cores and some hours, `gpu` for one H200, `paper` for
+eight GPUs and a day. docs/preregistration.md says what the contrasts are for.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+
+from launch import study
+from synth import cli
+
+_ARMS = ('train_s', 'train_c')
+_SPACED = (
+  'semantic_half',
+  'semantic',
+  'syntactic_half',
+  'syntactic',
+  'joint_half',
+  'joint',
+)
+_DENSITY = (
+  'uniform',
+  'programs',
+  'derivations',
+  *_SPACED,
+  'semantic_raked',
+  'syntactic_raked',
+  'joint_raked',
+)
+_REST = (  # of the arms of `synth.splits.density`
+  'programs_raked',
+  'derivations_raked',
+  *(f'{space}_half_raked' for space in ('semantic', 'syntactic', 'joint')),
+  *(
+    f'{space}_{way}{raked}'
+    for space in ('semantic', 'syntactic')
+    for way in ('binned', 'kmeans')
+    for raked in ('', '_raked')
+  ),
+  'semantic_net',
+  'syntactic_net',
+)
+# Models of the scaling contrast, beside those of `configs/base.py`.
+_D16 = {'D': 16, 'H': 2, 'N': 1, 'F': 64, 'W': 128, 'M': 1}
+_D32 = {'D': 32, 'H': 2, 'N': 2, 'F': 128, 'W': 256, 'M': 1}
+_D64 = {'D': 64, 'H': 4, 'N': 2, 'F': 256, 'W': 512, 'M': 1}
+_D128 = {'D': 128, 'H': 4, 'N': 4, 'F': 512, 'W': 512, 'M': 1}
+_D192 = {'D': 192, 'H': 6, 'N': 6, 'F': 768, 'W': 768, 'M': 1}
+_D320 = {'D': 320, 'H': 10, 'N': 8, 'F': 1280, 'W': 1280, 'M': 2}
+
+# variant    size of the recipes: universe, model, tests
+# at_once    runs at a time
+# slice_s    seconds of a slice in a dry run
+# rate       operations a second of one run, seconds to start a command
+# settings   of all runs
+# the rest   contrasts: steps, seeds and split seeds of a run, and its settings;
+#            points are (model, steps)
+TIERS: dict[str, dict[str, Any]] = {
+  'toy': {
+    'variant': 'tiny',
+    'at_once': 2,
+    'slice_s': 600,
+    'rate': {'train': 2e9, 'evaluate': 2e9, 'start_s': 12},  # one core
+    'settings': {
+      'split.num_test': 10,
+      'split.num_dev': 20,
+      'data.batch_size': 32,
+      'eval.num_samples': 4,
+    },
+    'support': {'steps': 20, 'seeds': 2, 'splits': 1},
+    'region_semantic': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'region_syntactic': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'density': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'arms': ('uniform', 'joint'),
+    },
+    'coverage': {'tasks': 4, 'samples': 16, 'batch_size': 2},
+    'scaling': {
+      'seeds': 1,
+      'rates': (1e-3, 3e-3),
+      'points': ((_D16, 10), (_D16, 20)),
+    },
+    'ladder': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'settings': {
+        'split.num_test': 4,
+        'split.num_arm': 40,
+        'universe.max_size': 7,
+      },
+    },
+    'length': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'order': {'steps': 20, 'seeds': 1, 'splits': 1},
+  },
+  'cpu': {
+    'variant': 'small',
+    'at_once': 2,
+    'slice_s': 5400,
+    # Of one core of two, width 64 (docs/log.md).
+    'rate': {'train': 48e9, 'evaluate': 20e9, 'start_s': 20},
+    'settings': {},
+    'support': {'steps': 12_000, 'seeds': 8, 'splits': 3},
+    'region_semantic': {
+      'steps': 12_000,
+      'seeds': 4,
+      'splits': 2,
+      'settings': {'split.num_test': 500},
+    },
+    'region_syntactic': {
+      'steps': 12_000,
+      'seeds': 4,
+      'splits': 2,
+      'settings': {'split.num_test': 500},
+    },
+    'density': {'steps': 6_000, 'seeds': 3, 'splits': 1, 'arms': _DENSITY},
+    'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 1},
+    'scaling': {
+      'seeds': 3,
+      'rates': (1.5e-3, 3e-3, 6e-3),
+      # 6.8e10 operations a model, times 2.5 from each to the next.
+      'points': (
+        (_D16, 2_470),
+        (_D16, 6_190),
+        (_D32, 2_850),
+        (_D32, 7_150),
+        (_D64, 4_780),
+        (_D64, 12_000),
+      ),
+    },
+    'ladder': {
+      'steps': 6_000,
+      'seeds': 2,
+      'splits': 2,
+      'settings': {'split.num_test': 250, 'split.num_arm': 4000},
+    },
+    'length': {
+      'steps': 6_000,
+      'seeds': 2,
+      'splits': 1,
+      'settings': {'split.num_test': 500},
+    },
+    'order': {
+      'steps': 6_000,
+      'seeds': 2,
+      'splits': 1,
+      'settings': {'split.num_test': 500},
+    },
+  },
+  'gpu': {
+    'variant': 'medium',
+    'at_once': 4,
+    'slice_s': 540,
+    # A guess, of four runs that share one H200: not measured.
+    'rate': {'train': 8e12, 'evaluate': 2e12, 'start_s': 45},
+    'settings': {
+      'data.batch_size': 256,
+      'model.dtype': 'bfloat16',
+      'opt.lr': 1.5e-3,
+      'eval.batch_size': 250,
+    },
+    'support': {'steps': 8_000, 'seeds': 8, 'splits': 3},
+    'region_semantic': {'steps': 8_000, 'seeds': 4, 'splits': 1},
+    'region_syntactic': {'steps': 8_000, 'seeds': 4, 'splits': 1},
+    'density': {'steps': 3_000, 'seeds': 3, 'splits': 1, 'arms': _DENSITY},
+    'coverage': {'tasks': 200, 'samples': 4096, 'batch_size': 2},
+    'scaling': {
+      'seeds': 3,
+      'rates': (7.5e-4, 1.5e-3, 3e-3),
+      # 4.5e11 operations a model, times 2.15 from each to the next.
+      'points': (
+        (_D32, 680),
+        (_D32, 1_460),
+        (_D64, 850),
+        (_D64, 1_830),
+        (_D64, 3_940),
+        (_D128, 1_280),
+        (_D128, 2_750),
+        (_D192, 1_790),
+        (_D192, 3_850),
+        (_D192, 8_280),
+      ),
+    },
+    'ladder': {
+      'steps': 3_000,
+      'seeds': 3,
+      'splits': 1,
+      'settings': {'split.num_test': 1500, 'split.num_arm': 30_000},
+    },
+    'length': {'steps': 3_000, 'seeds': 3, 'splits': 1},
+    'order': {'steps': 3_000, 'seeds': 3, 'splits': 1},
+  },
+  'paper': {
+    'variant': 'base',
+    'at_once': 8,
+    'slice_s': 36_000,
+    # A guess, of one H100 or H200 a run: not measured.
+    'rate': {'train': 60e12, 'evaluate': 10e12, 'start_s': 120},
+    'settings': {
+      'data.batch_size': 256,
+      'model.dtype': 'bfloat16',
+      'opt.lr': 1e-3,
+      'eval.batch_size': 100,
+    },
+    'support': {'steps': 40_000, 'seeds': 8, 'splits': 5},
+    'region_semantic': {'steps': 40_000, 'seeds': 4, 'splits': 5},
+    'region_syntactic': {'steps': 40_000, 'seeds': 4, 'splits': 5},
+    'density': {
+      'steps': 20_000,
+      'seeds': 4,
+      'splits': 3,
+      'arms': (*_DENSITY, *_REST),
+    },
+    'coverage': {'tasks': 1000, 'samples': 4096, 'batch_size': 1},
+    'scaling': {
+      'seeds': 5,
+      'rates': (5e-4, 1e-3, 2e-3),
+      # 4.5e11 operations a model, times 2.15 to 2.6 from each to the next.
+      'points': (
+        (_D32, 680),
+        (_D32, 1_460),
+        (_D64, 850),
+        (_D64, 1_830),
+        (_D64, 3_940),
+        (_D128, 1_280),
+        (_D128, 2_750),
+        (_D192, 1_790),
+        (_D192, 3_850),
+        (_D192, 8_280),
+        (_D320, 5_500),
+        (_D320, 14_000),
+        (_D320, 36_000),
+      ),
+    },
+    'ladder': {'steps': 20_000, 'seeds': 4, 'splits': 5},
+    'length': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'order': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+  },
+}
+
+
+def get_config(tier: str = 'cpu') -> ml_collections.ConfigDict:
+  """All runs of a tier."""
+  table = cli.choose(tier, TIERS, 'tier')
+  config = ml_collections.ConfigDict()
+  config.tier = tier
+  config.slice_s = table['slice_s']
+  config.at_once = table['at_once']
+  config.rate = table['rate']
+  config.runs = tuple(_runs(table))
+  return config
+
+
+def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  yield from _arms(table, 'support', 'support', _ARMS)
+  for space in ('semantic', 'syntactic'):
+    held_out = {'split.space': space, 'split.shape': 'halfspace'}
+    yield from _arms(table, f'region_{space}', 'region', _ARMS, held_out)
+  yield from _arms(table, 'density', 'density', table['density']['arms'])
+  yield from _coverage(table)
+  yield from _scaling(table)
+  rungs = [f'rung_{rung}' for rung in (0, 4, 2, 1, 3)]
+  yield from _arms(table, 'ladder', 'ladder', rungs)
+  held_out = {'split.space': 'size', 'split.shape': 'longest'}
+  yield from _arms(table, 'length', 'region', _ARMS, held_out)
+  held_out = {'split.edges': 'mul|div > add|sub'}
+  yield from _arms(table, 'order', 'support', _ARMS, held_out)
+
+
+def _arms(
+  table: Mapping[str, Any],
+  contrast: str,
+  recipe: str,
+  arms: Any,
+  held_out: Mapping[str, Any] | None = None,
+) -> Iterator[study.Run]:
+  """Every arm on every split: whole splits first."""
+  sizes = table[contrast]
+  for split in range(sizes['splits']):
+    for arm in arms:
+      settings = {
+        **table['settings'],
+        **sizes.get('settings', {}),
+        **(held_out or {}),
+        'split.seed': split,
+        'data.arm': arm,
+        **_training(sizes['steps'], sizes['seeds'], split),
+      }
+      yield study.Run(
+        contrast,
+        f'{arm}-split{split}',
+        f'configs/{recipe}.py:{table["variant"]}',
+        settings,
+      )
+
+
+def _training(steps: int, seeds: int, split: int) -> dict[str, int]:
+  """Steps and seeds: those of one split are another's for no other."""
+  return {
+    'opt.num_steps': steps,
+    'train.num_seeds': seeds,
+    'train.seed': 100 * split,
+    'train.dev_every_steps': max(steps // 20, 1),
+    'train.checkpoint_every_steps': max(steps // 10, 1),
+  }
+
+
+def _coverage(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Many programs for few tasks, by models of the contrasts before."""
+  sizes = table['coverage']
+  settings = {
+    'eval.num_samples': sizes['samples'],
+    'eval.num_tasks': sizes['tasks'],
+    'eval.batch_size': sizes['batch_size'],
+  }
+  for contrast, recipe, arms in (
+    ('support', 'support', _ARMS),
+    ('density', 'density', ('uniform',)),
+  ):
+    one_split = {**table, contrast: {**table[contrast], 'splits': 1}}
+    for run in _arms(one_split, contrast, recipe, arms):
+      yield study.Run(
+        'coverage',
+        f'{contrast}-{run.name}',
+        run.recipe,
+        {**run.settings, **settings},
+      )
+
+
+def _scaling(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Every compute point at every learning rate, on one support split."""
+  sizes = table['scaling']
+  for number, (model, steps) in enumerate(sizes['points']):
+    for rate in sizes['rates']:
+      settings = {
+        **table['settings'],
+        **table['support'].get('settings', {}),
+        'data.arm': 'train_s',
+        **{f'model.{key}': value for key, value in model.items()},
+        'opt.lr': rate,
+        **_training(steps, sizes['seeds'], 0),
+      }
+      yield study.Run(
+        'scaling',
+        f'point{number}-lr{rate:g}',
+        f'configs/support.py:{table["variant"]}',
+        settings,
+      )

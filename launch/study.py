@@ -1,0 +1,335 @@
+"""A study: runs of several recipes, in the order in which they matter.
+
+`configs/study.py` lists them; `launch.sweep --config=configs/study.py:TIER`
+runs them. A run is trained and evaluated, then its record
+(`synth.records`) is written: with that it is finished. Runs with the same
+settings of training share it, runs of the same universe share their data.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import functools
+import hashlib
+import importlib
+import itertools
+import json
+import pathlib
+import sys
+from typing import Any
+from typing import NamedTuple
+
+import ml_collections
+
+from launch import local
+from synth import cli
+from synth import errors
+from synth import progress
+from synth import records
+from synth import runs
+from synth import size as size_lib
+from synth.splits import split as split_lib
+
+_TESTS = {'density': 4}  # test sets of a kind of split
+_TESTS_OF_OTHERS = 2
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+  """One run.
+
+  Attributes:
+    contrast: What it is for; runs of one contrast stand together.
+    name: Within the contrast.
+    recipe: FILE.py:VARIANT of `configs/`.
+    settings: Keys of its config -> values.
+  """
+
+  contrast: str
+  name: str
+  recipe: str
+  settings: Mapping[str, Any]
+
+  @functools.cached_property
+  def config(self) -> ml_collections.ConfigDict:
+    """The recipe with these settings."""
+    path, _, variant = self.recipe.partition(':')
+    module = path.removesuffix('.py').replace('/', '.')
+    config = importlib.import_module(module).get_config(variant)
+    config.update_from_flattened_dict(dict(self.settings))
+    return config
+
+  @functools.cached_property
+  def plain(self) -> dict[str, Any]:
+    """The config as JSON holds it."""
+    return cli.plain(self.config)
+
+  @functools.cached_property
+  def training(self) -> str:
+    """Directory of its training: the same for runs that differ in `eval`."""
+    rest = {key: value for key, value in self.plain.items() if key != 'eval'}
+    return f'{self.config.data.arm}-{_hash(rest)}'
+
+  @functools.cached_property
+  def data(self) -> str:
+    """Directory of its universe, spaces and splits."""
+    return f'data-{_hash([self.plain["universe"], self.plain["spaces"]])}'
+
+
+class Work(NamedTuple):
+  """Floating-point operations, or seconds, of a run."""
+
+  train: float
+  evaluate: float
+
+
+class Study:
+  """The runs of a tier and the places of what they leave.
+
+  Args:
+    config: Of `configs/study.py`.
+    out: Directory of data and runs.
+    results: Directory of records.
+
+  Raises:
+    InputError: if two runs have one name, or a record is of other settings.
+  """
+
+  def __init__(
+    self,
+    config: ml_collections.ConfigDict,
+    out: pathlib.Path,
+    results: pathlib.Path,
+  ):
+    self.tier: str = config.tier
+    self.slice_s: float = config.slice_s
+    self.at_once: int = config.at_once
+    self.runs: tuple[Run, ...] = config.runs
+    self._rate = config.rate
+    self._out = out
+    self._results = results / config.tier
+    names = [(run.contrast, run.name) for run in self.runs]
+    if len(set(names)) < len(names):
+      raise errors.InputError('the study has two runs of one name')
+    for run in self.runs:
+      path = self.record(run)
+      if path.exists():
+        runs.check_same(path, runs.read_json(path)['config'], run.plain)
+
+  def record(self, run: Run) -> pathlib.Path:
+    """The record of a run: it is finished if this exists."""
+    return self._results / run.contrast / f'{run.name}.json'
+
+  def left(self) -> list[Run]:
+    """The runs that are not finished."""
+    return [run for run in self.runs if not self.record(run).exists()]
+
+  def estimates(self) -> dict[Run, Work]:
+    """Seconds of every run, were it alone.
+
+    Of finished runs what they took; of the others their operations at the
+    tier's rates, corrected by how those runs kept to them.
+    """
+    planned = {run: self._planned(run) for run in self.runs}
+    took = {r: self._took(r) for r in self.runs if self.record(r).exists()}
+
+    def pace(part: int) -> float:
+      both = [(took[run][part], planned[run][part]) for run in took]
+      both = [(t, p) for t, p in both if t and p]
+      return sum(t for t, _ in both) / sum(p for _, p in both) if both else 1.0
+
+    train, evaluate = pace(0), pace(1)
+    return {
+      run: took.get(run)
+      or Work(planned[run].train * train, planned[run].evaluate * evaluate)
+      for run in self.runs
+    }
+
+  def _planned(self, run: Run) -> Work:
+    flops, rate = operations(run), self._rate
+    trained = any(other.training == run.training for other in self._before(run))
+    return Work(
+      0.0 if trained else rate.start_s + flops.train / rate.train,
+      rate.start_s + flops.evaluate / rate.evaluate,
+    )
+
+  def _before(self, run: Run) -> Sequence[Run]:
+    return self.runs[: self.runs.index(run)]
+
+  def _took(self, run: Run) -> Work:
+    seconds = runs.read_json(self.record(run))['seconds']
+    return Work(seconds.get('train', 0.0), seconds.get('evaluate', 0.0))
+
+  def data_jobs(self, todo: Sequence[Run]) -> list[local.Job]:
+    """Makes the inputs of runs, each once."""
+    found = {}
+    for run in todo:
+      directory = self._out / run.data
+      split = split_lib.place(directory, run.plain['split'])
+      if not split.exists():
+        shaping = {
+          key: value
+          for key, value in run.settings.items()
+          if key.partition('.')[0] in ('universe', 'spaces', 'split')
+        }
+        command = [sys.executable, '-m', 'synth.splits', *_flags(run, shaping)]
+        found[split] = local.Job(
+          str(split),
+          [[*command, f'--workdir={directory}']],
+          self._out / f'{run.data}.log',
+        )
+    return list(found.values())
+
+  def job(self, run: Run) -> local.Job:
+    """Trains a run, evaluates it and writes its record."""
+    workdir = self._out / run.training
+    python = [sys.executable, '-m']
+    evaluation = {
+      flag: run.plain['eval'][key]
+      for key, flag in (
+        ('num_samples', 'samples'),
+        ('num_tasks', 'tasks'),
+        ('batch_size', 'batch_size'),
+      )
+    }
+    commands = [
+      [*python, 'synth.evaluate', f'--workdir={workdir}',
+       *(f'--{flag}={value}' for flag, value in evaluation.items())],
+      [*python, 'synth.records', f'--workdir={workdir}', f'--tier={self.tier}',
+       f'--contrast={run.contrast}', f'--run={run.name}',
+       f'--out={self.record(run)}'],
+    ]  # fmt: skip
+    if not (workdir / runs.TRAINED).exists():
+      places = [f'--workdir={workdir}', f'--data={self._out / run.data}']
+      training = local.training([*_flags(run, run.settings), *places])
+      commands.insert(0, training)
+    return local.Job(
+      f'{run.contrast}/{run.name}',
+      commands,
+      workdir.with_suffix('.log'),
+      workdir / records.SECONDS,
+    )
+
+  def sweep(self, at_once: int, stop: Callable[[], bool]) -> dict[str, Any]:
+    """Finishes runs, one contrast after the other, until `stop` says so.
+
+    Args:
+      at_once: Runs at a time.
+      stop: Asked often; running ones are told to save and end.
+
+    Returns:
+      How many runs there are, are finished and are left, and whether it is
+      done.
+
+    Raises:
+      InputError: if inputs could not be made or runs failed; all others ran.
+    """
+    failed: list[local.Job] = []
+
+    def tell(job: local.Job) -> None:
+      state = f'exit code {job.code}: see {job.log}' if job.code else 'ended'
+      seconds = sum(sum(self.estimates()[run]) for run in self.left())
+      print(
+        f'study: {job.name} {state}; {len(self.left())} of {len(self.runs)} '
+        f'runs left, about {progress.duration(seconds / at_once)}',
+        file=sys.stderr,
+        flush=True,
+      )
+      if job.code:
+        failed.append(job)
+
+    for _, group in itertools.groupby(self.left(), lambda run: run.contrast):
+      todo = list(group)
+      local.run_all(self.data_jobs(todo), 1, stop, tell)
+      jobs = [self.job(run) for run in todo if not self.data_jobs([run])]
+      local.run_all(jobs, at_once, stop, tell)
+      if stop():
+        break
+    if failed:
+      raise errors.InputError(
+        f'{len(failed)} of {len(self.runs)} runs failed: see {failed[0].log}'
+      )
+    left = len(self.left())
+    return {
+      'runs': len(self.runs),
+      'finished': len(self.runs) - left,
+      'left': left,
+      'done': not left,
+    }
+
+
+def operations(run: Run) -> Work:
+  """Exact floating-point operations of training, and of decoding at most.
+
+  Decoding is counted as if every program were as long as can be.
+  """
+  config = run.config
+  parts = [run.plain[key] for key in ('universe', 'spaces', 'data', 'model')]
+  size = _size(json.dumps([*parts, run.plain['opt']]), run)
+  seeds, split = config.train.num_seeds, config.split
+  most = config.eval.num_tasks or max(split.num_test, split.num_dev)
+  sets = _TESTS.get(split.kind, _TESTS_OF_OTHERS)
+  tasks = sets * min(split.num_test, most) + min(split.num_dev, most)
+  return Work(
+    seeds
+    * config.opt.num_steps
+    * config.data.batch_size
+    * size['training_flops_per_sequence'],
+    seeds * tasks * config.eval.num_samples * size['forward_flops']['total'],
+  )
+
+
+_sizes: dict[str, dict[str, Any]] = {}
+
+
+def _size(key: str, run: Run) -> dict[str, Any]:
+  if key not in _sizes:
+    _sizes[key] = size_lib.describe(run.config)
+  return _sizes[key]
+
+
+def slices(
+  study: Study, todo: Sequence[Run], at_once: int, budget_s: float
+) -> list[list[Run]]:
+  """Runs in order, cut so that each part takes about the budget at most.
+
+  A run that takes longer is a part of its own: it is stopped and resumed.
+  """
+  estimates, spent = study.estimates(), budget_s
+  found: list[list[Run]] = []
+  for run in todo:
+    seconds = sum(estimates[run]) / at_once
+    if spent + seconds > budget_s:
+      found.append([])
+      spent = 0.0
+    found[-1].append(run)
+    spent += seconds
+  return found
+
+
+def describe(study: Study, at_once: int, budget_s: float) -> str:
+  """The slices with estimated times, as a table for the terminal."""
+  estimates, lines = study.estimates(), []
+  parts = slices(study, study.left(), at_once, budget_s)
+  for number, part in enumerate(parts):
+    seconds = sum(sum(estimates[run]) for run in part) / at_once
+    lines.append(f'slice {number + 1}: about {progress.duration(seconds)}')
+    for run in part:
+      flops, took = operations(run), estimates[run]
+      lines.append(
+        f'  {f"{run.contrast}/{run.name}":34} {flops.train:8.2e} FLOP to train'
+        f' {progress.duration(took.train):>12}, to evaluate '
+        f'{progress.duration(took.evaluate):>12}'
+      )
+  return '\n'.join(lines)
+
+
+def _flags(run: Run, settings: Mapping[str, Any]) -> list[str]:
+  overrides = [f'--config.{key}={value}' for key, value in settings.items()]
+  return [f'--config={run.recipe}', *overrides]
+
+
+def _hash(value: Any) -> str:
+  text = json.dumps(value, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:8]
