@@ -17,6 +17,7 @@ from analysis.study import effects
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
+from synth.splits import density as density_split
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
 from synth.statistics.design import Interval
@@ -61,6 +62,7 @@ def matrix(study: study_lib.Study) -> Drawn:
   rate = density.rates(grid)
   marks = density.against_uniform(grid)
   arms = [arm for arm in grid.arms if any(key[0] == arm for key in rate)]
+  arms.sort(key=lambda arm: arm != density_split.UNIFORM)
   if not arms:
     raise cells_lib.NotMeasured('no density arm has two runs')
   table = np.array(
@@ -205,7 +207,7 @@ def forest(study: study_lib.Study) -> Drawn:
   fig, axes = picture.mosaic(
     'What does never having seen it cost?',
     [['forest']],
-    (9.5, 1.9 + 0.95 * len(found)),
+    (10.5, 1.7 + 0.95 * len(found)),
   )
   axis = axes['forest']
   margin = 100 * effects.MARGIN
@@ -221,8 +223,10 @@ def forest(study: study_lib.Study) -> Drawn:
     for attribute, label, colour, shift in parts:
       effect: effects.Effect = getattr(one, attribute)
       mean, low, high = (100 * v for v in effect.interval)
+      _, inner_low, inner_high = (100 * v for v in effect.these_splits)
       y = row + shift
-      axis.plot([low, high], [y, y], color=colour, lw=2)
+      axis.plot([low, high], [y, y], color=colour, lw=1)
+      axis.plot([inner_low, inner_high], [y, y], color=colour, lw=3.5)
       axis.plot(
         mean, y, 'o', color=colour, ms=6, label=label if row == 0 else None
       )
@@ -234,8 +238,8 @@ def forest(study: study_lib.Study) -> Drawn:
       same = effect.equivalence.equivalent
       note = f' p = {effect.p:.2g}{", within 3 points" if same else ""}'
       axis.annotate(
-        note, (max(high, mean), y), xytext=(6, 0), textcoords='offset points',
-        va='center', fontsize=7.5, color=colour,
+        note, (min(high, 70), y), xytext=(6, -7 if high > 70 else 0),
+        textcoords='offset points', va='center', fontsize=7.5, color=colour,
       )  # fmt: skip
   axis.set_yticks(
     range(len(found)),
@@ -244,17 +248,22 @@ def forest(study: study_lib.Study) -> Drawn:
       for name, one in found.items()
     ],
   )
-  axis.margins(x=0.18)
+  least = min(
+    100 * getattr(o, a).interval.low
+    for o in found.values()
+    for a, _, _, _ in parts
+  )
+  axis.set_xlim(max(-100, least - 5), 100)
   axis.set_ylim(len(found) - 0.5, -0.6)
   axis.set_xlabel(
     'pass@1 of models that saw it less of those that did not, points'
   )
-  fig.legend(loc='outside lower right', ncols=3, frameon=False)
+  fig.legend(loc='outside right upper', frameon=False)
   caption = (
-    'Held out: rows. Points: mean; lines: 95 % intervals over new splits, '
-    'seeds and tasks (for one split: over seeds and tasks of it); ticks: each '
-    'split. Grey: within 3 points of 0; dotted: 30 points. p: exact sign-flip '
-    'over runs, not adjusted (the claim table adjusts). Tasks: '
+    'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
+    'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
+    'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
+    'sign-flip over runs, not adjusted (the claim table adjusts). Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'
   )
@@ -293,7 +302,7 @@ def novelty(study: study_lib.Study) -> Drawn:
   fig, axes = picture.mosaic(
     'Is the new structure written, or avoided?',
     [['bars']],
-    (9, 1.7 + 0.42 * len(rows)),
+    (10.5, 1.5 + 0.42 * len(rows)),
   )
   axis = axes['bars']
   for row, (_, _, shares) in enumerate(rows):
@@ -315,7 +324,7 @@ def novelty(study: study_lib.Study) -> Drawn:
   axis.set_xlim(0, 1)
   axis.set_xlabel('samples')
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(loc='outside lower right', ncols=3, frameon=False)
+  fig.legend(loc='outside right upper', frameon=False)
   caption = (
     'Shares of samples. Forced: no program that a model may write computes the '
     'function without the structure; avoidable: some longer one does. In '

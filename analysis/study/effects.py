@@ -57,6 +57,20 @@ class Effect(NamedTuple):
   seeds: int
   items: int
 
+  @property
+  def these_splits(self) -> Interval:
+    """95 % interval for the splits there are, over new seeds and tasks.
+
+    From the intervals of the parts, whose errors are independent: conservative,
+    for each has a Student quantile of its own few seeds. NaN without parts.
+    """
+    mean = self.interval.estimate
+    if len(self.parts) < self.splits:
+      return Interval(mean, np.nan, np.nan)
+    halves = [(p.interval.high - p.interval.low) / 2 for p in self.parts]
+    half = float(np.linalg.norm(halves)) / self.splits
+    return Interval(mean, mean - half, mean + half)
+
 
 def effect(
   grid: cells_lib.Grid,

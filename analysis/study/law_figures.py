@@ -95,7 +95,8 @@ def distances(study: study_lib.Study) -> Drawn:
   axis.set_yticks(range(len(names)), names)
   axis.invert_yaxis()
   axis.axvline(0, color=picture.BLACK, lw=0.8)
-  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axis.xaxis.set_major_locator(ticker.MaxNLocator(4))
+  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
   numbers['explained'] = shares
   slopes = '; '.join(
     f'{space} {value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]'
@@ -166,15 +167,15 @@ def sampling(study: study_lib.Study) -> Drawn:
       mean, low, high = interval
       axis.plot([low, high], [row + shift] * 2, color=colour, lw=2)
       axis.plot(mean, row + shift, marker, color=colour, ms=6)
-  axis.plot(
-    [], [], 's', color=picture.GREY, label='never solved in all samples'
-  )
-  axis.plot([], [], 'o', color=picture.GREY, label='mass at zero, fitted')
+  marks = [
+    axis.plot([], [], marker, color=picture.GREY, label=label)[0]
+    for marker, label in (('s', 'never solved'), ('o', 'mass at zero, fitted'))
+  ]
   axis.set_yticks(range(len(found)), list(found))
   axis.set_ylim(len(found) - 0.5, -0.5)
   axis.set_xlim(-0.02, 1.02)
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(loc='outside lower right', ncols=2, frameon=False, fontsize=8)
+  axis.legend(handles=marks, frameon=False, fontsize=8, loc='best')
   one = next(iter(found.values()))[0]
   caption = (
     f'{one.items:,} tasks a curve, {one.samples:,} samples each, {one.runs} '
