@@ -69,12 +69,14 @@ TIERS: dict[str, dict[str, Any]] = {
     'slice_s': 600,
     'rate': {'train': 2e9, 'evaluate': 2e9, 'start_s': 12},  # one core
     'settings': {
-      'split.num_test': 10,
-      'split.num_dev': 20,
+      'universe.max_size': 5,
+      'split.num_test': 4,
+      'split.num_dev': 6,
       'data.batch_size': 32,
       'eval.num_samples': 4,
+      'eval.batch_size': 6,
     },
-    'support': {'steps': 20, 'seeds': 2, 'splits': 1},
+    'support': {'steps': 120, 'seeds': 2, 'splits': 1},
     'region_semantic': {'steps': 20, 'seeds': 1, 'splits': 1},
     'region_syntactic': {'steps': 20, 'seeds': 1, 'splits': 1},
     'density': {
@@ -82,6 +84,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'seeds': 1,
       'splits': 1,
       'arms': ('uniform', 'joint'),
+      'settings': {'split.num_arm': 100},
     },
     'coverage': {'tasks': 4, 'samples': 16, 'batch_size': 2},
     'scaling': {
@@ -99,7 +102,12 @@ TIERS: dict[str, dict[str, Any]] = {
         'universe.max_size': 7,
       },
     },
-    'length': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'length': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'settings': {'universe.max_size': 7},
+    },
     'order': {'steps': 20, 'seeds': 1, 'splits': 1},
   },
   'cpu': {
@@ -168,11 +176,11 @@ TIERS: dict[str, dict[str, Any]] = {
       'opt.lr': 1.5e-3,
       'eval.batch_size': 250,
     },
-    'support': {'steps': 8_000, 'seeds': 8, 'splits': 3},
-    'region_semantic': {'steps': 8_000, 'seeds': 4, 'splits': 1},
-    'region_syntactic': {'steps': 8_000, 'seeds': 4, 'splits': 1},
-    'density': {'steps': 3_000, 'seeds': 3, 'splits': 1, 'arms': _DENSITY},
-    'coverage': {'tasks': 200, 'samples': 4096, 'batch_size': 2},
+    'support': {'steps': 6_000, 'seeds': 8, 'splits': 3},
+    'region_semantic': {'steps': 6_000, 'seeds': 4, 'splits': 1},
+    'region_syntactic': {'steps': 6_000, 'seeds': 4, 'splits': 1},
+    'density': {'steps': 3_000, 'seeds': 2, 'splits': 1, 'arms': _DENSITY},
+    'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
     'scaling': {
       'seeds': 3,
       'rates': (7.5e-4, 1.5e-3, 3e-3),
@@ -192,12 +200,12 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'ladder': {
       'steps': 3_000,
-      'seeds': 3,
+      'seeds': 2,
       'splits': 1,
       'settings': {'split.num_test': 1500, 'split.num_arm': 30_000},
     },
-    'length': {'steps': 3_000, 'seeds': 3, 'splits': 1},
-    'order': {'steps': 3_000, 'seeds': 3, 'splits': 1},
+    'length': {'steps': 3_000, 'seeds': 2, 'splits': 1},
+    'order': {'steps': 3_000, 'seeds': 2, 'splits': 1},
   },
   'paper': {
     'variant': 'base',

@@ -134,25 +134,25 @@ def _start(
   job: Job, command: list[str], place: int, at_once: int
 ) -> subprocess.Popen[bytes]:
   env, gpus = dict(os.environ), accelerators()
-  cores = sorted(os.sched_getaffinity(0))
+  ours = sorted(os.sched_getaffinity(0))
+  cores = ours
   if gpus:
     env['CUDA_VISIBLE_DEVICES'] = str(place % gpus)
     if at_once > gpus:
       share = _GPU_MEMORY / -(-at_once // gpus)
       env.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', f'{share:.3f}')
-  elif at_once <= len(cores):
-    cores = cores[place::at_once]
+  elif at_once <= len(ours):
+    cores = ours[place::at_once]
 
-  def pin() -> None:
-    os.sched_setaffinity(0, cores)
-
-  if job.log is None:
-    return subprocess.Popen(command, env=env, preexec_fn=pin)
-  job.log.parent.mkdir(parents=True, exist_ok=True)
-  with job.log.open('ab') as log:
-    return subprocess.Popen(
-      command, env=env, stdout=log, stderr=log, preexec_fn=pin
-    )
+  os.sched_setaffinity(0, cores)  # the process inherits it from this thread
+  try:
+    if job.log is None:
+      return subprocess.Popen(command, env=env)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with job.log.open('ab') as log:
+      return subprocess.Popen(command, env=env, stdout=log, stderr=log)
+  finally:
+    os.sched_setaffinity(0, ours)
 
 
 def together(arguments: Sequence[str], processes: int) -> list[list[str]]:

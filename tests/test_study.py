@@ -1,0 +1,261 @@
+"""The study: what its tiers run, in which order, and what is left behind."""
+
+import itertools
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs import study as study_config
+from launch import local
+from launch import study
+from synth import errors
+from synth import evaluate
+from synth import records
+from synth import runs
+from synth import train
+from synth.verify import Outcome
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_TIERS = list(study_config.TIERS)
+_SLICE_S = 600  # of the gpu tier, at most
+
+
+def _study(tmp_path, tier='toy'):
+  config = study_config.get_config(tier)
+  return study.Study(config, tmp_path / 'out', tmp_path / 'results')
+
+
+@pytest.mark.parametrize('tier', _TIERS)
+def test_whole_contrasts_stand_together_the_first_ones_first(tmp_path, tier):
+  found = _study(tmp_path, tier)
+  names = [k for k, _ in itertools.groupby(r.contrast for r in found.runs)]
+  assert len(set(names)) == len(names)
+  assert names[0] == 'support'
+  # Coverage is of models that contrasts before it trained.
+  trained = {r.training for r in found.runs if r.contrast != 'coverage'}
+  assert {r.training for r in found.runs} == trained
+
+
+def test_both_arms_have_the_same_seeds_and_steps(tmp_path):
+  found = {(r.contrast, r.name): r.plain for r in _study(tmp_path, 'cpu').runs}
+  for (contrast, name), plain in found.items():
+    if plain['data'].get('arm') == 'train_s' and contrast != 'scaling':
+      twin = found[contrast, name.replace('train_s', 'train_c')]
+      assert twin['data'].pop('arm') == 'train_c'
+      del plain['data']['arm']
+      assert twin == plain
+
+
+def test_the_toy_tier_has_every_contrast_of_the_others(tmp_path):
+  contrasts = [
+    {run.contrast for run in _study(tmp_path, tier).runs} for tier in _TIERS
+  ]
+  assert all(c == contrasts[0] for c in contrasts)
+
+
+def test_a_slice_keeps_to_its_budget_unless_it_is_one_run(tmp_path):
+  found = _study(tmp_path, 'gpu')
+  parts = study.slices(found, found.left(), 4, 900)
+  assert [run for part in parts for run in part] == list(found.runs)
+  took = found.estimates()
+  for part in parts:
+    assert len(part) == 1 or sum(sum(took[r]) for r in part) / 4 <= 900
+  # Only training can be stopped and resumed.
+  assert max(work.evaluate for work in took.values()) < _SLICE_S
+
+
+def test_operations_are_those_that_training_counts(toy_run):
+  run, workdir, _ = toy_run
+  counted = runs.read_record(workdir)['flops'] * run.config.train.num_seeds
+  assert study.operations(run).train == counted
+
+
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+  """A toy study whose runs only write a record; fails those asked to."""
+  failing = []
+
+  def job(self, run):
+    path = self.record(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(
+      {'config': run.plain, 'seconds': {'train': 200.0, 'evaluate': 10.0}}
+    )
+    write = f'import pathlib; pathlib.Path({str(path)!r}).write_text({text!r})'
+    code = 'raise SystemExit(3)' if run in failing else write
+    return local.Job(run.name, [[sys.executable, '-c', code]])
+
+  monkeypatch.setattr(study.Study, 'job', job)
+  monkeypatch.setattr(study.Study, 'data_jobs', lambda *_: [])
+  config = study_config.get_config('toy')
+  config.runs = (*config.runs[:3], *config.runs[-3:])
+  return lambda: study.Study(config, tmp_path / 'o', tmp_path / 'r'), failing
+
+
+def test_a_stopped_study_goes_on_where_it_was(pretended):
+  found = pretended[0]()
+  total = len(found.runs)
+  result = found.sweep(2, lambda: len(found.left()) < total - 2)
+  assert 0 < result['finished'] < total
+  assert not result['done']
+  left = found.left()
+  assert left == list(found.runs[-len(left) :])  # in order
+  before = {run: found.record(run) for run in found.runs if run not in left}
+  times = {path: path.stat().st_mtime_ns for path in before.values()}
+  assert pretended[0]().sweep(2, lambda: False) == {
+    'runs': total, 'finished': total, 'left': 0, 'done': True,
+  }  # fmt: skip
+  assert times == {path: path.stat().st_mtime_ns for path in times}
+
+
+def test_what_is_left_is_estimated_from_what_was_done(pretended):
+  found = pretended[0]()
+  before = found.estimates()
+  first, *rest = found.runs
+  local.run_all([found.job(first)], 1, lambda: False, lambda _: None)
+  after = found.estimates()
+  assert after[first] == (200.0, 10.0)
+  ratio = 200.0 / before[first].train
+  for run in rest:
+    assert after[run].train == pytest.approx(ratio * before[run].train)
+
+
+def test_a_failed_run_does_not_stop_the_others(pretended):
+  found, failing = pretended[0](), pretended[1]
+  failing.append(found.runs[1])
+  with pytest.raises(errors.InputError, match='runs failed'):
+    found.sweep(2, lambda: False)
+  assert found.left() == failing
+
+
+def test_a_record_of_other_settings_is_refused(tmp_path):
+  found = _study(tmp_path)
+  run = found.runs[0]
+  other = {**run.plain, 'opt': {**run.plain['opt'], 'lr': 0.5}}
+  runs.write_json(found.record(run), {'config': other})
+  with pytest.raises(errors.InputError, match=r'opt\.lr=0\.5, not 0\.003'):
+    _study(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def toy_run(tmp_path_factory):
+  """The first run of the toy tier: itself, its directory and its record."""
+  place = tmp_path_factory.mktemp('toy')
+  run = study_config.get_config('toy').runs[0]
+  train.train_and_evaluate(run.config, place / 'run', place / 'data')
+  evaluate.evaluate(place / 'run')
+  (place / 'run' / records.SECONDS).write_text(
+    '{"command": "synth.train", "seconds": 2.0}\n'
+    '{"command": "synth.train", "seconds": 3.0}\n'
+  )
+  path = place / 'results' / 'r.json'
+  runs.write_json(path, records.make(place / 'run', 'toy', 'support', 'r'))
+  return run, place / 'run', records.read(path)
+
+
+def test_a_record_holds_what_the_run_left(toy_run):
+  _, workdir, record = toy_run
+  result = runs.read_json(workdir / runs.RESULT)
+  with np.load(workdir / runs.SAMPLES) as archive:
+    arrays = dict(archive)
+  for name, tasks in record.tests.items():
+    outcome = arrays[f'{name}_outcome']
+    np.testing.assert_array_equal(
+      tasks.correct_SxI, (outcome == Outcome.CORRECT).sum(axis=2)
+    )
+    np.testing.assert_array_equal(tasks.class_I, arrays[f'{name}_class'])
+    np.testing.assert_allclose(
+      record.pass_at_k(name, 1).mean(axis=1),
+      result['pass@1_by_seed'][name],
+    )
+    np.testing.assert_allclose(
+      record.facts['pass'][name]['1'], result['pass@1_by_seed'][name], atol=1e-6
+    )
+    assert (tasks.with_edge_SxI <= tasks.correct_SxI).all()
+    assert (tasks.minimal_I <= tasks.programs_I + 1e-2).all()
+  novel, control = record.tests['novel'], record.tests['control']
+  assert (novel.free_size_I > novel.size_I).all()
+  assert (control.free_size_I == control.size_I).all()
+  np.testing.assert_array_equal(np.sort(novel.cell_I), np.sort(control.cell_I))
+  assert record.facts['seconds'] == {'train': 5.0}
+  assert record.facts['split']['measurements']['atom_divergence'].keys() == {
+    'train_s -> control', 'train_s -> novel',
+  }  # fmt: skip
+  assert all(record.facts['split']['checks'].values())
+  assert records.load(record.path.parent)[0].facts == record.facts
+
+
+def test_some_tasks_are_the_same_ones_at_each_evaluation(toy_run):
+  _, workdir, record = toy_run
+  result = evaluate.evaluate(workdir, {'num_tasks': 4})
+  assert set(result['items'].values()) == {4}
+  fewer = records.make(workdir, 'toy', 'coverage', 'r')
+  path = record.path.with_name('fewer.json')
+  runs.write_json(path, fewer)
+  found = records.read(path)
+  path.unlink()
+  for name, tasks in found.tests.items():
+    at = np.searchsorted(record.tests[name].class_I, tasks.class_I)
+    for key in ('class_I', 'size_I', 'cell_I'):
+      whole = getattr(record.tests[name], key)
+      np.testing.assert_array_equal(whole[at], getattr(tasks, key))
+    far = record.tests[name].distance_2xI
+    np.testing.assert_array_equal(far[:, at], tasks.distance_2xI)
+  evaluate.evaluate(workdir, {'num_tasks': 0})
+
+
+@pytest.mark.parametrize(
+  'spoil',
+  [
+    lambda facts: facts.update(format=0),
+    lambda facts: facts['tests']['dev']['class_I'].update(data='AAAA'),
+    lambda facts: facts['tests']['dev'].pop('class_I'),
+  ],
+)
+def test_a_damaged_record_is_named(toy_run, tmp_path, spoil):
+  facts = runs.read_json(toy_run[2].path)
+  spoil(facts)
+  runs.write_json(tmp_path / 'r.json', facts)
+  with pytest.raises(runs.RunError, match=r'r\.json is'):
+    records.load(tmp_path)
+
+
+@pytest.mark.parametrize('dtype', ['<u1', '<u2', '<i4', '<f2'])
+def test_packed_arrays_come_back(dtype):
+  rng = np.random.default_rng(0)
+  array = rng.integers(0, 200, (3, 5)).astype(dtype)
+  np.testing.assert_array_equal(
+    records.unpack(records.pack(array, dtype)), array
+  )
+  if dtype == '<u1':
+    with pytest.raises(ValueError, match='do not fit'):
+      records.pack(array.astype(int) + 200, dtype)
+
+
+@pytest.mark.slow
+def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
+  def sweep(*arguments):
+    process = subprocess.run(
+      [sys.executable, '-m', 'launch.sweep', '--config=configs/study.py:toy',
+       f'--out={tmp_path}/out', f'--results={tmp_path}/results', *arguments],
+      cwd=_ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout.splitlines()[-1])
+
+  planned = sweep('--dry_run')
+  assert planned['left'] == planned['runs']
+  stopped = sweep('--time_budget=25')
+  assert not stopped['done']
+  assert sweep()['done']
+  found = records.load(tmp_path / 'results' / 'toy')
+  assert len(found) == planned['runs']
+  assert max(r.path.stat().st_size for r in found) < 100_000
+  for record in found:
+    assert record.facts['step'] == record.facts['config']['opt']['num_steps']
+    assert record.facts['seconds'].keys() == {'train', 'evaluate'}
+  assert sweep('--dry_run')['left'] == 0
