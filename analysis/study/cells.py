@@ -9,9 +9,16 @@ import numpy as np
 
 from synth.statistics import passk
 
+# Of facts: right programs that have a held-out edge, task x seed.
+WITH_EDGE = 'with edge'
+
 
 class NotMeasured(Exception):
   """The records do not hold what is asked for; the message says what lacks."""
+
+
+class TooManyDiverged(NotMeasured):
+  """More than a quarter of an arm's models diverged: nothing is decided."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +50,19 @@ class Cell:
   def value(self, k: int) -> np.ndarray:
     """Unbiased pass@k: value_SxI."""
     return passk.pass_at_k(self.correct_SxI, self.samples, k)
+
+  def without(self, seeds: set[int]) -> 'Cell':
+    """The other training seeds."""
+    kept_S = np.array([seed not in seeds for seed in self.seeds])
+    facts = dict(self.facts)
+    if WITH_EDGE in facts:
+      facts[WITH_EDGE] = facts[WITH_EDGE][:, kept_S]
+    return dataclasses.replace(
+      self,
+      seeds=tuple(seed for seed in self.seeds if seed not in seeds),
+      correct_SxI=self.correct_SxI[kept_S],
+      facts=facts,
+    )
 
   def where(self, chosen_I: np.ndarray) -> 'Cell':
     """Some of the tasks."""

@@ -32,9 +32,8 @@ HELD_OUT = {
   'support': 'a structure (S3)',
   'region_semantic': 'a half-space, semantic (S2)',
   'region_syntactic': 'a half-space, syntactic (S2)',
-  'size': 'the largest size (S5)',
+  'length': 'the largest size (S5)',
   'order': 'an order of operators (S6)',
-  claims.NEVER_NEEDED: 'a structure never needed',
 }
 
 
@@ -237,8 +236,9 @@ def forest(study: study_lib.Study) -> Drawn:
       )  # fmt: skip
       same = effect.equivalence.equivalent
       note = f' p = {effect.p:.2g}{", within 3 points" if same else ""}'
+      end = float(np.nanmax([high, inner_high]))
       axis.annotate(
-        note, (min(high, 70), y), xytext=(6, -7 if high > 70 else 0),
+        note, (min(end, 70), y), xytext=(6, -7 if end > 70 else 0),
         textcoords='offset points', va='center', fontsize=7.5, color=colour,
       )  # fmt: skip
   axis.set_yticks(
@@ -262,8 +262,9 @@ def forest(study: study_lib.Study) -> Drawn:
   caption = (
     'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
     'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
-    'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
-    'sign-flip over runs, not adjusted (the claim table adjusts). Tasks: '
+    'each split. Grey: within 3 points of 0; dotted: 30 points. p: over '
+    'splits (of one split, over seeds), not adjusted (the claim table does). '
+    'Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'
   )
@@ -290,10 +291,12 @@ def novelty(study: study_lib.Study) -> Drawn:
         cells = [grid.get(split, arm, test) for split in grid.splits]
       except cells_lib.NotMeasured:
         continue
-      if any('with edge' not in cell.facts for cell in cells):
+      if any(cells_lib.WITH_EDGE not in cell.facts for cell in cells):
         continue
       solved = np.mean([c.correct_SxI.mean() / c.samples for c in cells])
-      with_ = np.mean([c.facts['with edge'].mean() / c.samples for c in cells])
+      with_ = np.mean(
+        [c.facts[cells_lib.WITH_EDGE].mean() / c.samples for c in cells]
+      )
       items = sum(len(cell.item_I) for cell in cells)
       shares = (float(with_), float(solved - with_), float(1 - solved))
       rows.append((f'{test}: {arm}', items, shares))

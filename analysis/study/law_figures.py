@@ -192,7 +192,7 @@ def compute(study: study_lib.Study) -> Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  tests = {support_split.CONTROL: 'in support',
+  tests = {split_lib.DEV: 'in support',
            support_split.NOVEL: 'out of support'}  # fmt: skip
   found = {
     test: scaling.measure(
@@ -235,7 +235,7 @@ def compute(study: study_lib.Study) -> Drawn:
       }
       for s in one.standings
     }  # fmt: skip
-  one = found[support_split.CONTROL]
+  one = found[split_lib.DEV]
   caption = (
     f'{one.levels} levels of compute over {one.decades:.1f} decades, '
     f'{one.seeds} seeds each (circles); at equal compute the way of least loss '

@@ -82,7 +82,30 @@ class Study:
         )
       seen[place] = record
       _same_universe(record, found[0])
-    return cells_lib.Grid(cell for record in found for cell in cells(record))
+    diverged = _diverged(found)
+    return cells_lib.Grid(
+      cell.without(diverged[cell.split])
+      for record in found
+      for cell in cells(record)
+    )
+
+
+def _diverged(found: Sequence[records.Record]) -> dict[int, set[int]]:
+  """Seeds of each split that diverged in some arm: left out of all arms.
+
+  Raises:
+    TooManyDiverged: if they are more than a quarter of an arm's.
+  """
+  result: dict[int, set[int]] = {}
+  for record in found:
+    seeds = {int(seed) for seed in record.facts['diverged']}
+    if len(seeds) > len(record.facts['seeds']) / 4:
+      raise cells_lib.TooManyDiverged(
+        f'{len(seeds)} of {len(record.facts["seeds"])} models of '
+        f'{record.facts["run"]} diverged'
+      )
+    result.setdefault(split_seed(record), set()).update(seeds)
+  return result
 
 
 def load(directory: pathlib.Path) -> Study:
@@ -127,7 +150,7 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
     )
     if tasks.with_edge_SxI is not None:
       # Facts have tasks last, as everything that is chosen by task.
-      facts['with edge'] = tasks.with_edge_SxI.T
+      facts[cells_lib.WITH_EDGE] = tasks.with_edge_SxI.T
     cell = cells_lib.Cell(
       split_seed(record),
       record.facts['arm'],

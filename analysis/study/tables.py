@@ -11,10 +11,18 @@ from analysis.study import effect_figures
 from analysis.study import effects
 from analysis.study import scaling
 from analysis.study import study as study_lib
+from analysis.study import support as support_lib
 from synth import records
+from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
+
+_CONTRASTS = {
+  'novel': support_lib.DROP,
+  'control': support_lib.PRICE,
+  'difference': support_lib.GAP,
+}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -79,19 +87,20 @@ def support(study: study_lib.Study) -> str:
     except cells_lib.NotMeasured as error:
       rows.append([what, '', f'not measured: {html.escape(str(error))}', ''])
       continue
-    for label, effect in zip(
-      ('novel', 'control', 'difference'), found[:3], strict=True
+    for (label, weights), effect in zip(
+      _CONTRASTS.items(), found[:3], strict=True
     ):
-      rows.append([what, label, *_effect(effect)])
+      resampled = effects.bootstrap(study.grid(name), weights)
+      rows.append([what, label, *_effect(effect, resampled)])
       rows += [
         ['', f'{label}, split {part.split}',
-         _interval(part.interval, 'points'), f'{part.p:.2g}', '']
+         _interval(part.interval, 'points'), '', f'{part.p:.2g}']
         for part in effect.parts if effect.splits > 1
       ]  # fmt: skip
     rows.append([what, 'novel, as a share', _interval(found.relative, '%')])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
-  head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
-          '90 % interval within 3 points']  # fmt: skip
+  head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p', 'p of runs',
+          'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
   return table(head, rows) if rows else lack('no support contrast')
 
 
@@ -122,7 +131,7 @@ def variance(study: study_lib.Study) -> str:
 def forms(study: study_lib.Study) -> str:
   """The six scaling forms, by their criteria."""
   rows = []
-  for test in (support_split.CONTROL, support_split.NOVEL):
+  for test in (split_lib.DEV, support_split.NOVEL):
     try:
       rates = study_lib.by_compute(study.of(claims.SCALING), test, 1)
       found = scaling.measure(rates)
@@ -226,12 +235,14 @@ def lack(reason: str) -> str:
   return f'<p class="note">Not measured: {html.escape(reason)}.</p>'
 
 
-def _effect(effect: effects.Effect) -> list[str]:
+def _effect(effect: effects.Effect, resampled: Interval) -> list[str]:
   inner = effect.equivalence
   within = 'yes' if inner.equivalent else 'no'
   return [
     _interval(effect.interval, 'points'),
     f'{effect.p:.2g}',
+    f'{effect.p_seeds:.2g}',
+    _bounds(resampled, 100),
     f'{within}: {_bounds(inner.interval, 100)}',
   ]
 
