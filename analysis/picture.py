@@ -1,4 +1,7 @@
-"""A picture: its question, what it shows, how it was made; PNG, SVG, JSON."""
+"""A picture: its question, what it shows, how it was made.
+
+PNG, SVG and JSON of its numbers; PDF too, for papers.
+"""
 
 from collections.abc import Mapping
 import io
@@ -63,6 +66,7 @@ def write(
   figure: figure_lib.Figure,
   numbers: Mapping[str, Any],
   provenance: Mapping[str, Any],
+  pdf: bool = False,
 ) -> None:
   """Writes `name`.png, .svg and .json and closes the figure.
 
@@ -73,6 +77,7 @@ def write(
     numbers: What was drawn, for JSON.
     provenance: Seed, hashes and the command; drawn below the picture, except
       for hashes.
+    pdf: Whether to write `name`.pdf too.
   """
   note = '   '.join(
     f'{key}: {value}'
@@ -84,6 +89,9 @@ def write(
   figure.savefig(png, format='png', dpi=_DPI)
   figure.set_layout_engine('none')  # it is laid out now
   figure.savefig(svg, format='svg', dpi=_DPI, metadata={'Date': None})
+  if pdf:
+    directory.mkdir(parents=True, exist_ok=True)
+    figure.savefig(directory / f'{name}.pdf', metadata={'CreationDate': None})
   plt.close(figure)
   small = io.BytesIO()
   Image.open(png).convert('RGB').quantize(

@@ -2,7 +2,9 @@
 
   python -m analysis.report --runs=DIR [--runs=DIR2 ...] --out=FILE.html
 
-Made only from stored files: results, samples, metrics, spaces and split.
+Made only from stored files: results, samples, metrics, spaces and split. Of a
+directory of records (`synth.records`), the page of the study:
+`analysis.study.page`.
 """
 
 import base64
@@ -21,6 +23,8 @@ from analysis import baselines
 from analysis import examples
 from analysis import figures
 from analysis import results
+from analysis.study import page as study_page
+from analysis.study import study
 from synth import cli
 from synth import decode
 from synth import runs
@@ -443,7 +447,10 @@ def define_flags() -> None:
 def main() -> dict[str, Any]:
   """Writes the page."""
   directories = [pathlib.Path(directory) for directory in flags.FLAGS.runs]
-  return write(directories, pathlib.Path(flags.FLAGS.out))
+  out = pathlib.Path(flags.FLAGS.out)
+  if len(directories) == 1 and study.is_study(directories[0]):
+    return study_page.write(directories[0], out)
+  return write(directories, out)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,469 @@
+"""The claim table (T8): each sentence of the abstract, our estimate, a verdict.
+
+A row is judged only when its records are whole: an arm, seed or test set that
+lacks makes it `not measured`, with the reason. Rules: `verdicts`.
+"""
+
+from collections.abc import Callable
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from analysis.study import density
+from analysis.study import effects
+from analysis.study import ladder
+from analysis.study import scaling
+from analysis.study import study as study_lib
+from analysis.study import support
+from analysis.study import verdicts
+from analysis.study.verdicts import Verdict
+from synth.splits import density as density_split
+from synth.splits import split as split_lib
+from synth.splits import support as support_split
+from synth.statistics import hypotheses
+from synth.statistics.design import Interval
+
+# The contrasts of the study that claims are judged on.
+SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
+REGION = 'region_syntactic'
+DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
+
+_DROP = 0.3  # what the paper states
+_JOINT, _RAKED = 'joint', f'joint{density.RAKED}'
+_CELLS = 'joint_cells'
+_DIVERSE = (
+  'optimizing density generalization -- through diverse sampling over both '
+  'semantic and syntactic spaces -- induces robust out-of-distribution '
+  'generalization'
+)
+_MANIFOLDS = (
+  'robust generalization requires maximizing training diversity across '
+  'multiple manifolds'
+)
+_STRUGGLE = (
+  'transformers severely struggle with extrapolation [when] forced to generate '
+  'syntactically novel programs'
+)
+_THIRTY = 'a performance drop of over 30%'
+_ROBUST = 'semantic extrapolation remains robust (digest of the paper)'
+_COMPUTE = 'steadily scaling up compute improves generalization'
+_LINE = 'the gains follow a strictly log-linear relationship'
+_SEARCH = (
+  'the necessity for novel search-based approaches to break through current '
+  'log-linear scaling bottlenecks'
+)
+_CHECK = 'our check'
+_OUTSIDE = 'p not adjusted: outside the family'
+
+
+class Measured(NamedTuple):
+  """What a claim is judged by.
+
+  Attributes:
+    interval: Estimate and interval, in shares (of tasks, or of success).
+    verdict: By the rule.
+    splits: Split seeds.
+    seeds: Training seeds of each.
+    items: Tasks.
+    p: Holm-adjusted over the family; None where the rule has no such test.
+    note: What else a reader must know.
+  """
+
+  interval: Interval
+  verdict: Verdict
+  splits: int
+  seeds: int
+  items: int
+  p: float | None = None
+  note: str = ''
+
+
+class Row(NamedTuple):
+  """A line of the table.
+
+  Attributes:
+    sentence: Of the abstract, or that it is a check of our own.
+    quantity: What is estimated.
+    unit: Of the estimate: 'points', '%' (of success) or 'points per decade'.
+    rule: When it counts as reproduced.
+    measured: The estimate, if there is one.
+    verdict: On the sentence.
+    reason: Why it is not measured.
+  """
+
+  sentence: str
+  quantity: str
+  unit: str
+  rule: str
+  measured: Measured | None
+  verdict: Verdict
+  reason: str
+
+
+class Family:
+  """The seven tests of docs/preregistration.md, adjusted together by Holm.
+
+  A test that lacks its records counts as p = 1, so that a half-run study is
+  judged no more leniently than a whole one.
+  """
+
+  def __init__(self, study: study_lib.Study):
+    tests: dict[str, Callable[[], float]] = {
+      'C1': lambda: held_out(study, SYNTACTIC).gap.p,
+      'C2': lambda: held_out(study, SEMANTIC).gap.p,
+      'C3': lambda: held_out(study, REGION).gap.p,
+      'C4': lambda: diverse(study, _JOINT).p,
+      'C5': lambda: dose(study).p,
+      'C6': lambda: rungs(study).p,
+      'C7': lambda: syntax_less_semantics(study).p,
+    }
+    raw = [_or_one(test) for test in tests.values()]
+    adjusted = hypotheses.holm(np.array(raw))
+    self.p = dict(zip(tests, adjusted.tolist(), strict=True))
+
+
+def _or_one(test: Callable[[], float]) -> float:
+  try:
+    return test()
+  except cells_lib.NotMeasured:
+    return 1.0
+
+
+@functools.cache
+def diverse(study: study_lib.Study, arm: str) -> effects.Effect:
+  """An arm less uniform sampling, on tests uniform over joint cells.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(DENSITY)
+  weights = density.gain((arm, density_split.UNIFORM), [_CELLS])
+  return effects.effect(grid, weights)
+
+
+@functools.cache
+def dose(study: study_lib.Study) -> effects.Effect:
+  """Slope over the exponent of diversity in both spaces, on the same tests.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return density.dose_response(study.grid(DENSITY), _JOINT, False, _CELLS)
+
+
+def syntax_less_semantics(study: study_lib.Study) -> effects.Difference:
+  """What a held-out structure costs beyond a held-out semantic region.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return effects.difference(
+    held_out(study, SYNTACTIC).gap, held_out(study, SEMANTIC).gap
+  )
+
+
+@functools.cache
+def manifolds(study: study_lib.Study) -> dict[str, effects.Effect]:
+  """Sampling diverse in both spaces less diverse in one: by the one.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(DENSITY)
+  return {
+    space: effects.effect(grid, density.gain((_JOINT, space), [_CELLS]))
+    for space in density_split.SPACES
+  }
+
+
+@functools.cache
+def held_out(study: study_lib.Study, contrast: str) -> support.Support:
+  """The support contrasts.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return support.measure(study.grid(contrast))
+
+
+@functools.cache
+def rungs(study: study_lib.Study) -> effects.Effect:
+  """What a step of 1 in compound divergence costs, on the ladder's novel test.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  found = study.of(LADDER)
+  divergence = study_lib.divergence(found, support_split.NOVEL)
+  return ladder.cost(study.grid(LADDER), divergence)
+
+
+def table(study: study_lib.Study) -> list[Row]:
+  """All rows, the paper's sentences first."""
+  p = Family(study).p
+  in_support, novel = split_lib.DEV, support_split.NOVEL
+  return [
+    _row(
+      f'{_DIVERSE} (C4)',
+      'pass@1 on tests uniform over the cells of both spaces: trained on a '
+      'sample diverse in both spaces, less trained on a uniform one',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _positive(diverse(study, _JOINT), p['C4']),
+    ),
+    _row(
+      f'{_DIVERSE}: dose-response (C5)',
+      'the same, per unit of the exponent by which density is countered',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _positive(dose(study), p['C5']),
+    ),
+    _row(
+      f'{_MANIFOLDS} (secondary)',
+      'the same tests: diverse in both spaces, less diverse in the better of '
+      'the two (the smaller difference)',
+      'points',
+      verdicts.POSITIVE + '; both differences must be so',
+      lambda: _both(manifolds(study)),
+    ),
+    _row(
+      f'{_STRUGGLE} (C1)',
+      'pass@1 lost on novel programs by never having seen the structure, '
+      'beyond what is lost on matched controls (difference in differences)',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _positive(held_out(study, SYNTACTIC).gap, p['C1']),
+    ),
+    _row(
+      f'{_STRUGGLE}: a region of the syntactic space (C3)',
+      'the same, for a held-out half of the syntactic space',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _positive(held_out(study, REGION).gap, p['C3']),
+    ),
+    _row(
+      f'{_THIRTY} (read as points)',
+      'pass@1 lost on novel programs by never having seen the structure',
+      'points',
+      verdicts.ABOVE,
+      lambda: _above(held_out(study, SYNTACTIC), relative=False),
+    ),
+    _row(
+      f'{_THIRTY} (read as a ratio)',
+      'the same, as a share of the pass@1 of models that saw it',
+      '%',
+      verdicts.ABOVE,
+      lambda: _above(held_out(study, SYNTACTIC), relative=True),
+    ),
+    _row(
+      f'{_ROBUST} (C2)',
+      'pass@1 lost on functions of a region that training never touched, '
+      'matched on syntax',
+      'points',
+      verdicts.NO_DROP,
+      lambda: _no_drop(held_out(study, SEMANTIC), p['C2']),
+    ),
+    _row(
+      'syntactic extrapolation costs more than semantic (digest; C7)',
+      'difference in differences of the held-out structure, less that of the '
+      'held-out semantic region',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _more(study, p['C7']),
+    ),
+    _row(
+      _COMPUTE,
+      'pass@1 in support per tenfold training compute',
+      'points per decade',
+      verdicts.GROWS,
+      lambda: _grows(study, in_support),
+    ),
+    _row(
+      _COMPUTE + ' (out of support)',
+      'pass@1 on novel programs per tenfold training compute',
+      'points per decade',
+      verdicts.GROWS,
+      lambda: _grows(study, novel),
+    ),
+    _row(
+      _LINE + ' (in support)',
+      'error of the log-linear form where it foretells the upper levels of '
+      'compute from the lower',
+      'points',
+      verdicts.LOG_LINEAR,
+      lambda: _log_linear(study, in_support),
+    ),
+    _row(
+      _LINE + ' (out of support)',
+      'the same on novel programs',
+      'points',
+      verdicts.LOG_LINEAR,
+      lambda: _log_linear(study, novel),
+    ),
+    _row(
+      _SEARCH,
+      'none: no search was run in this study',
+      'points',
+      'needs an equal-compute comparison with search, which these records do '
+      'not hold',
+      _never,
+    ),
+    _row(
+      f'{_CHECK} (secondary): diversity beyond size, operators, constants',
+      'as the first row, with the sizes, operators and constants of the '
+      'uniform sample (raked)',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _alone(diverse(study, _RAKED)),
+    ),
+    _row(
+      f'{_CHECK}: the loss grows with the divergence of compounds (C6)',
+      'pass@1 lost on novel programs per unit of compound divergence of '
+      'training from the test, equal tests and atoms (ladder)',
+      'points',
+      verdicts.POSITIVE,
+      lambda: _positive(rungs(study), p['C6']),
+    ),
+  ]
+
+
+def _row(
+  sentence: str,
+  quantity: str,
+  unit: str,
+  rule: str,
+  measure: Callable[[], Measured],
+) -> Row:
+  try:
+    found = measure()
+  except cells_lib.TooManyDiverged as lack:
+    verdict = Verdict.UNDECIDED
+    return Row(sentence, quantity, unit, rule, None, verdict, str(lack))
+  except cells_lib.NotMeasured as lack:
+    verdict = Verdict.NOT_MEASURED
+    return Row(sentence, quantity, unit, rule, None, verdict, str(lack))
+  return Row(sentence, quantity, unit, rule, found, found.verdict, '')
+
+
+def _never() -> Measured:
+  raise cells_lib.NotMeasured('no search was run')
+
+
+def _of(
+  effect: effects.Effect,
+  verdict: Verdict,
+  p: float | None,
+  note: str = '',
+  interval: Interval | None = None,
+) -> Measured:
+  return Measured(
+    interval or effect.interval,
+    verdict,
+    effect.splits,
+    effect.seeds,
+    effect.items,
+    p,
+    note,
+  )
+
+
+def _positive(effect: effects.Effect, p: float) -> Measured:
+  return _of(effect, verdicts.positive(effect, p), p)
+
+
+def _alone(effect: effects.Effect) -> Measured:
+  return _of(effect, verdicts.positive(effect, effect.p), effect.p, _OUTSIDE)
+
+
+def _both(found: dict[str, effects.Effect]) -> Measured:
+  """The conjunction: as strong as its weaker half (intersection-union)."""
+  each = {verdicts.positive(effect, effect.p) for effect in found.values()}
+  space = min(found, key=lambda name: found[name].interval.estimate)
+  verdict = Verdict.UNDECIDED
+  if each == {Verdict.REPRODUCED}:
+    verdict = Verdict.REPRODUCED
+  elif Verdict.NOT_REPRODUCED in each:
+    verdict = Verdict.NOT_REPRODUCED
+  p = max(effect.p for effect in found.values())
+  note = f'the better one is {space}; {_OUTSIDE}'
+  return _of(found[space], verdict, p, note)
+
+
+def _more(study: study_lib.Study, p: float) -> Measured:
+  found = syntax_less_semantics(study)
+  gaps = [held_out(study, name).gap for name in (SYNTACTIC, SEMANTIC)]
+  verdict = Verdict.UNDECIDED
+  if p <= verdicts.ALPHA:
+    above_0 = found.interval.estimate > 0
+    verdict = Verdict.REPRODUCED if above_0 else Verdict.NOT_REPRODUCED
+  return Measured(
+    found.interval,
+    verdict,
+    min(gap.splits for gap in gaps),
+    min(gap.seeds for gap in gaps),
+    sum(gap.items for gap in gaps),
+    p,
+  )
+
+
+def _above(found: support.Support, relative: bool) -> Measured:
+  interval = found.relative if relative else found.drop.interval
+  verdict = verdicts.above(interval, _DROP)
+  return _of(found.drop, verdict, None, interval=interval)
+
+
+def _no_drop(found: support.Support, p: float) -> Measured:
+  verdict = verdicts.no_drop(found.drop, found.gap, p)
+  ends = found.drop.equivalence.interval
+  gap = found.gap.interval
+  note = (
+    f'90 % interval {100 * ends.low:+.1f} to {100 * ends.high:+.1f} points; '
+    f'difference in differences {100 * gap.estimate:+.1f} points '
+    f'[{100 * gap.low:+.1f}, {100 * gap.high:+.1f}]'
+  )
+  return _of(found.drop, verdict, p, note)
+
+
+@functools.cache
+def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
+  found = study.of(SCALING)
+  items = {len(r.tests[test].class_I) for r in found if test in r.tests}
+  rates = study_lib.by_compute(found, test, 1)
+  return scaling.measure(rates), max(items, default=0)
+
+
+def _grows(study: study_lib.Study, test: str) -> Measured:
+  found, items = _scaling(study, test)
+  slope = Interval(*found.slope)
+  splits = len({study_lib.split_seed(r) for r in study.of(SCALING)})
+  return Measured(
+    slope,
+    verdicts.grows(slope),
+    splits,
+    found.seeds,
+    items,
+    note=f'{found.levels} levels of compute over {found.decades:.1f} decades',
+  )
+
+
+def _log_linear(study: study_lib.Study, test: str) -> Measured:
+  found, items = _scaling(study, test)
+  line = found.standing(scaling.LINE)
+  splits = len({study_lib.split_seed(r) for r in study.of(SCALING)})
+  note = (
+    f'{found.levels} levels of compute over {found.decades:.1f} decades; best '
+    f'form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} above); '
+    f'lack of fit p = {found.lack_p:.2g}'
+  )
+  if not found.enough:
+    note += '; too few to tell the forms apart'
+  return Measured(
+    Interval(line.forward, np.nan, np.nan),
+    verdicts.log_linear(found),
+    splits,
+    found.seeds,
+    items,
+    note=note,
+  )

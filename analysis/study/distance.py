@@ -1,0 +1,135 @@
+"""The distance law: success against distance to training, and its rivals.
+
+Curves that never rise, by program size; a logistic regression of success on
+both distances and what else makes a task hard; and how well each predictor
+alone foretells tasks it was not fitted to (methods: 4.5).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from analysis.study import study as study_lib
+from synth import seeding
+from synth.statistics import isotonic
+from synth.statistics import logistic
+from synth.statistics import rivals
+from synth.statistics import splines
+from synth.statistics.design import Interval
+
+_COLUMNS = 3  # of a spline
+_RIDGE = 1e-3
+_RESAMPLES = 300
+NUISANCES = ('size', 'minimal programs', 'programs', 'probability')
+
+
+class Law(NamedTuple):
+  """What distance explains.
+
+  Attributes:
+    curves: Space -> size -> curve of pass@1.
+    slope: Space -> change of the logit of success by one standard deviation of
+      distance, everything else equal; 95 % interval, robust to tasks.
+    rivals: Predictor -> held-out standing of it alone.
+    all_but: Space -> share of the constant's held-out deviance that is
+      explained by everything but the distance in this space.
+    everything: The share that everything explains.
+    items: Tasks.
+    seeds: Training seeds.
+  """
+
+  curves: dict[str, dict[int | str, isotonic.Curve]]
+  slope: dict[str, Interval]
+  rivals: dict[str, rivals.Rival]
+  all_but: dict[str, float]
+  everything: float
+  items: int
+  seeds: int
+
+
+def measure(cells: list[cells_lib.Cell]) -> Law:
+  """The law over the tasks of some cells of one arm: equal splits and seeds.
+
+  Raises:
+    NotMeasured: if there is nothing, or it was solved never or always.
+  """
+  if not cells:
+    raise cells_lib.NotMeasured('no test set')
+  seeds = {len(cell.seeds) for cell in cells}
+  if len(seeds) > 1 or len({cell.samples for cell in cells}) > 1:
+    raise cells_lib.NotMeasured('splits differ in seeds or samples')
+  names = [n for n in NUISANCES if all(n in cell.facts for cell in cells)]
+  spaces = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
+  fact = {
+    name: np.concatenate([cell.facts[name] for cell in cells]).astype(float)
+    for name in (*spaces, *names)
+  }
+  correct_SxI = np.concatenate([cell.correct_SxI for cell in cells], axis=1)
+  success_I = correct_SxI.sum(axis=0)
+  trials_I = np.full(len(success_I), len(correct_SxI) * cells[0].samples)
+  if not 0 < success_I.sum() < trials_I.sum():
+    raise cells_lib.NotMeasured('solved never or always: nothing to explain')
+  value_SxI = correct_SxI / cells[0].samples
+  rng = seeding.generator(0, 'distance')
+  stratum_I = fact.get('size', np.zeros(len(success_I))).astype(int)
+  design = {name: _design(fact[name]) for name in fact}
+  groups = {
+    **design,
+    'everything': _join(design, list(fact)),
+    **{
+      f'all but {space}': _join(design, [n for n in fact if n != space])
+      for space in spaces
+    },
+  }
+  found = rivals.compare(groups, success_I, trials_I, rng, ridge=_RIDGE)
+  return Law(
+    {
+      space: isotonic.curves(
+        value_SxI, fact[space], stratum_I, rng, resamples=_RESAMPLES
+      )
+      for space in spaces
+    },
+    _slopes(fact, spaces, success_I, trials_I),
+    {name: found[name] for name in fact},
+    {space: found[f'all but {space}'].explained for space in spaces},
+    found['everything'].explained,
+    len(success_I),
+    seeds.pop(),
+  )
+
+
+def _design(x_I: np.ndarray) -> np.ndarray:
+  """A spline of a predictor, or a line where it has few distinct values."""
+  try:
+    return splines.natural(x_I, splines.knots(x_I, _COLUMNS))
+  except ValueError:
+    spread = x_I.std()
+    return ((x_I - x_I.mean()) / (spread or 1.0))[:, None]
+
+
+def _join(design: dict[str, np.ndarray], names: list[str]) -> np.ndarray:
+  return np.column_stack([design[name] for name in names])
+
+
+def _slopes(
+  fact: dict[str, np.ndarray],
+  spaces: tuple[str, ...],
+  success_I: np.ndarray,
+  trials_I: np.ndarray,
+) -> dict[str, Interval]:
+  """Linear in all, on the scale of their standard deviations."""
+  names = [name for name, x_I in fact.items() if x_I.std() > 0]
+  x_IxP = np.column_stack(
+    [(fact[n] - fact[n].mean()) / fact[n].std() for n in names]
+  )
+  x_IxP = np.column_stack([np.ones(len(success_I)), x_IxP])
+  model = logistic.fit(x_IxP, success_I, trials_I, _RIDGE)
+  result = {}
+  for space in spaces:
+    if space in names:
+      place = 1 + names.index(space)
+      value = float(model.coefficient_P[place])
+      half = 1.96 * float(np.sqrt(model.covariance_PxP[place, place]))
+      result[space] = Interval(value, value - half, value + half)
+  return result

@@ -1,0 +1,400 @@
+"""Figures of effects: density, dose, support, novelty, the ladder."""
+
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from matplotlib import axes as axes_lib
+from matplotlib import figure as figure_lib
+from matplotlib import ticker
+import numpy as np
+
+from analysis import picture
+from analysis.study import cells as cells_lib
+from analysis.study import claims
+from analysis.study import density
+from analysis.study import effects
+from analysis.study import study as study_lib
+from analysis.study import support
+from analysis.study import verdicts
+from synth.splits import density as density_split
+from synth.splits import ladder as ladder_split
+from synth.splits import support as support_split
+from synth.statistics.design import Interval
+
+_SPACE_COLOURS = {
+  'semantic': picture.PURPLE,
+  'syntactic': picture.ORANGE,
+  'joint': picture.SKY,
+}
+# Contrast -> what is held out, in the words of a row.
+HELD_OUT = {
+  'support': 'a structure (S3)',
+  'region_semantic': 'a half-space, semantic (S2)',
+  'region_syntactic': 'a half-space, syntactic (S2)',
+  'length': 'the largest size (S5)',
+  'order': 'an order of operators (S6)',
+}
+
+
+class Drawn(NamedTuple):
+  """A figure, ready to be written.
+
+  Attributes:
+    figure: The picture; its title is the question.
+    caption: What is drawn: n, seeds, splits, intervals.
+    numbers: The same as numbers.
+  """
+
+  figure: figure_lib.Figure
+  caption: str
+  numbers: dict[str, Any]
+
+
+def matrix(study: study_lib.Study) -> Drawn:
+  """F5: every density arm on every test law.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(claims.DENSITY)
+  rate = density.rates(grid)
+  marks = density.against_uniform(grid)
+  arms = [arm for arm in grid.arms if any(key[0] == arm for key in rate)]
+  arms.sort(key=lambda arm: arm != density_split.UNIFORM)
+  if not arms:
+    raise cells_lib.NotMeasured('no density arm has two runs')
+  table = np.array(
+    [
+      [rate[arm, test].estimate if (arm, test) in rate else np.nan
+       for test in grid.tests]
+      for arm in arms
+    ]
+  )  # fmt: skip
+  fig, axes = picture.mosaic(
+    'Which training law generalizes to which test law?',
+    [['matrix']],
+    (2.2 + 1.5 * len(grid.tests), 1.8 + 0.34 * len(arms)),
+  )
+  axis = axes['matrix']
+  axis.imshow(table, cmap='Blues', aspect='auto', vmin=0, vmax=1)
+  for row, arm in enumerate(arms):
+    for column, test in enumerate(grid.tests):
+      if (arm, test) not in rate:
+        text = 'lacks'
+      else:
+        mean, low, high = rate[arm, test]
+        text = f'{mean:.0%} [{max(low, 0):.0%}, {min(high, 1):.0%}]'
+        mark = marks.get((arm, test))
+        if mark and mark.adjusted <= verdicts.ALPHA:
+          text += ' *'
+      dark = np.nan_to_num(table[row, column]) > 0.55
+      axis.text(
+        column, row, text, ha='center', va='center', fontsize=8,
+        color='white' if dark else picture.BLACK,
+      )  # fmt: skip
+  axis.set_xticks(range(len(grid.tests)), grid.tests)
+  axis.xaxis.tick_top()
+  axis.set_yticks(range(len(arms)), arms)
+  axis.tick_params(length=0)
+  axis.spines[:].set_visible(False)
+  axis.set_xlabel('test law (pass@1)')
+  cell = next(iter(grid))
+  caption = (
+    f'pass@1 of every training arm (rows) on every test set (columns), mean '
+    f'and 95 % interval over {_design(grid)}, {len(cell.item_I):,} tasks a '
+    'test set. *: differs from uniform training by an exact sign-flip test, '
+    'Holm over all cells, p at most 0.05.'
+  )
+  numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
+  return Drawn(fig, caption, numbers)
+
+
+def dose(study: study_lib.Study) -> Drawn:
+  """F6: success against the exponent of the inverse density.
+
+  Raises:
+    NotMeasured: if no space has all its doses.
+  """
+  grid = study.grid(claims.DENSITY)
+  tests = density.shifted(grid)
+  fig, axes = picture.mosaic(
+    'Does more diverse training help more?',
+    [list(density.SPACES)],
+    (10.5, 3.8),
+    sharey=True,
+  )
+  numbers: dict[str, Any] = {}
+  for space, axis in axes.items():
+    axis.set_title(f'diverse in {space} space' if space != 'joint'
+                   else 'diverse in both spaces')  # fmt: skip
+    for raked, style in ((False, '-'), (True, '--')):
+      arms = {
+        arm: gamma
+        for arm, gamma in density.dose_arms(space, raked).items()
+        if arm in grid.arms
+      }
+      if len(arms) < 2:
+        continue
+      try:
+        found = [
+          effects.effect(grid, {(a, t): 1 / len(tests) for t in tests}).interval
+          for a in arms
+        ]
+        slope = effects.effect(grid, _mean_slope(arms, tests))
+      except cells_lib.NotMeasured:
+        continue
+      x = np.array(list(arms.values())) + (0.03 if raked else 0.0)
+      _bars(axis, x, found, _SPACE_COLOURS[space], style)
+      name = f'{space}{", raked" if raked else ""}'
+      value, low, high = (100 * v for v in slope.interval)
+      text = (
+        f'{"raked: " if raked else ""}{value:+.1f} [{low:+.1f}, {high:+.1f}]'
+      )
+      axis.text(
+        0.04, 0.13 - 0.08 * raked, text, transform=axis.transAxes, fontsize=9
+      )
+      numbers[name] = {
+        'gamma': list(arms.values()),
+        'rate': [list(v) for v in found],
+        'slope': list(slope.interval),
+        'p': slope.p,
+      }
+    axis.set_xticks([0, 0.5, 1])
+    axis.set_xlabel('exponent gamma (0: uniform)')
+  if not numbers:
+    raise cells_lib.NotMeasured('no space has two doses')
+  axes['semantic'].set_ylabel('pass@1 under shifted test laws')
+  _percent(axes['semantic'])
+  caption = (
+    'Training classes drawn with probability proportional to '
+    'density^-gamma; dashed: the same, raked to the sizes, '
+    f'operators and constants of uniform. 95 % intervals over {_design(grid)}, '
+    f'mean of {len(tests)} test laws. Text: slope in points per unit of gamma '
+    'with its 95 % interval.'
+  )
+  return Drawn(fig, caption, numbers)
+
+
+def _mean_slope(
+  arms: dict[str, float], tests: Sequence[str]
+) -> effects.Weights:
+  return {
+    key: weight / len(tests)
+    for test in tests
+    for key, weight in effects.slope(arms, test).items()
+  }
+
+
+def forest(study: study_lib.Study) -> Drawn:
+  """F7: what each hold-out costs.
+
+  Raises:
+    NotMeasured: if no hold-out has whole records.
+  """
+  found: dict[str, support.Support] = {}
+  lacking = []
+  for name in HELD_OUT:
+    if name not in study.contrasts:
+      continue
+    try:
+      found[name] = claims.held_out(study, name)
+    except cells_lib.NotMeasured as lack:
+      lacking.append(f'{name}: {lack}')
+  if not found:
+    raise cells_lib.NotMeasured('; '.join(lacking) or 'no support contrast')
+  fig, axes = picture.mosaic(
+    'What does never having seen it cost?',
+    [['forest']],
+    (10.5, 1.7 + 0.95 * len(found)),
+  )
+  axis = axes['forest']
+  margin = 100 * effects.MARGIN
+  axis.axvspan(-margin, margin, color='#eeeeee', lw=0)
+  axis.axvline(0, color=picture.BLACK, lw=0.8)
+  axis.axvline(30, color=picture.GREY, lw=0.8, ls=':')
+  parts = (
+    ('drop', 'novel', picture.VERMILION, -0.24),
+    ('price', 'control', picture.BLUE, 0.0),
+    ('gap', 'difference', picture.BLACK, 0.24),
+  )
+  for row, one in enumerate(found.values()):
+    for attribute, label, colour, shift in parts:
+      effect: effects.Effect = getattr(one, attribute)
+      mean, low, high = (100 * v for v in effect.interval)
+      _, inner_low, inner_high = (100 * v for v in effect.these_splits)
+      y = row + shift
+      axis.plot([low, high], [y, y], color=colour, lw=1)
+      axis.plot([inner_low, inner_high], [y, y], color=colour, lw=3.5)
+      axis.plot(
+        mean, y, 'o', color=colour, ms=6, label=label if row == 0 else None
+      )
+      axis.plot(
+        [100 * part.interval.estimate for part in effect.parts],
+        [y] * len(effect.parts),
+        '|', color=colour, ms=9, alpha=0.7,
+      )  # fmt: skip
+      same = effect.equivalence.equivalent
+      note = f' p = {effect.p:.2g}{", within 3 points" if same else ""}'
+      end = float(np.nanmax([high, inner_high]))
+      axis.annotate(
+        note, (min(end, 70), y), xytext=(6, -7 if end > 70 else 0),
+        textcoords='offset points', va='center', fontsize=7.5, color=colour,
+      )  # fmt: skip
+  axis.set_yticks(
+    range(len(found)),
+    [
+      f'{HELD_OUT[name]}\n{one.gap.splits} splits x {one.gap.seeds} seeds'
+      for name, one in found.items()
+    ],
+  )
+  least = min(
+    100 * getattr(o, a).interval.low
+    for o in found.values()
+    for a, _, _, _ in parts
+  )
+  axis.set_xlim(max(-100, least - 5), 100)
+  axis.set_ylim(len(found) - 0.5, -0.6)
+  axis.set_xlabel(
+    'pass@1 of models that saw it less of those that did not, points'
+  )
+  fig.legend(loc='outside right upper', frameon=False)
+  caption = (
+    'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
+    'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
+    'each split. Grey: within 3 points of 0; dotted: 30 points. p: over '
+    'splits (of one split, over seeds), not adjusted (the claim table does). '
+    'Tasks: '
+    + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
+    + '.'
+  )
+  if lacking:
+    caption += f' Not whole, so not drawn: {"; ".join(lacking)}.'
+  numbers = {
+    name: {a: list(getattr(one, a).interval) for a, _, _, _ in parts}
+    for name, one in found.items()
+  }
+  return Drawn(fig, caption, numbers)
+
+
+def novelty(study: study_lib.Study) -> Drawn:
+  """F8: whether novel tasks are solved with the structure or around it.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(claims.SYNTACTIC)
+  rows = []
+  for test in (study_lib.FORCED, study_lib.AVOIDABLE, support_split.CONTROL):
+    for arm in (support_split.WITHOUT, support_split.WITH):
+      try:
+        cells = [grid.get(split, arm, test) for split in grid.splits]
+      except cells_lib.NotMeasured:
+        continue
+      if any(cells_lib.WITH_EDGE not in cell.facts for cell in cells):
+        continue
+      solved = np.mean([c.correct_SxI.mean() / c.samples for c in cells])
+      with_ = np.mean(
+        [c.facts[cells_lib.WITH_EDGE].mean() / c.samples for c in cells]
+      )
+      items = sum(len(cell.item_I) for cell in cells)
+      shares = (float(with_), float(solved - with_), float(1 - solved))
+      rows.append((f'{test}: {arm}', items, shares))
+  if not rows:
+    raise cells_lib.NotMeasured('no record says how tasks were solved')
+  fig, axes = picture.mosaic(
+    'Is the new structure written, or avoided?',
+    [['bars']],
+    (10.5, 1.5 + 0.42 * len(rows)),
+  )
+  axis = axes['bars']
+  for row, (_, _, shares) in enumerate(rows):
+    left = 0.0
+    for share, label, colour in zip(
+      shares,
+      ('solved with the structure', 'solved without it', 'unsolved'),
+      (picture.GREEN, picture.SKY, '#dddddd'),
+      strict=True,
+    ):
+      axis.barh(row, share, left=left, color=colour,
+                label=label if row == 0 else None)  # fmt: skip
+      if share > 0.04:
+        axis.text(left + share / 2, row, f'{share:.0%}', ha='center',
+                  va='center', fontsize=8)  # fmt: skip
+      left += share
+  axis.set_yticks(range(len(rows)), [f'{name} ({n:,})' for name, n, _ in rows])
+  axis.invert_yaxis()
+  axis.set_xlim(0, 1)
+  axis.set_xlabel('samples')
+  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+  fig.legend(loc='outside right upper', frameon=False)
+  caption = (
+    'Shares of samples. Forced: no program that a model may write computes the '
+    'function without the structure; avoidable: some longer one does. In '
+    f'brackets tasks, all splits together; {_design(grid)}. No intervals: '
+    'those of the effects are in the forest plot.'
+  )
+  return Drawn(fig, caption, {name: list(s) for name, _, s in rows})
+
+
+def rungs(study: study_lib.Study) -> Drawn:
+  """F10: success against compound divergence.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(claims.LADDER)
+  slope = claims.rungs(study)
+  tests = {ladder_split.NOVEL: picture.VERMILION,
+           ladder_split.CONTROL: picture.BLUE}  # fmt: skip
+  divergence = study_lib.divergence(study.of(claims.LADDER), ladder_split.NOVEL)
+  arms = sorted(grid.arms)
+  x = [np.mean([by_arm[arm] for by_arm in divergence.values()]) for arm in arms]
+  fig, axes = picture.mosaic(
+    'Does success fall as compounds diverge?', [['ladder']], (6.5, 4)
+  )
+  axis = axes['ladder']
+  numbers: dict[str, Any] = {'slope': list(slope.interval), 'p': slope.p}
+  for test, colour in tests.items():
+    found = [effects.effect(grid, {(arm, test): 1.0}).interval for arm in arms]
+    _bars(axis, np.array(x), found, colour, '-')
+    picture.label(axis, test, (float(x[-1]), found[-1].estimate), colour,
+                  offset=(8, 0), va='center')  # fmt: skip
+    numbers[test] = [list(v) for v in found]
+  axis.margins(x=0.15)
+  axis.set_xlabel('compound divergence of training from the novel test')
+  axis.set_ylabel('pass@1')
+  _percent(axis)
+  value, low, high = (100 * v for v in slope.interval)
+  caption = (
+    f'Arms hold out more and more edges; equal tests and atoms. 95 % intervals '
+    f'over {_design(grid)}. Loss on novel per unit of divergence: {value:.1f} '
+    f'points [{low:.1f}, {high:.1f}], p = {slope.p:.2g}.'
+  )
+  return Drawn(fig, caption, numbers)
+
+
+def _design(grid: cells_lib.Grid) -> str:
+  seeds = sorted({len(cell.seeds) for cell in grid})
+  number = str(seeds[0]) if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'
+  plural = 's' if len(grid.splits) != 1 else ''
+  return f'{len(grid.splits)} split{plural} with {number} seeds each'
+
+
+def _bars(
+  axis: axes_lib.Axes,
+  x: np.ndarray,
+  found: Sequence[Interval],
+  colour: str,
+  style: str,
+) -> None:
+  mean, low, high = (np.array(v) for v in zip(*found, strict=True))
+  axis.errorbar(
+    x, mean, [mean - low, high - mean], color=colour, ls=style, marker='o',
+    capsize=3, ms=5,
+  )  # fmt: skip
+
+
+def _percent(axis: axes_lib.Axes) -> None:
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axis.set_ylim(bottom=0)

@@ -1,0 +1,293 @@
+"""Linear contrasts of success: estimate, interval, exact test, equivalence.
+
+A contrast gives a weight to every (arm, test set): a difference of two arms,
+a difference in differences, a slope over doses. It is paired by task and by
+training seed; its interval is over new splits, new seeds and new tasks
+(`small_sample.crossed`). With more splits than one its p is of the same t test,
+with one it is an exact sign-flip over seeds (docs/preregistration.md).
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import scipy.optimize
+import scipy.stats
+
+from analysis.study import cells as cells_lib
+from synth import seeding
+from synth.statistics import bootstrap as bootstrap_lib
+from synth.statistics import design
+from synth.statistics import hypotheses
+from synth.statistics import small_sample
+from synth.statistics.design import Interval
+
+MARGIN = 0.03  # of equivalence: a tenth of the effect that the paper claims
+_MOST_RUNS = 20  # whose signs are flipped one by one
+
+# (arm, test set) -> weight.
+Weights = Mapping[tuple[str, str], float]
+
+
+class Part(NamedTuple):
+  """The contrast in one split: for this split, over new seeds and tasks."""
+
+  split: int
+  interval: Interval
+  p: float
+
+
+class Effect(NamedTuple):
+  """A contrast, measured.
+
+  Attributes:
+    interval: Estimate and 95 % interval.
+    p: Two-sided, over splits; of one split, over its seeds.
+    p_seeds: Exact sign-flip over the runs of the splits there are (over sums
+      of one run of every split if there are more than 20): for these splits.
+    equivalence: Whether it is within 3 points of 0 (two one-sided tests).
+    parts: Each split on its own; empty with one seed a split.
+    units: Independent means: splits, or the seeds of one.
+    splits: How many.
+    seeds: Training seeds of each split, the fewest.
+    items: Tasks in all, each counted once.
+  """
+
+  interval: Interval
+  p: float
+  p_seeds: float
+  equivalence: hypotheses.Equivalence
+  parts: tuple[Part, ...]
+  units: int
+  splits: int
+  seeds: int
+  items: int
+
+  @property
+  def these_splits(self) -> Interval:
+    """95 % interval for the splits there are, over new seeds and tasks.
+
+    From the intervals of the parts, whose errors are independent: conservative,
+    for each has a Student quantile of its own few seeds. NaN without parts.
+    """
+    mean = self.interval.estimate
+    if len(self.parts) < self.splits:
+      return Interval(mean, np.nan, np.nan)
+    halves = [(p.interval.high - p.interval.low) / 2 for p in self.parts]
+    half = float(np.linalg.norm(halves)) / self.splits
+    return Interval(mean, mean - half, mean + half)
+
+
+def effect(
+  grid: cells_lib.Grid,
+  weights: Weights | Callable[[int], Weights],
+  k: int = 1,
+) -> Effect:
+  """Measures a contrast of pass@k.
+
+  Args:
+    grid: The records.
+    weights: Of each arm on each test set; by split where they differ.
+    k: Samples that a task may take.
+
+  Raises:
+    NotMeasured: if a split lacks an arm, a test set or a seed of one of them,
+      or there is but one run.
+  """
+  by_split = _by_split(grid, weights)
+  seeds = [_seeds(grid, split, part) for split, part in by_split.items()]
+  contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
+  interval = _interval(contrast)
+  by_run = design.of(contrast).by_seed()
+  parts = [
+    Part(split, small_sample.crossed([terms]), hypotheses.sign_flip(value_S))
+    for split, terms, value_S in zip(by_split, contrast, by_run, strict=True)
+    if len(value_S) > 1
+  ]
+  items = [
+    grid.get(split, arm, test).item_I
+    for split, part in by_split.items()
+    for arm, test in part
+  ]
+  p_seeds = hypotheses.sign_flip(_units(by_run))
+  return Effect(
+    interval,
+    p_seeds if len(by_run) == 1 else _p(contrast, interval.estimate),
+    p_seeds,
+    hypotheses.equivalence(contrast, MARGIN),
+    tuple(parts),
+    len(by_run) if len(by_run) > 1 else len(by_run[0]),
+    len(by_split),
+    min(map(len, seeds)),
+    len(np.unique(np.concatenate(items))),
+  )
+
+
+def bootstrap(grid: cells_lib.Grid, weights: Weights, k: int = 1) -> Interval:
+  """The crossed bootstrap's 95 % interval, 10,000 resamples.
+
+  Raises:
+    NotMeasured: as `effect`.
+  """
+  by_split = _by_split(grid, weights)
+  contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
+  return bootstrap_lib.crossed(contrast, seeding.generator(0, 'effect'))
+
+
+class Difference(NamedTuple):
+  """A difference of two effects on tasks and splits of their own."""
+
+  interval: Interval
+  p: float
+
+
+def difference(first: Effect, second: Effect) -> Difference:
+  """Welch's t test of two effects, by the widths of their intervals."""
+  parts = []
+  for effect in (first, second):
+    half = (effect.interval.high - effect.interval.low) / 2
+    parts.append((half / scipy.stats.t.ppf(0.975, effect.units - 1), effect))
+  error = float(np.hypot(*(error for error, _ in parts)))
+  spread = sum(e**4 / (effect.units - 1) for e, effect in parts)
+  degrees = error**4 / spread
+  value = first.interval.estimate - second.interval.estimate
+  half = float(scipy.stats.t.ppf(0.975, degrees)) * error
+  p = 2 * float(scipy.stats.t.sf(abs(value) / error, degrees))
+  return Difference(Interval(value, value - half, value + half), p)
+
+
+def ratio(
+  grid: cells_lib.Grid, over: Weights, under: Weights, k: int = 1
+) -> Interval:
+  """One contrast divided by another, with Fieller's (1954) 95 % interval.
+
+  The interval is the set of r for which over - r under is not told from 0; its
+  ends are NaN where `under` is not told from 0.
+
+  Raises:
+    NotMeasured: as `effect`.
+  """
+
+  def interval(top: float, below: float) -> Interval:
+    weights = {
+      key: top * over.get(key, 0.0) + below * under.get(key, 0.0)
+      for key in {**over, **under}
+    }
+    by_split = _by_split(grid, weights)
+    return _interval([_terms(grid, r, w, k) for r, w in by_split.items()])
+
+  divisor = interval(0.0, 1.0)
+  if divisor.estimate <= 0:
+    raise cells_lib.NotMeasured('nothing to be relative to')
+  value = interval(1.0, 0.0).estimate / divisor.estimate
+  if divisor.low <= 0:
+    return Interval(value, np.nan, np.nan)
+  # As r grows, over - r under falls: its low end is 0 first.
+  low = _zero(lambda r: interval(1.0, -r).low, value, -1.0)
+  high = _zero(lambda r: interval(1.0, -r).high, value, 1.0)
+  return Interval(value, low, high)
+
+
+def _zero(
+  falling: Callable[[float], float], start: float, direction: float
+) -> float:
+  """Where a function is 0, on one side of a place."""
+  step = 0.1
+  while falling(start + direction * step) * falling(start) > 0:
+    step *= 2
+    if step > 1e6:
+      return float(np.nan)
+  ends = sorted((start, start + direction * step))
+  return float(scipy.optimize.brentq(falling, *ends, xtol=1e-4))
+
+
+def slope(dose: Mapping[str, float], test: str) -> Weights:
+  """Weights of the least-squares slope of success over the doses of arms.
+
+  Raises:
+    NotMeasured: if the doses do not differ.
+  """
+  dose_A = np.array(list(dose.values()), float)
+  centred_A = dose_A - dose_A.mean()
+  if not centred_A.any():
+    raise cells_lib.NotMeasured('a slope needs two doses')
+  weight_A = centred_A / np.sum(centred_A**2)
+  return {(arm, test): float(w) for arm, w in zip(dose, weight_A, strict=True)}
+
+
+def _by_split(
+  grid: cells_lib.Grid, weights: Weights | Callable[[int], Weights]
+) -> dict[int, Weights]:
+  if not grid.splits:
+    raise cells_lib.NotMeasured('no records')
+  return {
+    split: weights(split) if callable(weights) else weights
+    for split in grid.splits
+  }
+
+
+def _p(contrast: design.Contrast, estimate: float) -> float:
+  """1 less the level at which the interval touches 0."""
+
+  def beyond(level: float) -> float:
+    interval = small_sample.crossed(contrast, level)
+    return abs(estimate) - (interval.high - estimate)
+
+  least, most = 0.0, 1 - 1e-9
+  if estimate == 0:
+    return 1.0
+  if beyond(most) >= 0:
+    return 1 - most
+  return 1 - float(scipy.optimize.brentq(beyond, least, most, xtol=1e-9))
+
+
+def _interval(contrast: design.Contrast) -> Interval:
+  try:
+    return small_sample.crossed(contrast)
+  except ValueError:
+    raise cells_lib.NotMeasured('one run has no error bar') from None
+
+
+def _seeds(
+  grid: cells_lib.Grid, split: int, weights: Weights
+) -> tuple[int, ...]:
+  """The training seeds of a split, which all its arms must have."""
+  found = {grid.get(split, arm, test).seeds for arm, test in weights}
+  if len(found) > 1:
+    raise cells_lib.NotMeasured(f'split {split}: arms have different seeds')
+  return found.pop()
+
+
+def _terms(
+  grid: cells_lib.Grid, split: int, weights: Weights, k: int
+) -> list[design.Term]:
+  """One term a test set: the arms are paired by task."""
+  terms = []
+  for test in dict.fromkeys(test for _, test in weights):
+    chosen = [
+      (grid.get(split, arm, test), weight)
+      for (arm, name), weight in weights.items()
+      if name == test
+    ]
+    item_I = chosen[0][0].item_I
+    if any(not np.array_equal(cell.item_I, item_I) for cell, _ in chosen):
+      raise cells_lib.NotMeasured(f'split {split}: arms have other tasks')
+    value_SxI = np.sum([w * cell.value(k) for cell, w in chosen], axis=0)
+    terms.append(design.Term(value_SxI, cluster_I=chosen[0][0].cluster_I))
+  return terms
+
+
+def _units(by_run: Sequence[np.ndarray]) -> np.ndarray:
+  """What signs are flipped of: runs, or sums of one run of every split.
+
+  Under the null hypothesis a sum of independent symmetric differences is
+  symmetric too.
+  """
+  if sum(map(len, by_run)) <= _MOST_RUNS:
+    return np.concatenate([v_S / len(v_S) for v_S in by_run])
+  unit_U = np.zeros(max(map(len, by_run)))
+  for value_S in by_run:
+    unit_U[: len(value_S)] += value_S / len(value_S)
+  return unit_U

@@ -1,0 +1,34 @@
+"""The ladder: success against compound divergence at fixed atom divergence."""
+
+from collections.abc import Mapping
+
+from analysis.study import cells as cells_lib
+from analysis.study import effects
+from synth.splits import ladder
+
+
+def cost(
+  grid: cells_lib.Grid,
+  divergence: Mapping[int, Mapping[str, float]],
+  test: str = ladder.NOVEL,
+  k: int = 1,
+) -> effects.Effect:
+  """Success lost per unit of compound divergence, the tests fixed.
+
+  Args:
+    grid: The records; arms are rungs.
+    divergence: Split -> arm -> D_C of the test from the arm (methods: 1.6).
+    test: The test set.
+    k: Samples that a task may take.
+
+  Raises:
+    NotMeasured: if a split lacks a rung or its divergence.
+  """
+
+  def weights(split: int) -> effects.Weights:
+    if split not in divergence:
+      raise cells_lib.NotMeasured(f'split {split} states no divergence')
+    rising = effects.slope(divergence[split], test)
+    return {key: -weight for key, weight in rising.items()}
+
+  return effects.effect(grid, weights, k)

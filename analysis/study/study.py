@@ -1,0 +1,245 @@
+"""The records of one tier of the study, as grids of cells."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from synth import errors
+from synth import records
+from synth import runs
+from synth.splits import support
+
+# Of the facts of tasks: what `records.Tasks` calls them.
+_FACTS = {
+  'size': 'size_I',
+  'minimal programs': 'minimal_I',
+  'programs': 'programs_I',
+  'probability': 'derivation_I',
+  'free size': 'free_size_I',
+}
+SYNTACTIC, SEMANTIC = 'syntactic distance', 'semantic distance'
+FORCED, AVOIDABLE = 'novel, forced', 'novel, avoidable'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Study:
+  """All records below a directory.
+
+  Attributes:
+    directory: Where they are.
+    contrasts: Contrast -> its records.
+  """
+
+  directory: pathlib.Path
+  contrasts: Mapping[str, Sequence[records.Record]]
+
+  @property
+  def tier(self) -> str:
+    """The tiers of the records."""
+    return ', '.join(
+      sorted(
+        {r.facts['tier'] for part in self.contrasts.values() for r in part}
+      )
+    )
+
+  def of(self, contrast: str) -> Sequence[records.Record]:
+    """The records of a contrast.
+
+    Raises:
+      NotMeasured: if there is none.
+    """
+    if not self.contrasts.get(contrast):
+      raise cells_lib.NotMeasured(f'no records of {contrast}')
+    return self.contrasts[contrast]
+
+  def grid(
+    self,
+    contrast: str,
+    chosen: Callable[[records.Record], bool] = lambda record: True,
+  ) -> cells_lib.Grid:
+    """The cells of a contrast, or of some of its records.
+
+    Raises:
+      NotMeasured: if there are no such records.
+      InputError: if two records are of one arm and split, or their universes
+        differ: then their tasks cannot be told apart.
+    """
+    found = [record for record in self.of(contrast) if chosen(record)]
+    if not found:
+      raise cells_lib.NotMeasured(f'no records of {contrast}')
+    seen: dict[tuple[int, str], records.Record] = {}
+    for record in found:
+      place = split_seed(record), record.facts['arm']
+      if place in seen:
+        raise errors.InputError(
+          f'{record.path} and {seen[place].path} are both of {place[1]}, '
+          f'split {place[0]}'
+        )
+      seen[place] = record
+      _same_universe(record, found[0])
+    diverged = _diverged(found)
+    return cells_lib.Grid(
+      cell.without(diverged[cell.split])
+      for record in found
+      for cell in cells(record)
+    )
+
+
+def _diverged(found: Sequence[records.Record]) -> dict[int, set[int]]:
+  """Seeds of each split that diverged in some arm: left out of all arms.
+
+  Raises:
+    TooManyDiverged: if they are more than a quarter of an arm's.
+  """
+  result: dict[int, set[int]] = {}
+  for record in found:
+    seeds = {int(seed) for seed in record.facts['diverged']}
+    if len(seeds) > len(record.facts['seeds']) / 4:
+      raise cells_lib.TooManyDiverged(
+        f'{len(seeds)} of {len(record.facts["seeds"])} models of '
+        f'{record.facts["run"]} diverged'
+      )
+    result.setdefault(split_seed(record), set()).update(seeds)
+  return result
+
+
+def load(directory: pathlib.Path) -> Study:
+  """Opens all records below a directory.
+
+  Raises:
+    InputError: if there is none, or one is damaged.
+  """
+  found: dict[str, list[records.Record]] = {}
+  for record in records.load(directory):
+    found.setdefault(record.facts['contrast'], []).append(record)
+  return Study(directory, found)
+
+
+def is_study(directory: pathlib.Path) -> bool:
+  """Whether a directory holds records, not runs' directories."""
+  there = next(directory.rglob('*.json'), None)
+  return there is not None and not any(directory.rglob(runs.RECORD))
+
+
+def split_seed(record: records.Record) -> int:
+  """The seed of a record's split."""
+  seed: int = record.facts['config']['split']['seed']
+  return seed
+
+
+def cells(record: records.Record) -> list[cells_lib.Cell]:
+  """A record's cells: its test sets, and the two parts of `novel`.
+
+  `FORCED` are the novel tasks that no program that a model may write computes
+  without the held-out structure, `AVOIDABLE` the others.
+  """
+  found = []
+  for name, tasks in record.tests.items():
+    facts = {
+      label: getattr(tasks, attribute)
+      for label, attribute in _FACTS.items()
+      if getattr(tasks, attribute) is not None
+    }
+    facts |= dict(
+      zip((SYNTACTIC, SEMANTIC), tasks.distance_2xI.astype(float), strict=True)
+    )
+    if tasks.with_edge_SxI is not None:
+      # Facts have tasks last, as everything that is chosen by task.
+      facts[cells_lib.WITH_EDGE] = tasks.with_edge_SxI.T
+    cell = cells_lib.Cell(
+      split_seed(record),
+      record.facts['arm'],
+      name,
+      tuple(record.facts['seeds']),
+      tasks.correct_SxI.astype(np.int64),
+      record.samples,
+      tasks.class_I,
+      tasks.class_I if tasks.cell_I is None else tasks.cell_I,
+      facts,
+    )
+    found.append(cell)
+    if name == support.NOVEL and 'free size' in facts:
+      most = record.facts['config']['universe']['max_size']
+      forced_I = (facts['free size'] == 0) | (facts['free size'] > most)
+      for part, chosen_I in ((FORCED, forced_I), (AVOIDABLE, ~forced_I)):
+        if chosen_I.any():
+          found.append(dataclasses.replace(cell.where(chosen_I), test=part))
+  return found
+
+
+def divergence(
+  found: Sequence[records.Record], test: str
+) -> dict[int, dict[str, float]]:
+  """Compound divergence of a test from each arm: split -> arm -> D_C.
+
+  Raises:
+    NotMeasured: if a certificate does not state it.
+  """
+  result: dict[int, dict[str, float]] = {}
+  for record in found:
+    arm = record.facts['arm']
+    stated = record.facts['split']['measurements'].get('compound_divergence')
+    key = f'{arm} -> {test}'
+    if not stated or key not in stated:
+      raise cells_lib.NotMeasured(f'{record.path.name} states no divergence')
+    result.setdefault(split_seed(record), {})[arm] = stated[key]
+  return result
+
+
+def frontier(
+  found: Sequence[records.Record],
+) -> dict[float, list[records.Record]]:
+  """Training FLOPs of a model -> the runs of the best way to spend them.
+
+  Of several ways (model, steps, classes, learning rate) the one of least loss
+  on dev is taken: the tests have no part in finding it.
+  """
+  ways: dict[float, dict[str, list[records.Record]]] = {}
+  for record in found:
+    facts = record.facts
+    config = facts['config']
+    way = repr(
+      (
+        sorted(config['model'].items()),
+        facts['step'],
+        config['split'].get('num_arm'),
+        config['opt']['lr'],
+      )
+    )
+    level = ways.setdefault(float(facts['flops']), {})
+    level.setdefault(way, []).append(record)
+  return {
+    flops: min(level.values(), key=_dev_loss)
+    for flops, level in sorted(ways.items())
+  }
+
+
+def _dev_loss(found: Sequence[records.Record]) -> float:
+  """At the end of training, mean over seeds; infinite if one has diverged."""
+  last = [loss for r in found for loss in r.facts['dev_loss'][-1][1]]
+  loss_S = np.array(last, float)  # null, of a diverged model, becomes NaN
+  return float(loss_S.mean()) if np.isfinite(loss_S).all() else np.inf
+
+
+def by_compute(
+  found: Sequence[records.Record], test: str, k: int
+) -> dict[float, np.ndarray]:
+  """Training FLOPs of a model -> pass@k of every run on the frontier."""
+  return {
+    flops: np.concatenate([r.pass_at_k(test, k).mean(axis=1) for r in part])
+    for flops, part in frontier(found).items()
+    if all(test in record.tests for record in part)
+  }
+
+
+def _same_universe(record: records.Record, other: records.Record) -> None:
+  here, there = (r.facts['inputs_sha256']['universe'] for r in (record, other))
+  if here != there:
+    raise errors.InputError(
+      f'{record.path} and {other.path} are of different universes'
+    )

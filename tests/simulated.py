@@ -1,0 +1,169 @@
+"""Result records with planted effects, as a study would have left them."""
+
+import json
+
+import numpy as np
+import scipy.special
+
+from analysis.study import cells
+from synth import records
+
+SAMPLES = 16
+CERTIFICATE = {
+  'checks': {'classes_disjoint': True},
+  'measurements': {'forced_share_of_novel': {'+0': 1.0, '+2': 0.4}},
+  'bounds': {
+    'syntactic': {'near': 0.3, 'far': 0.4},
+    'semantic': {'near': 0.3, 'far': 0.4},
+  },
+  'facts': {},
+}
+
+
+def write(
+  root,
+  contrast,
+  arm,
+  rates,
+  rng,
+  *,
+  split=0,
+  seeds=8,
+  items=120,
+  kind='support',
+  samples=SAMPLES,
+  flops=1e12,
+  seed_sd=0.2,
+  item_sd=0.5,
+  zero=0.0,
+  measurements=None,
+  run=None,
+  of_distance=0.0,
+  lr=3e-3,
+  dev_loss=0.3,
+):
+  """Writes one record.
+
+  Args:
+    root: Directory of the tier.
+    contrast: Of the study.
+    arm: Training arm.
+    rates: Test set -> mean success of one sample.
+    rng: Of this record's noise.
+    split: Seed of the split; its tasks are its own.
+    seeds: Training seeds.
+    items: Tasks of a test set.
+    kind: Of the split.
+    samples: A task.
+    flops: Of training.
+    seed_sd: Spread of seeds, in logits.
+    item_sd: Spread of tasks, in logits; tasks are equally hard in all arms.
+    zero: Share of tasks that are never solved.
+    measurements: Of the certificate, besides.
+    run: Its name.
+    of_distance: Slope of the logit in the syntactic distance (0.2 to 0.8).
+    lr: Learning rate.
+    dev_loss: At the end of training.
+  """
+  tests = {}
+  for place, (name, rate) in enumerate(rates.items()):
+    tasks = np.random.default_rng([split, place])  # the same in every arm
+    hard_I = item_sd * tasks.standard_normal(items)
+    distance_2xI = 0.2 + 0.6 * tasks.random((2, items))
+    logit_SxI = scipy.special.logit(np.clip(rate, 1e-6, 1 - 1e-6)) + hard_I
+    logit_SxI = logit_SxI + of_distance * (distance_2xI[0] - 0.5)
+    logit_SxI = logit_SxI + seed_sd * rng.standard_normal((seeds, 1))
+    rate_SxI = scipy.special.expit(logit_SxI)
+    rate_SxI[:, tasks.random(items) < zero] = 0
+    correct_SxI = rng.binomial(samples, rate_SxI)
+    arrays = {
+      'class_I': np.arange(items) + 10_000 * place + 1000 * split,
+      'correct_SxI': correct_SxI,
+      'distance_2xI': distance_2xI,
+      'size_I': np.where(tasks.random(items) < 0.5, 7, 9),
+      'minimal_I': tasks.random(items),
+      'programs_I': 3 * tasks.random(items),
+      'derivation_I': -3 * tasks.random(items),
+    }
+    if kind == 'support':
+      arrays['with_edge_SxI'] = correct_SxI // 2
+      arrays['free_size_I'] = np.where(np.arange(items) % 2, 9, 11)
+    tests[name] = {
+      key: records.pack(array, records._DTYPES[key])
+      for key, array in arrays.items()
+    }
+  shares = {'correct': 0.5, 'grid_only': 0.1, 'wrong': 0.4}
+  name = run or f'{arm}-split{split}'
+  facts = {
+    'format': records.FORMAT,
+    'tier': root.name,
+    'contrast': contrast,
+    'run': name,
+    'arm': arm,
+    'seeds': [100 * split + seed for seed in range(seeds)],
+    'step': 1000,
+    'config': {
+      'universe': {'max_size': 9, 'grammar': 'arithmetic'},
+      'split': {'kind': kind, 'seed': split, 'edges': 'sub > div'},
+      'model': {'N': 2, 'D': 64, 'H': 4, 'F': 256, 'dtype': 'float32'},
+      'data': {'arm': arm, 'batch_size': 64},
+      'opt': {
+        'lr': lr,
+        'b2': 0.98,
+        'warmup_share': 0.05,
+        'schedule': 'cosine',
+        'num_steps': 1000,
+      },
+      'eval': {'temperature': 0.4, 'num_samples': samples},
+    },
+    'versions': {'jax': 'x', 'synth': 'y'},
+    'device': {'kind': 'cpu'},
+    'diverged': {},
+    'inputs_sha256': {'universe': 'u', 'spaces': 's', 'split': f'{split}'},
+    'class_sha256': {f'arm_{arm}': 'a'},
+    'params': {'total': 100_000, 'decoder': 90_000, 'embedding': 10_000},
+    'flops': flops,
+    'seconds': {'train': 10.0, 'evaluate': 2.0},
+    'loss': 0.1,
+    'dev_loss': [[500, [0.4] * seeds], [1000, [dev_loss] * seeds]],
+    'samples': samples,
+    'pass': {},
+    'outcomes': {test: shares for test in rates},
+    'novelty': {},
+    'baselines': {},
+    'strata': {},
+    'split': {
+      **CERTIFICATE,
+      'measurements': {
+        **CERTIFICATE['measurements'],
+        **(measurements or {}),
+      },
+    },
+    'tests': tests,
+  }
+  path = root / contrast / f'{name}.json'
+  path.parent.mkdir(parents=True, exist_ok=True)
+  path.write_text(json.dumps(facts))
+  return path
+
+
+def support(root, contrast, *, drop, price=0.0, splits=3, rng, **options):
+  """Both arms: novel falls by `drop` where it was never seen."""
+  for split in range(splits):
+    for arm, novel, control in (
+      ('train_s', 0.6 - drop, 0.6),
+      ('train_c', 0.6, 0.6 + price),
+    ):
+      rates = {'control': control, 'novel': novel, 'dev': 0.6}
+      write(root, contrast, arm, rates, rng, split=split, **options)
+
+
+def cell(arm, value_SxI):
+  """A cell with given shares as its success, without a record."""
+  value_SxI = np.asarray(value_SxI)
+  seeds, items = value_SxI.shape
+  correct_SxI = np.rint(value_SxI * 10_000).astype(int)
+  item_I = np.arange(items)
+  return cells.Cell(
+    0, arm, 't', tuple(range(seeds)), correct_SxI, 10_000, item_I, item_I
+  )
