@@ -1,6 +1,5 @@
 """Baselines solve what brute force says they solve, and are charged for it."""
 
-import itertools
 import json
 import math
 
@@ -20,10 +19,10 @@ from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg as pcfg_baseline
 from synth.language import grammar as grammar_lib
 from synth.language import pcfg as pcfg_lib
-from synth.language import program as program_lib
 from synth.language import reference
 from synth.spaces import grids
 from synth.universe import build as build_lib
+from synth.universe import identity
 from synth.universe import lookup
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
@@ -176,6 +175,13 @@ def test_enumeration_finds_functions_by_their_minimal_size(inputs):
   assert {(3, True), (5, True)} <= reached[1]
 
 
+def test_a_task_takes_as_many_candidates_as_functions_come_before_it(inputs):
+  last = int(inputs.split.dev[-1])
+  for budget, solved in ((last, 0), (last + 1, 1)):
+    attempt = enumeration.solve(_tasks(inputs, budget)).attempts['dev']
+    assert attempt.solved_KxI[-1, -1] == solved
+
+
 def test_enumeration_is_charged_every_program_it_forms(arithmetic, universe7):
   cost = enumeration.measure(arithmetic, 3, universe7.policy)
   # Of size 3: four operators on four leaves each, at four points.
@@ -191,30 +197,30 @@ def test_enumeration_is_charged_every_program_it_forms(arithmetic, universe7):
 
 def _forward(universe, bank_size):
   """The classes in a bank or one operator above it, by making them all."""
+  forest, policy = universe.forest, universe.policy
+  values = universe.values_under(policy)
   small = {
-    name: [
-      next(universe.minimal_programs(node))
-      for node in np.flatnonzero(
-        (universe.forest.nonterminal_N == index)
-        & (universe.forest.size_N <= bank_size)
-      )
-    ]
+    name: np.flatnonzero(
+      (forest.nonterminal_N == index) & (forest.size_N <= bank_size)
+    )
     for index, name in enumerate(universe.grammar.nonterminals)
   }
-  made = list(small[universe.grammar.start])
-  for rule in universe.grammar.by_nonterminal[universe.grammar.start]:
-    for args in itertools.product(*(small[name] for name in rule.args)):
-      made.append(program_lib.Node(rule.symbol, args))
-  return {universe.class_of(program) for program in made} - {None}
+  start = universe.grammar.start
+  made = set(np.searchsorted(universe.node_C, small[start]).tolist())
+  for rule in universe.grammar.by_nonterminal[start]:
+    if not rule.args:
+      continue
+    nodes = np.meshgrid(*(small[name] for name in rule.args))
+    args = [tuple(column[n.ravel()] for column in values) for n in nodes]
+    found, keep = policy.value(rule.symbol, args, identity.undecided)
+    pair = np.empty(nodes[0].size, universe.key_C.dtype)
+    pair['key'], pair['rest'] = policy.pack(found)
+    made |= set(universe.find(pair if keep is None else pair[keep]).tolist())
+  return made - {-1}
 
 
 @pytest.mark.parametrize(
-  'which, bank_size',
-  [
-    ('universe7', 1),
-    pytest.param('universe7', 3, marks=pytest.mark.slow),
-    ('typed', 2),
-  ],
+  'which, bank_size', [('universe7', 1), ('universe7', 3), ('typed', 3)]
 )
 def test_one_level_solves_what_one_operator_makes_of_the_bank(
   which, bank_size, universe7, typed, inputs, monkeypatch
@@ -231,14 +237,16 @@ def test_one_level_solves_what_one_operator_makes_of_the_bank(
   pairs = np.stack([hits.task_H, hits.lookup_H])
   assert len(np.unique(pairs, axis=1).T) == len(hits.task_H)
   for tok_L, task in zip(
-    bank.programs(hits, np.arange(0, len(hits.task_H), 5)),
-    hits.task_H[::5],
+    bank.programs(hits, np.arange(0, len(hits.task_H), 29)),
+    hits.task_H[::29],
     strict=True,
   ):
     program = universe.vocabulary.decode(tok_L)
     assert universe.grammar.derives(program)
     assert universe.class_of(program) == task
   if which == 'universe7':
+    # Both sides of - and /, one of + and *, and the task itself.
+    assert bank.lookups == 6 * len(bank) + 1
     solved_C = np.isin(np.arange(len(universe.node_C)), hits.task_H)
     assert solved_C[universe.size_C <= bank_size + 2].all()
     assert not solved_C[universe.size_C > 2 * bank_size + 1].any()
