@@ -33,6 +33,13 @@ _OUTCOMES = {
   'unparsed': '#999999',
 }
 
+_BEST = {
+  'with_structure': ('solved with the held-out structure', '#009e73'),
+  'without_structure': ('solved without it only', '#56b4e9'),
+  'fits_only': ('fits the specification only', '#f0e442'),
+  'unsolved': ('unsolved', '#cccccc'),
+}
+
 
 def spaces(
   spaces: space_lib.Spaces, split: split_lib.Split, arm: str
@@ -177,4 +184,46 @@ def outcomes(found: list[results.Run]) -> figure_lib.Figure:
   axis.set_xlabel('samples')
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
   fig.legend(loc='outside upper center', ncols=5, frameon=False)
+  return fig
+
+
+def best_of_task(found: list[results.Run]) -> figure_lib.Figure:
+  """What each task was solved by: one bar an arm and test set, seeds as dots.
+
+  Dots are where a seed's last solved task ends: with the structure and at all.
+  """
+  bars = [
+    (f'{run.label}: {name}', shares)
+    for run in found
+    for name, shares in run.result['best_of_task'].items()
+  ]
+  parts = dict(_BEST)
+  if found[0].result['config']['split']['kind'] != 'support':
+    # Nothing is held out of programs: there is one way to solve a task.
+    del parts['with_structure']
+    parts['without_structure'] = ('solved', parts['without_structure'][1])
+  fig, axis = plt.subplots(
+    figsize=(9, 1.2 + 0.42 * len(bars)), layout='constrained'
+  )
+  for row, (_, shares) in enumerate(bars):
+    left_S = np.zeros(len(shares['unsolved']))
+    for key, (label, colour) in parts.items():
+      start = left_S.mean()
+      left_S = left_S + shares[key]
+      axis.barh(
+        row,
+        left_S.mean() - start,
+        left=start,
+        color=colour,
+        label=label if row == 0 else None,
+      )
+      if key in ('with_structure', 'without_structure'):
+        spread = np.linspace(-0.2, 0.2, len(left_S))
+        axis.plot(left_S, row + spread, 'o', color='white', mec='black', ms=4)
+  axis.set_yticks(range(len(bars)), [label for label, _ in bars])
+  axis.invert_yaxis()
+  axis.set_xlim(0, 1)
+  axis.set_xlabel('tasks, by the best of their samples')
+  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+  fig.legend(loc='outside upper center', ncols=4, frameon=False)
   return fig

@@ -74,9 +74,14 @@ def write(
     _scores(found, ks),
     _image(figures.accuracy(found, ks), 'accuracy by arm and test set'),
     f'<p class="note">Bars: mean over {len(run.result["seeds"])} seeds; lines: '
-    '95 % interval over seeds and tasks (crossed bootstrap); dots: each seed. '
+    f'95 % interval {_over(found)}; dots: each seed. '
     f'{_sampling(found)}</p>',
     *_baselines(found),
+    '<h2>Solved with the held-out structure, or around it?</h2>'
+    if settings['kind'] == 'support'
+    else '<h2>How many tasks are solved by any sample?</h2>',
+    _image(figures.best_of_task(found), 'best sample of each task'),
+    _best_note(found, settings),
     '<h2>Where do the programs lie in the two spaces?</h2>',
     _image(figures.spaces(spaces, split, run.arm), 'both spaces'),
     '<p class="note">Each point is a function: grey, those that '
@@ -88,6 +93,7 @@ def write(
     '<h2>How do they fail?</h2>',
     _image(figures.outcomes(found), 'outcomes'),
     _novelty(found),
+    _mistakes(found),
     '<h2>Does distance to training matter?</h2>',
     _strata(found),
     '<h2>What did they write?</h2>',
@@ -116,6 +122,32 @@ def write(
       for e in effects
     },
   }
+
+
+def _over(found: Sequence[results.Run]) -> str:
+  """What the intervals of success hold for."""
+  if all(len(run.result['seeds']) > 1 for run in found):
+    return 'over new seeds and tasks (Student, few seeds allowed for)'
+  return 'over tasks (a run of one seed says nothing of other seeds)'
+
+
+def _best_note(
+  found: Sequence[results.Run], settings: Mapping[str, Any]
+) -> str:
+  """How to read the bars of tasks."""
+  note = (
+    'Each task counts once, by the best of its '
+    f'{_sampling(found).removesuffix(".")}; dots: each seed. '
+  )
+  if settings['kind'] == 'support':
+    note += (
+      'Most functions have larger programs without the held-out structure: a '
+      'task solved by such a paraphrase only shows no new structure. '
+    )
+  return (
+    f'<p class="note">{note}<i>Fits the specification only</i>: equal at the '
+    'points the model saw, but another function.</p>'
+  )
 
 
 # What the programs of a method are called.
@@ -319,6 +351,34 @@ def _novelty(found: list[results.Run]) -> str:
     'but another function. <i>Undefined</i>: divides by the zero '
     'function.</p>'
   )
+
+
+def _mistakes(found: list[results.Run]) -> str:
+  """Kinds of wrong samples, and copies of training programs."""
+  rows = [
+    [
+      html.escape(run.label),
+      name,
+      *(_mean(values) for values in errors.values()),
+      _mean(run.result['copies'][name]),
+    ]
+    for run in found
+    for name, errors in run.result['errors'].items()
+  ]
+  kinds = next(iter(found[0].result['errors'].values()))
+  head = ['arm', 'tests', *(f'wrong: {kind.replace("_", " ")}'
+          for kind in kinds), 'copies of training']  # fmt: skip
+  return _table(head, rows, numeric=2) + (
+    '<p class="note">Kinds of wrong samples, in shares of them; then the share '
+    'of all samples that are programs which training shows. No test function '
+    'is in training, so a copy is always wrong. Means over seeds.</p>'
+  )
+
+
+def _mean(values: Sequence[float | None]) -> str:
+  """The mean share over the seeds that have one."""
+  known = [value for value in values if value is not None]
+  return f'{sum(known) / len(known):.1%}' if known else '&ndash;'
 
 
 def _examples(

@@ -15,8 +15,8 @@ from synth import evaluate
 from synth import runs
 from synth import seeding
 from synth.splits import support
-from synth.statistics import bootstrap
 from synth.statistics import design
+from synth.statistics import interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def load(*directories: pathlib.Path) -> list[Run]:
     path = run.path / runs.RESULT
     if not isinstance(run.result, dict) or 'items' not in run.result:
       raise runs.RunError(f'{path} is not a result')
-    if 'measure' not in run.result:
+    if not {'measure', 'best_of_task'} <= run.result.keys():
       raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(
@@ -168,7 +168,7 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
     Effect(
       name,
       k,
-      *bootstrap.crossed([parts], seeding.generator(0, 'effect', name, k)),
+      *interval.crossed([parts], seeding.generator(0, 'effect', name, k)),
     )
     for name, parts in terms.items()
   ]

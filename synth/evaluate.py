@@ -40,8 +40,8 @@ from synth.language import serialization
 from synth.language import tokens
 from synth.splits import distances
 from synth.splits import split as split_lib
-from synth.statistics import bootstrap
 from synth.statistics import design
+from synth.statistics import interval
 from synth.statistics import passk
 from synth.training import checkpoint
 from synth.training import freezing
@@ -330,7 +330,7 @@ def _summarize(
     for name, fields in written.items():
       value_SxI = solved_at_k(fields['outcome'], k, measured)
       rng = seeding.generator(config.eval.seed, 'bootstrap', name)
-      means[name] = bootstrap.crossed([[design.Term(value_SxI)]], rng)
+      means[name] = interval.share([[design.Term(value_SxI)]], rng)
       per_seed[name] = value_SxI.mean(axis=1).tolist()
     summary[f'{measured}@{k}'] = means
     summary[f'{measured}@{k}_by_seed'] = per_seed

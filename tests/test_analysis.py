@@ -5,9 +5,11 @@ import pathlib
 import re
 import shutil
 
+from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
+from analysis import figures
 from analysis import report
 from analysis import results
 from configs import support as support_config
@@ -16,13 +18,14 @@ from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import runs
+from synth import sample_records
 from synth import verify
 from synth.splits import support
-from synth.statistics import bootstrap
 from synth.statistics import design
+from synth.statistics import interval as interval_lib
 from synth.statistics import passk
 
-_ITEMS, _SAMPLES, _SEEDS = 100, 32, 2
+_ITEMS, _SAMPLES, _SEEDS = 100, 32, 4
 # Planted probability that a sample is right, by arm and test set.
 _PLANTED = {
   support.WITHOUT: {'control': 0.6, 'novel': 0.1, 'dev': 0.5},
@@ -64,23 +67,29 @@ def _write_run(path, arm, rates, config, inputs):
     }
     for k in (1, 16):
       value = passk.pass_at_k(right.sum(axis=2), _SAMPLES, k)
-      interval = bootstrap.crossed([[design.Term(value)]], rng)
+      interval = interval_lib.share([[design.Term(value)]], rng)
       result.setdefault(f'pass@{k}', {})[name] = interval
       by_seed = result.setdefault(f'pass@{k}_by_seed', {})
       by_seed[name] = value.mean(axis=1).tolist()
   shares = {o.name.lower(): 0.2 for o in verify.Outcome}
+  best = {'with_structure': [0.3, 0.1], 'without_structure': [0.1, 0.1]}
+  best |= {'fits_only': [0.0, 0.2], 'unsolved': [0.6, 0.6]}
+  kinds = {e.name.lower(): [0.25, None] for e in sample_records.Error}
   names = list(rates)
   result |= {
     **record,
     'step': 10,
     'measure': 'pass',
     'arm': arm,
-    'seeds': [0, 1],
+    'seeds': list(range(_SEEDS)),
     'versions': {'jax': 'x'},
     'params': {'total': 1},
     'items': dict.fromkeys(names, _ITEMS),
     'outcomes': dict.fromkeys(names, shares),
     'novelty': {},
+    'best_of_task': dict.fromkeys(names, best),
+    'errors': dict.fromkeys(names, kinds),
+    'copies': {name: [0.0625, None] for name in names},
     'strata': {
       name: {'syntactic': {'far': {'items': 3, 'solved@1': 0.125}}}
       for name in names
@@ -123,13 +132,15 @@ def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
   summary = report.write([planted], out)
   assert summary['runs'] == 2
   page = out.read_text()
-  # Four pictures, inside the page; nothing is loaded from elsewhere.
+  # Five pictures, inside the page; nothing is loaded from elsewhere.
   pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,', page)
-  assert len(pictures) == 4
-  assert page.count('src="') == 4
+  assert len(pictures) == 5
+  assert page.count('src="') == 5
   assert 'http' not in page
   for question in re.findall(r'<h2>(.*?)</h2>', page):
     assert question
+  assert 'Solved with the held-out structure, or around it?' in page
+  assert '>6.2%<' in page  # copies, of the seed that wrote anything
   assert 'sub &gt; div' in page
   assert 'L1 classes disjoint' in page
   # Real examples: a program and its verdict.
@@ -177,6 +188,27 @@ def test_baselines_are_rows_beside_the_models(planted, tmp_path):
   assert charges[0][5:] == ['12', '1e+09', '&ndash;', '0; 2 s']
   assert 'Not measured' not in page
   assert 'meet' not in page
+
+
+@pytest.mark.parametrize(
+  'kind, first', [('support', 'solved with the held-out'), ('density', '')]
+)
+def test_bars_of_tasks_are_stacked_shares(planted, kind, first):
+  found = results.load(planted)
+  found[0].result['config']['split']['kind'] = kind
+  figure = figures.best_of_task(found)
+  (axis,) = figure.axes
+  labels = [text.get_text() for text in figure.legends[0].get_texts()]
+  assert len(axis.get_yticks()) == 6
+  assert labels[0].startswith(first) and 'unsolved' in labels
+  if kind == 'support':
+    widths = [bars[0].get_width() for bars in axis.containers[:4]]
+    assert widths == pytest.approx([0.2, 0.1, 0.1, 0.6])
+    ends = [line.get_xdata().tolist() for line in axis.lines[:2]]
+    assert ends == [[0.3, 0.1], pytest.approx([0.4, 0.2])]
+  else:
+    assert labels == ['solved', 'fits the specification only', 'unsolved']
+  plt.close(figure)
 
 
 def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):

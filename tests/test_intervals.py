@@ -9,6 +9,7 @@ import scipy.stats
 from synth.statistics import bootstrap
 from synth.statistics import design
 from synth.statistics import hypotheses
+from synth.statistics import interval
 from synth.statistics import small_sample
 from synth.statistics.design import Term
 
@@ -29,11 +30,11 @@ def _shares(rng, seeds, items, shares):
   return _experiment(rng, seeds, items, *scale)
 
 
-def _rate(simulate, interval, repetitions, truth=0.5):
+def _rate(simulate, method, repetitions, truth=0.5):
   """How often the interval of a simulated contrast holds the truth."""
   hits = 0
   for _ in range(repetitions):
-    found = interval(simulate())
+    found = method(simulate())
     hits += found.low <= truth <= found.high
   return hits / repetitions
 
@@ -51,6 +52,19 @@ def test_small_sample_intervals_cover_as_often_as_they_say():
   )
   # Nominal 0.95, at most 0.01 off; three standard errors are 0.02.
   assert abs(found - 0.95) < 0.03
+
+
+def test_a_table_has_the_interval_that_its_seeds_allow():
+  rng = np.random.default_rng(0)
+  several = [[Term(_experiment(rng, seeds=3))]]
+  assert interval.crossed(several, rng) == small_sample.crossed(several)
+  one = [[Term(several[0][0].value_SxI[:1])]]
+  found = interval.crossed(one, np.random.default_rng(1))
+  assert found == bootstrap.crossed(one, np.random.default_rng(1))
+  # Two seeds far apart: Student's interval would leave what shares can be.
+  apart = [[Term(np.repeat([[0.2], [0.8]], 30, axis=1))]]
+  assert small_sample.crossed(apart).low < 0
+  assert interval.share(apart, rng) == pytest.approx((0.5, 0, 1))
 
 
 @pytest.mark.simulation
