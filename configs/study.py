@@ -17,24 +17,21 @@ from launch import study
 from synth import cli
 
 _ARMS = ('train_s', 'train_c')
-_SPACED = (
-  'semantic_half',
-  'semantic',
-  'syntactic_half',
-  'syntactic',
-  'joint_half',
-  'joint',
-)
 _DENSITY = (
   'uniform',
-  'programs',
-  'derivations',
-  *_SPACED,
-  'semantic_raked',
-  'syntactic_raked',
+  'joint',
   'joint_raked',
+  'semantic',
+  'syntactic',
+  'joint_half',
+  'semantic_half',
+  'syntactic_half',
+  'programs',
 )
 _REST = (  # of the arms of `synth.splits.density`
+  'derivations',
+  'semantic_raked',
+  'syntactic_raked',
   'programs_raked',
   'derivations_raked',
   *(f'{space}_half_raked' for space in ('semantic', 'syntactic', 'joint')),
@@ -120,17 +117,23 @@ TIERS: dict[str, dict[str, Any]] = {
     'support': {'steps': 12_000, 'seeds': 8, 'splits': 3},
     'region_semantic': {
       'steps': 12_000,
-      'seeds': 4,
-      'splits': 2,
+      'seeds': 2,
+      'splits': 4,
       'settings': {'split.num_test': 500},
     },
     'region_syntactic': {
       'steps': 12_000,
-      'seeds': 4,
-      'splits': 2,
+      'seeds': 2,
+      'splits': 4,
       'settings': {'split.num_test': 500},
     },
-    'density': {'steps': 6_000, 'seeds': 3, 'splits': 1, 'arms': _DENSITY},
+    'density': {
+      'steps': 6_000,
+      'seeds': 8,
+      'splits': 1,
+      'arms': _DENSITY,
+      'settings': {'eval.num_samples': 16},
+    },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 1},
     'scaling': {
       'seeds': 3,
@@ -148,7 +151,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'ladder': {
       'steps': 6_000,
       'seeds': 2,
-      'splits': 2,
+      'splits': 4,
       'settings': {'split.num_test': 250, 'split.num_arm': 4000},
     },
     'length': {
@@ -176,10 +179,16 @@ TIERS: dict[str, dict[str, Any]] = {
       'opt.lr': 1.5e-3,
       'eval.batch_size': 250,
     },
-    'support': {'steps': 6_000, 'seeds': 8, 'splits': 3},
-    'region_semantic': {'steps': 6_000, 'seeds': 4, 'splits': 1},
-    'region_syntactic': {'steps': 6_000, 'seeds': 4, 'splits': 1},
-    'density': {'steps': 3_000, 'seeds': 2, 'splits': 1, 'arms': _DENSITY},
+    'support': {'steps': 5_000, 'seeds': 8, 'splits': 3},
+    'region_semantic': {'steps': 3_000, 'seeds': 2, 'splits': 4},
+    'region_syntactic': {'steps': 3_000, 'seeds': 2, 'splits': 4},
+    'density': {
+      'steps': 1_500,
+      'seeds': 8,
+      'splits': 1,
+      'arms': _DENSITY,
+      'settings': {'eval.num_samples': 16},
+    },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
     'scaling': {
       'seeds': 3,
@@ -199,13 +208,13 @@ TIERS: dict[str, dict[str, Any]] = {
       ),
     },
     'ladder': {
-      'steps': 3_000,
-      'seeds': 2,
+      'steps': 1_500,
+      'seeds': 8,
       'splits': 1,
       'settings': {'split.num_test': 1500, 'split.num_arm': 30_000},
     },
-    'length': {'steps': 3_000, 'seeds': 2, 'splits': 1},
-    'order': {'steps': 3_000, 'seeds': 2, 'splits': 1},
+    'length': {'steps': 1_500, 'seeds': 2, 'splits': 1},
+    'order': {'steps': 1_500, 'seeds': 2, 'splits': 1},
   },
   'paper': {
     'variant': 'base',
