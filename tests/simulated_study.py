@@ -35,6 +35,6 @@ def write(root, seeds=3):
   for level in range(6):
     simulated.write(
       root, 'scaling', 'train_s',
-      {'control': 0.1 + 0.1 * level, 'novel': 0.02 + 0.02 * level},
+      {'dev': 0.1 + 0.1 * level, 'novel': 0.02 + 0.02 * level},
       flops=1e11 * 2.5**level, run=f'point{level}', **options,
     )  # fmt: skip

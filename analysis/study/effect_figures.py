@@ -262,8 +262,8 @@ def forest(study: study_lib.Study) -> Drawn:
   caption = (
     'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
     'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
-    'each split. Grey: within 3 points of 0; dotted: 30 points. p: over '
-    'splits (of one split, over seeds), not adjusted (the claim table does). '
+    'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
+    'sign-flip over runs, not adjusted (the claim table does). '
     'Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'

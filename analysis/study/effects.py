@@ -3,8 +3,8 @@
 A contrast gives a weight to every (arm, test set): a difference of two arms,
 a difference in differences, a slope over doses. It is paired by task and by
 training seed; its interval is over new splits, new seeds and new tasks
-(`small_sample.crossed`). With more splits than one its p is of the same t test,
-with one it is an exact sign-flip over seeds (docs/preregistration.md).
+(`small_sample.crossed`), its p an exact sign-flip over runs, for the splits
+there are (docs/preregistration.md).
 """
 
 from collections.abc import Callable
@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.optimize
-import scipy.stats
 
 from analysis.study import cells as cells_lib
 from synth import seeding
@@ -44,12 +43,10 @@ class Effect(NamedTuple):
 
   Attributes:
     interval: Estimate and 95 % interval.
-    p: Two-sided, over splits; of one split, over its seeds.
-    p_seeds: Exact sign-flip over the runs of the splits there are (over sums
-      of one run of every split if there are more than 20): for these splits.
+    p: Two-sided, exact sign-flip over the runs of the splits there are (over
+      sums of one run of every split if there are more than 20).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
     parts: Each split on its own; empty with one seed a split.
-    units: Independent means: splits, or the seeds of one.
     splits: How many.
     seeds: Training seeds of each split, the fewest.
     items: Tasks in all, each counted once.
@@ -57,10 +54,8 @@ class Effect(NamedTuple):
 
   interval: Interval
   p: float
-  p_seeds: float
   equivalence: hypotheses.Equivalence
   parts: tuple[Part, ...]
-  units: int
   splits: int
   seeds: int
   items: int
@@ -111,14 +106,11 @@ def effect(
     for split, part in by_split.items()
     for arm, test in part
   ]
-  p_seeds = hypotheses.sign_flip(_units(by_run))
   return Effect(
     interval,
-    p_seeds if len(by_run) == 1 else _p(contrast, interval.estimate),
-    p_seeds,
+    hypotheses.sign_flip(_units(by_run)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),
-    len(by_run) if len(by_run) > 1 else len(by_run[0]),
     len(by_split),
     min(map(len, seeds)),
     len(np.unique(np.concatenate(items))),
@@ -134,28 +126,6 @@ def bootstrap(grid: cells_lib.Grid, weights: Weights, k: int = 1) -> Interval:
   by_split = _by_split(grid, weights)
   contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
   return bootstrap_lib.crossed(contrast, seeding.generator(0, 'effect'))
-
-
-class Difference(NamedTuple):
-  """A difference of two effects on tasks and splits of their own."""
-
-  interval: Interval
-  p: float
-
-
-def difference(first: Effect, second: Effect) -> Difference:
-  """Welch's t test of two effects, by the widths of their intervals."""
-  parts = []
-  for effect in (first, second):
-    half = (effect.interval.high - effect.interval.low) / 2
-    parts.append((half / scipy.stats.t.ppf(0.975, effect.units - 1), effect))
-  error = float(np.hypot(*(error for error, _ in parts)))
-  spread = sum(e**4 / (effect.units - 1) for e, effect in parts)
-  degrees = error**4 / spread
-  value = first.interval.estimate - second.interval.estimate
-  half = float(scipy.stats.t.ppf(0.975, degrees)) * error
-  p = 2 * float(scipy.stats.t.sf(abs(value) / error, degrees))
-  return Difference(Interval(value, value - half, value + half), p)
 
 
 def ratio(
@@ -226,21 +196,6 @@ def _by_split(
     split: weights(split) if callable(weights) else weights
     for split in grid.splits
   }
-
-
-def _p(contrast: design.Contrast, estimate: float) -> float:
-  """1 less the level at which the interval touches 0."""
-
-  def beyond(level: float) -> float:
-    interval = small_sample.crossed(contrast, level)
-    return abs(estimate) - (interval.high - estimate)
-
-  least, most = 0.0, 1 - 1e-9
-  if estimate == 0:
-    return 1.0
-  if beyond(most) >= 0:
-    return 1 - most
-  return 1 - float(scipy.optimize.brentq(beyond, least, most, xtol=1e-9))
 
 
 def _interval(contrast: design.Contrast) -> Interval:

@@ -91,7 +91,9 @@ def measure(rate_by_compute: Mapping[float, np.ndarray]) -> Scaling:
   """
   levels = {c: np.asarray(r_S, float) for c, r_S in rate_by_compute.items()}
   if len(levels) < 4:
-    raise cells_lib.NotMeasured(f'{len(levels)} levels of compute, not 4')
+    raise cells_lib.NotMeasured(
+      f'{len(levels)} levels of compute have this test: a law needs 4'
+    )
   spare = sum(len(rate_S) - 1 for rate_S in levels.values())
   if not spare:
     raise cells_lib.NotMeasured('one seed a level has no error bar')

@@ -38,7 +38,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def verdicts(rows: Sequence[claims.Row]) -> str:
   """T8: a row a claim."""
   shown = []
-  for row in rows:
+  for number, row in enumerate(rows, 1):
     estimate = counts = p = '&ndash;'
     note = html.escape(row.reason)
     if row.measured:
@@ -50,6 +50,7 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
     css = row.verdict.value.replace(' ', '-')
     shown.append(
       [
+        str(number),
         html.escape(row.sentence),
         html.escape(row.quantity),
         estimate,
@@ -59,7 +60,7 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
         f'<br><small>{note}</small>',
       ]
     )
-  head = ['claim', 'what is estimated', 'estimate [95 %]',
+  head = ['', 'claim', 'what is estimated', 'estimate [95 %]',
           'splits &times; seeds &times; tasks', 'p (Holm)',
           'verdict']  # fmt: skip
   return table(head, shown)
@@ -94,12 +95,12 @@ def support(study: study_lib.Study) -> str:
       rows.append([what, label, *_effect(effect, resampled)])
       rows += [
         ['', f'{label}, split {part.split}',
-         _interval(part.interval, 'points'), '', f'{part.p:.2g}']
+         _interval(part.interval, 'points'), f'{part.p:.2g}', '', '']
         for part in effect.parts if effect.splits > 1
       ]  # fmt: skip
     rows.append([what, 'novel, as a share', _interval(found.relative, '%')])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
-  head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p', 'p of runs',
+  head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
           'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
   return table(head, rows) if rows else lack('no support contrast')
 
@@ -241,7 +242,6 @@ def _effect(effect: effects.Effect, resampled: Interval) -> list[str]:
   return [
     _interval(effect.interval, 'points'),
     f'{effect.p:.2g}',
-    f'{effect.p_seeds:.2g}',
     _bounds(resampled, 100),
     f'{within}: {_bounds(inner.interval, 100)}',
   ]

@@ -21,18 +21,17 @@ class Verdict(enum.StrEnum):
 
 
 POSITIVE = (
-  'reproduced: the effect is above 0 at p of at most 0.05, adjusted by Holm if '
-  'the row is in the family; not reproduced: below 0 at such a p, or two '
-  'one-sided tests place it within 3 points of 0'
+  'reproduced: the interval is above 0 and Holm-adjusted p is at most 0.05; '
+  'not reproduced: it is below 0, or two one-sided tests place the effect '
+  'within 3 points of 0'
 )
 
 
-def positive(effect: effects.Effect, p: float) -> Verdict:
+def positive(effect: effects.Effect, adjusted: float) -> Verdict:
   """Whether there is an effect above 0."""
-  if p <= ALPHA:
-    above_0 = effect.interval.estimate > 0
-    return Verdict.REPRODUCED if above_0 else Verdict.NOT_REPRODUCED
-  if effect.equivalence.equivalent:
+  if effect.interval.low > 0 and adjusted <= ALPHA:
+    return Verdict.REPRODUCED
+  if effect.interval.high < 0 or effect.equivalence.equivalent:
     return Verdict.NOT_REPRODUCED
   return Verdict.UNDECIDED
 
@@ -52,17 +51,20 @@ def above(interval: Interval, bound: float) -> Verdict:
 
 
 NO_DROP = (
-  'reproduced: two one-sided tests place the drop on novel within 3 points of '
-  '0 (its 90 % interval); else not reproduced if the Holm-adjusted p of the '
-  'difference in differences is at most 0.05; else undecided'
+  'reproduced: two one-sided tests place both the drop and the gap within 3 '
+  'points of 0; not reproduced: the 90 % interval of one of them is above 3 '
+  'points'
 )
 
 
-def no_drop(drop: effects.Effect, gap: effects.Effect, p: float) -> Verdict:
-  """Whether there is no drop to speak of; p is the gap's."""
-  if drop.equivalence.equivalent:
+def no_drop(*found: effects.Effect) -> Verdict:
+  """Whether all drops are equivalent to none."""
+  if all(effect.equivalence.equivalent for effect in found):
     return Verdict.REPRODUCED
-  if p <= ALPHA and gap.interval.estimate > 0:
+  if any(
+    effect.equivalence.interval.low >= effect.equivalence.margin
+    for effect in found
+  ):
     return Verdict.NOT_REPRODUCED
   return Verdict.UNDECIDED
 
