@@ -31,7 +31,7 @@ _SECONDS = {
   'split': 10,
   'train': 200,
   'evaluate': 18,
-  'baselines': 12,
+  'baselines': 16,
   'report': 6,
 }
 

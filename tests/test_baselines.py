@@ -346,6 +346,25 @@ def test_the_record_holds_every_baseline_and_resumes(
   assert list(runs.read_json(path)['baselines']) == ['pcfg']
 
 
+def test_a_baseline_that_a_grammar_does_not_admit_is_noted(
+  inputs, tmp_path, monkeypatch
+):
+  grammar = grammar_lib.load(GRAMMARS / 'conditional.bnf')
+  universe = build_lib.build(tmp_path / 'universe', grammar, 3, seed=0)
+  with monkeypatch.context() as patch:
+    patch.setitem(inputs.__dict__, 'universe', universe)
+    with pytest.raises(charges.Inapplicable, match='conditional') as reason:
+      meet_in_the_middle.solve(_tasks(inputs))
+
+  def solve(tasks):
+    raise reason.value
+
+  monkeypatch.setattr(baselines, 'BASELINES', {'meet_in_the_middle': solve})
+  result = baselines.run(_config(), inputs, tmp_path)
+  told = result['baselines']['meet_in_the_middle']
+  assert told == {'inapplicable': str(reason.value)}
+
+
 def test_the_nearest_answer_is_the_nearest_training_program(inputs):
   retriever = nearest_neighbour.Retriever(inputs, 'train_s')
   classes = inputs.split.dev
