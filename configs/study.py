@@ -187,7 +187,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'seeds': 8,
       'splits': 1,
       'arms': _DENSITY,
-      'settings': {'eval.num_samples': 16},
+      'settings': {'split.num_test': 1000, 'eval.num_samples': 16},
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
     'scaling': {
@@ -236,6 +236,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'seeds': 4,
       'splits': 3,
       'arms': (*_DENSITY, *_REST),
+      'settings': {'split.num_test': 1000},
     },
     'coverage': {'tasks': 1000, 'samples': 4096, 'batch_size': 1},
     'scaling': {

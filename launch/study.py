@@ -208,7 +208,7 @@ class Study:
       f'{run.contrast}/{run.name}',
       commands,
       workdir.with_suffix('.log'),
-      workdir / records.SECONDS,
+      records.times(workdir, run.contrast, run.name),
     )
 
   def sweep(self, at_once: int, stop: Callable[[], bool]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ below a directory. A record holds:
     params                 of one model, by group, and their total
     flops                  of training one model (`synth.flops`)
     seconds                {'train', 'evaluate'}: of the commands, compiling and
-                           what was lost by interruptions included; a command
-                           that was run by hand is missing
+                           what was lost by interruptions included; what
+                           another run trained or a hand started is missing
     loss                   of training at the end, mean over models
     dev_loss               [[step, [loss of each model]], ...]
     samples                programs that each model wrote for each task
@@ -57,7 +57,6 @@ from synth.universe import universe as universe_lib
 from synth.verify import Outcome
 
 FORMAT = 1
-SECONDS = 'seconds.jsonl'  # of a run's directory: {'command', 'seconds'} a line
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,7 +229,7 @@ def make(
     'class_sha256': {n: hashes[n] for n in (f'arm_{arm}', *evaluated)},
     'params': result['params'],
     'flops': record['flops'],
-    'seconds': _seconds(workdir),
+    'seconds': _seconds(times(workdir, contrast, run)),
     'loss': trained['loss'],
     'dev_loss': [
       [r['step'], r['dev_loss']] for r in metrics if 'dev_loss' in r
@@ -330,10 +329,18 @@ def _certificate(split: split_lib.Split, arm: str) -> dict[str, Any]:
   }
 
 
-def _seconds(workdir: pathlib.Path) -> dict[str, float]:
+def times(workdir: pathlib.Path, contrast: str, run: str) -> pathlib.Path:
+  """Where a sweep notes {'command', 'seconds'}, a line each, of one run.
+
+  Runs that share their training have a file each, the training is in the first.
+  """
+  return workdir / f'seconds-{contrast}-{run}.jsonl'
+
+
+def _seconds(path: pathlib.Path) -> dict[str, float]:
   """Seconds of training and evaluation, as the sweep has noted them."""
   found: dict[str, float] = {}
-  for row in runs.read_lines(workdir / SECONDS):
+  for row in runs.read_lines(path):
     name = row['command'].rpartition('.')[2]
     found[name] = round(found.get(name, 0.0) + row['seconds'], 1)
   return found

@@ -200,7 +200,7 @@ _BAD = [
     ('{dir}/u/universe', 'max_size=5', '4'),
   ),
   Case(
-    'sweep_of_nothing', 'launch.sweep', '--out={dir}/x', ('--over or --point',)
+    'sweep_of_nothing', 'launch.sweep', '--out={dir}/x', ('--over and --point',)
   ),
   Case(
     'sweep_with_a_workdir',
