@@ -17,7 +17,7 @@ from configs import base
 # Largest program size, classes in each test, in each arm.
 _SIZES = {
   'tiny': (9, 50, 400),
-  'small': (11, 500, 8000),
+  'small': (11, 250, 4000),
 }
 _OTHERS = (13, 1500, 30_000)
 

@@ -152,7 +152,6 @@ TIERS: dict[str, dict[str, Any]] = {
       'steps': 6_000,
       'seeds': 2,
       'splits': 4,
-      'settings': {'split.num_test': 250, 'split.num_arm': 4000},
     },
     'length': {
       'steps': 6_000,
