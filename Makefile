@@ -20,7 +20,7 @@ demo: .venv/installed
 	$(BIN)/python -m launch.demo --config=configs/support.py:$(SIZE) --workdir=$(OUT)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

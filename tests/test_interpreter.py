@@ -101,6 +101,7 @@ def test_equals_the_reference_on_every_program_up_to_size_7(arithmetic):
   _assert_equal_to_reference(vocabulary, programs, 7)
 
 
+@pytest.mark.slow
 def test_equals_the_reference_on_ten_thousand_larger_programs(arithmetic):
   vocabulary = tokens.Vocabulary.of(arithmetic)
   rng = np.random.default_rng(0)
