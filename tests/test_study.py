@@ -236,7 +236,7 @@ def test_packed_arrays_come_back(dtype):
       records.pack(array.astype(int) + 200, dtype)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
   def sweep(*arguments):
     process = subprocess.run(
