@@ -42,6 +42,7 @@ from synth.training import accumulation as accumulation_lib
 from synth.training import checkpoint
 from synth.training import distributed
 from synth.training import freezing
+from synth.training import host_memory
 from synth.training import optimizer
 from synth.training import preemption
 from synth.training import sharding
@@ -446,6 +447,7 @@ def main() -> dict[str, Any]:
   """Trains."""
   args = flags.FLAGS
   distributed.initialize()
+  host_memory.keep_freed()
   data_dir = pathlib.Path(args.data) if args.data else None
   if data_dir is not None and not data_dir.is_dir():
     raise errors.InputError(
