@@ -12,6 +12,7 @@ import numpy as np
 from analysis import results
 from synth import verify
 from synth.spaces import space as space_lib
+from synth.splits import holdout
 from synth.splits import split as split_lib
 
 # Okabe-Ito: distinguishable with any colour vision.
@@ -198,7 +199,7 @@ def best_of_task(found: list[results.Run]) -> figure_lib.Figure:
     for name, shares in run.result['best_of_task'].items()
   ]
   parts = dict(_BEST)
-  if found[0].result['config']['split']['kind'] != 'support':
+  if found[0].result['config']['split']['kind'] not in holdout.KINDS:
     # Nothing is held out of programs: there is one way to solve a task.
     del parts['with_structure']
     parts['without_structure'] = ('solved', parts['without_structure'][1])

@@ -29,6 +29,7 @@ from synth import cli
 from synth import decode
 from synth import runs
 from synth.spaces import space as space_lib
+from synth.splits import holdout
 from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
 
@@ -78,7 +79,7 @@ def write(
     f'{_sampling(found)}</p>',
     *_baselines(found),
     '<h2>Solved with the held-out structure, or around it?</h2>'
-    if settings['kind'] == 'support'
+    if settings['kind'] in holdout.KINDS
     else '<h2>How many tasks are solved by any sample?</h2>',
     _image(figures.best_of_task(found), 'best sample of each task'),
     _best_note(found, settings),
@@ -139,7 +140,7 @@ def _best_note(
     'Each task counts once, by the best of its '
     f'{_sampling(found).removesuffix(".")}; dots: each seed. '
   )
-  if settings['kind'] == 'support':
+  if settings['kind'] in holdout.KINDS:
     note += (
       'Most functions have larger programs without the held-out structure: a '
       'task solved by such a paraphrase only shows no new structure. '
@@ -180,11 +181,16 @@ def _sampling(found: Sequence[results.Run]) -> str:
 def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
   settings = split.facts['settings']
   run = found[0]
-  if settings['kind'] == 'support':
+  if settings['kind'] in holdout.KINDS:
+    need = {
+      holdout.NEEDED: 'functions whose every minimal program has it',
+      holdout.AVOIDABLE: 'functions that can be written with it and, as short, '
+      'without (a negative control)',
+    }[settings['kind']]
     story = (
       f'A structure of the syntax tree, <code>{html.escape(settings["edges"])}'
       '</code> (parent &gt; argument), is held out. <b>Novel</b> tests are '
-      'functions whose every minimal program has it; <b>control</b> tests are '
+      f'{need}; <b>control</b> tests are '
       'matched to them in size and symbols and do not need it. Arm '
       '<b>train_s</b> never saw it; in arm <b>train_c</b> part of the training '
       'programs have it. '

@@ -106,6 +106,12 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'universe.max_size': 7},
     },
     'order': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'avoidable': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'settings': {'universe.max_size': 7},
+    },
   },
   'cpu': {
     'variant': 'small',
@@ -165,6 +171,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'splits': 1,
       'settings': {'split.num_test': 500},
     },
+    'avoidable': {'steps': 6_000, 'seeds': 2, 'splits': 2},
   },
   'gpu': {
     'variant': 'medium',
@@ -214,6 +221,7 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'length': {'steps': 1_500, 'seeds': 2, 'splits': 1},
     'order': {'steps': 1_500, 'seeds': 2, 'splits': 1},
+    'avoidable': {'steps': 1_500, 'seeds': 4, 'splits': 2},
   },
   'paper': {
     'variant': 'base',
@@ -261,6 +269,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'ladder': {'steps': 20_000, 'seeds': 4, 'splits': 5},
     'length': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'order': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'avoidable': {'steps': 20_000, 'seeds': 4, 'splits': 3},
   },
 }
 
@@ -291,6 +300,14 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
   yield from _arms(table, 'length', 'region', _ARMS, held_out)
   held_out = {'split.edges': 'mul|div > add|sub'}
   yield from _arms(table, 'order', 'support', _ARMS, held_out)
+  # The negative control: every function has a program as small without it,
+  # which may lie as near to training as it likes.
+  held_out = {
+    'split.kind': 'avoidable',
+    'split.edges': 'div > mul',
+    'split.min_distance': 0.1,
+  }
+  yield from _arms(table, 'avoidable', 'support', _ARMS, held_out)
 
 
 def _arms(

@@ -140,7 +140,7 @@ def load_or_build(
   serialization = serialization_of(config, grammar)
   universe, spaces = spaces_of(config, directory)
   holdout = None
-  if config.split.kind == 'support':
+  if config.split.kind in holdout_lib.KINDS:
     holdout = load_holdout(directory / _RESTRICTED, universe, config.split)
   context = context_lib.make(universe, spaces, config.split, holdout)
   wanted = {
@@ -232,7 +232,7 @@ def stored_context(
   store.check_facts(data / space_lib.KIND, spaces.manifest, same)
   settings = split.facts['settings']
   holdout = None
-  if settings['kind'] == 'support':
+  if settings['kind'] in holdout_lib.KINDS:
     holdout = load_holdout(data / _RESTRICTED, universe, settings)
   return context_lib.make(universe, spaces, settings, holdout), split
 
@@ -249,6 +249,7 @@ def load_holdout(
     universe,
     asked['edges'],
     asked['extra_size'],
+    settings['kind'],
   )
 
 

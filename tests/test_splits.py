@@ -114,6 +114,27 @@ def test_a_class_is_novel_iff_every_minimal_program_has_the_edge(
   assert 0 < sum(wanted) < len(wanted)
 
 
+def test_an_edge_is_avoidable_iff_only_some_minimal_programs_have_it(
+  holdout7, brute, universe7
+):
+  avoidable = holdout_lib.Holdout(
+    universe7, holdout7.restricted, 'sub > div', holdout_lib.AVOIDABLE
+  )
+  minimal = [brute[c][min(brute[c])] for c in range(len(brute))]
+  wanted = [any(has) and not all(has) for has in minimal]
+  assert avoidable.novel_C.tolist() == wanted
+  assert 0 < sum(wanted) < len(wanted)
+  # What must have the edge is in no set; the rest is shown without it.
+  assert avoidable.buffer_C.tolist() == [all(has) for has in minimal]
+  classes = np.repeat(np.arange(len(wanted)), 8)
+  tok_PxL = avoidable.sample_programs(classes, np.random.default_rng(0))
+  shown = np.zeros(len(wanted), int)
+  np.add.at(shown, classes, avoidable.has(tok_PxL))
+  assert 0 < shown[wanted].mean() < 8
+  assert (shown[avoidable.buffer_C] == 8).all()
+  assert not shown[~(avoidable.novel_C | avoidable.buffer_C)].any()
+
+
 def test_a_class_is_forced_iff_all_programs_within_the_budget_have_the_edge(
   holdout7, brute, universe7
 ):
@@ -382,6 +403,24 @@ def _refusal(manifest):
   assert message and '\n' not in message
   assert str(manifest.parent) in message
   return message
+
+
+def test_the_negative_control_is_certified(real, tmp_path):
+  directory, _ = real
+  for part in ('universe', 'spaces'):
+    shutil.copytree(directory / part, tmp_path / part)
+  inputs = _build(
+    tmp_path,
+    split__kind='avoidable',
+    split__edges='add > sub',
+    split__min_distance=0.1,
+    split__num_test=2,
+  )
+  checks = inputs.split.facts['checks']
+  assert all(checks.values())
+  assert checks['novel_classes_have_the_edge_and_need_not']
+  (result,) = splits_main.verify_all(tmp_path)['splits']
+  assert result['checks'] == checks
 
 
 @pytest.mark.parametrize('fixture', ['real', 'real_density'])

@@ -34,6 +34,7 @@ HELD_OUT = {
   'region_syntactic': 'a half-space, syntactic (S2)',
   'length': 'the largest size (S5)',
   'order': 'an order of operators (S6)',
+  'avoidable': 'a structure that need not be written (negative control)',
 }
 
 

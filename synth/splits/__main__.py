@@ -24,6 +24,7 @@ from synth import store
 from synth.spaces import space as space_lib
 from synth.splits import certificate
 from synth.splits import context as context_lib
+from synth.splits import holdout as holdout_lib
 from synth.splits import kinds
 from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
@@ -91,7 +92,7 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
       scratch / space_lib.KIND, universe, **split.facts['spaces']
     )
     holdout = None
-    if settings['kind'] == 'support':
+    if settings['kind'] in holdout_lib.KINDS:
       holdout = inputs_lib.load_holdout(scratch, universe, settings)
     context = context_lib.make(universe, spaces, settings, holdout)
     found = certificate.certify(context, split)

@@ -17,6 +17,7 @@ from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import distances
 from synth.splits import divergence
+from synth.splits import holdout as holdout_lib
 from synth.splits import kinds
 from synth.splits import ladder
 from synth.splits import split as split_lib
@@ -144,7 +145,7 @@ def _certify_edges(
   checks: dict[str, bool],
   measurements: dict[str, Any],
 ) -> None:
-  """The claims of splits S3 and S6."""
+  """The claims of splits S3 and S6, and of their negative control."""
   holdout = context.holdout
   assert holdout is not None
   without, novel = split.arms[support.WITHOUT], split.tests[support.NOVEL]
@@ -156,11 +157,18 @@ def _certify_edges(
   checks['L5_no_training_program_has_the_edge'] = not holdout.has(
     draw(without)
   ).any()
-  checks['every_minimal_program_of_a_novel_class_has_the_edge'] = bool(
-    holdout.forced_C(0)[novel].all()
-    # The same, not by the restricted grammar but by the forest's programs.
-    and holdout.has(draw(novel)).all()
-  )
+  has_P = holdout.has(draw(novel))
+  if holdout.kind == holdout_lib.NEEDED:
+    checks['every_minimal_program_of_a_novel_class_has_the_edge'] = bool(
+      holdout.forced_C(0)[novel].all()
+      # The same, not by the restricted grammar but by the forest's programs.
+      and has_P.all()
+    )
+  else:
+    checks['novel_classes_have_the_edge_and_need_not'] = bool(
+      not holdout.forced_C(0)[novel].any() and has_P.any() and not has_P.all()
+    )
+    measurements['share_of_novel_programs_with_the_edge'] = float(has_P.mean())
   reach = holdout.restricted.max_size - holdout.universe.max_size
   measurements['forced_share_of_novel'] = {
     f'+{extra}': float(holdout.forced_C(extra)[novel].mean())

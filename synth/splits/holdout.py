@@ -6,6 +6,10 @@ universe, says for each class the smallest program that avoids the edges and
 generates all smallest ones. A class is *novel* if every one of its minimal
 programs has one of the edges, and it is *forced* within a budget if every
 program up to that size has (methods: D3).
+
+The negative control (methods: section 0, finding 3) holds out what need not be
+written: there a class is novel if some of its minimal programs have one of the
+edges and others have none.
 """
 
 import functools
@@ -19,6 +23,9 @@ from synth.language import tokens
 from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
+NEEDED, AVOIDABLE = 'support', 'avoidable'  # `split.kind`
+KINDS = (NEEDED, AVOIDABLE)
+
 
 class Holdout:
   """Edges held out of a universe.
@@ -28,6 +35,7 @@ class Holdout:
     restricted: The programs without the edges, to size
       `universe.max_size + extra_size`.
     pattern: Names the edges (`language.edges`).
+    kind: One of `KINDS`: which classes are novel.
     edges: The edges.
   """
 
@@ -36,10 +44,12 @@ class Holdout:
     universe: universe_lib.Universe,
     restricted: universe_lib.Universe,
     pattern: str,
+    kind: str = NEEDED,
   ):
     self.universe = universe
     self.restricted = restricted
     self.pattern = pattern
+    self.kind = kind
     self.edges = edges_lib.parse(pattern, universe.grammar)
 
   @functools.cached_property
@@ -54,9 +64,28 @@ class Holdout:
     return np.where(self._free_class_C >= 0, size, 0)
 
   @functools.cached_property
-  def novel_C(self) -> np.ndarray:
+  def needed_C(self) -> np.ndarray:
     """Whether every minimal program of the class has one of the edges."""
     return self.free_size_C != self.universe.size_C
+
+  @functools.cached_property
+  def avoidable_C(self) -> np.ndarray:
+    """Whether some minimal programs have one of the edges, and others none."""
+    node_C = self.restricted.node_C[np.maximum(self._free_class_C, 0)]
+    all_C = self.universe.count_N[self.universe.node_C]
+    return ~self.needed_C & (self.restricted.count_N[node_C] != all_C)
+
+  @property
+  def novel_C(self) -> np.ndarray:
+    """The classes that are held out."""
+    return self.needed_C if self.kind == NEEDED else self.avoidable_C
+
+  @property
+  def buffer_C(self) -> np.ndarray:
+    """The classes that are in no set."""
+    if self.kind == AVOIDABLE:
+      return self.needed_C
+    return np.zeros(len(self.needed_C), bool)
 
   def forced_C(self, extra_size: int) -> np.ndarray:
     """Whether every program up to `extra_size` above minimal has an edge.
@@ -82,16 +111,16 @@ class Holdout:
   def programs_at(
     self, class_P: np.ndarray, uniform_PxL: np.ndarray
   ) -> np.ndarray:
-    """A random minimal program of each class, without the edges if it can be.
+    """A random minimal program of each class, as training shows it.
 
-    Novel classes give any of their minimal programs (all have an edge),
-    others one of their minimal programs without the edges, uniformly. The
-    randomness is that of `Universe.programs_at`.
+    Classes that are novel or need an edge give any of their minimal programs,
+    others one of those without the edges, uniformly. The randomness is that of
+    `Universe.programs_at`.
 
     Returns:
       tok_PxL, L = the universe's max_size.
     """
-    novel_P = self.novel_C[class_P]
+    novel_P = (self.novel_C | self.needed_C)[class_P]
     tok_PxL = np.zeros(uniform_PxL.shape, tokens.DTYPE)
     tok_PxL[novel_P] = self.universe.programs_at(
       self.universe.node_C[class_P[novel_P]], uniform_PxL[novel_P]
@@ -112,6 +141,7 @@ def load_or_build(
   universe: universe_lib.Universe,
   pattern: str,
   extra_size: int,
+  kind: str = NEEDED,
 ) -> Holdout:
   """The hold-out of edges; its restricted universe lies in `directory`.
 
@@ -131,4 +161,4 @@ def load_or_build(
       f'{directory} was enumerated at other identity points than its universe '
       'because one of them proved unlucky: choose another universe.seed'
     )
-  return Holdout(universe, restricted, pattern)
+  return Holdout(universe, restricted, pattern, kind)

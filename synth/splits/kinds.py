@@ -1,6 +1,7 @@
 """The kinds of splits: `split.kind` of a config.
 
 support    a local structure is held out (`support`)
+avoidable  the same, but one that need not be written: a negative control
 region     a part of a space is held out (`regions`)
 ladder     more and more compounds are held out (`ladder`)
 density    one support, many training laws (`density`)
@@ -13,6 +14,7 @@ from synth import cli
 from synth.splits import context as context_lib
 from synth.splits import density
 from synth.splits import distances
+from synth.splits import holdout as holdout_lib
 from synth.splits import ladder
 from synth.splits import regions
 from synth.splits import split as split_lib
@@ -21,7 +23,8 @@ from synth.splits import support
 
 def region(context: context_lib.Context) -> support.Region | None:
   """What a split with two arms holds out; None for other kinds."""
-  makers = {'support': support.of_edges, 'region': regions.make}
+  makers = dict.fromkeys(holdout_lib.KINDS, support.of_edges)
+  makers['region'] = regions.make
   maker = makers.get(context.settings['kind'])
   return maker(context) if maker else None
 
@@ -33,7 +36,7 @@ def make(context: context_lib.Context) -> split_lib.Split:
     InputError: for settings that the universe cannot meet.
   """
   makers: dict[str, Callable[[context_lib.Context], split_lib.Split]] = {
-    'support': _held_out,
+    **dict.fromkeys(holdout_lib.KINDS, _held_out),
     'region': _held_out,
     'ladder': ladder.make,
     'density': density.make,

@@ -107,23 +107,27 @@ def load(directory: pathlib.Path) -> Split:
 
 
 # What the manifest of each kind of split must hold.
+_EDGES = {
+  'seed',
+  'num_test',
+  'num_dev',
+  'edges',
+  'match',
+  'min_distance',
+  'extra_size',
+}
 _SETTINGS = {
-  'support': {
-    'seed',
-    'num_test',
-    'num_dev',
-    'edges',
-    'match',
-    'min_distance',
-    'extra_size',
-  },
+  'support': _EDGES,
+  'avoidable': _EDGES,
   'region': {'seed', 'num_test', 'num_dev', 'space', 'shape'},
   'ladder': {'seed', 'num_test', 'num_dev', 'num_arm'},
   'density': {'seed', 'num_test', 'num_dev', 'num_arm'},
 }
+_TWO_ARMS = {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV}
 _SETS = {
-  'support': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
-  'region': {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV},
+  'support': _TWO_ARMS,
+  'avoidable': _TWO_ARMS,
+  'region': _TWO_ARMS,
   'ladder': {'arm_rung_0', 'test_control', 'test_novel', DEV},
   'density': {'arm_uniform', 'test_uniform', DEV},
 }

@@ -22,6 +22,7 @@ from synth import seeding
 from synth.spaces import neighbours
 from synth.splits import cells
 from synth.splits import context as context_lib
+from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 
 WITHOUT, WITH = 'train_s', 'train_c'
@@ -50,7 +51,7 @@ class Region:
 
 
 def of_edges(context: context_lib.Context) -> Region:
-  """The classes that need one of the held-out edges (S3, S6).
+  """The classes that need one of the held-out edges (S3, S6), or can have it.
 
   Cells are of equal size and symbols, by one random minimal program of each
   class, without the edges where the class allows it: what training would show
@@ -65,6 +66,7 @@ def of_edges(context: context_lib.Context) -> Region:
   """
   assert context.holdout is not None
   universe, novel_C = context.universe, context.holdout.novel_C
+  verb = 'need' if context.holdout.kind == holdout_lib.NEEDED else 'can have'
   of_settings = {  # whether operators are told apart, and multiplicities
     'symbols': (True, False),
     'symbols,multiplicity': (True, True),
@@ -81,9 +83,9 @@ def of_edges(context: context_lib.Context) -> Region:
     cell_C = cells.combine([cell_C, cells.by_number(number_C)])
   return Region(
     novel_C,
-    np.zeros(len(novel_C), bool),
+    context.holdout.buffer_C,
     cell_C,
-    f"need '{context.holdout.pattern}'",
+    f"{verb} '{context.holdout.pattern}'",
   )
 
 
