@@ -28,6 +28,7 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import parts as parts_lib
 from synth import progress
+from synth import retrieval
 from synth import runs
 from synth import sample_records
 from synth import seeding
@@ -149,6 +150,10 @@ def _evaluate(
     )
     for name, fields in written.items()
   }
+  training = retrieval.Training(inputs, config.data.arm)
+  for name, fields in records.items():
+    rng = seeding.generator(config.eval.seed, 'nearest', name)
+    fields |= retrieval.of(fields, written[name]['tok'], training, rng)
   items = {name: len(classes) for name, classes in sets.items()}
   result = {
     'step': step,
@@ -163,6 +168,9 @@ def _evaluate(
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
     **sample_records.summary(records, len(trainer.seeds), items),
+    'retrieval': retrieval.summary(
+      records, written, training, len(trainer.seeds), config.eval.seed
+    ),
     'calibration': confidence.summary(records, len(trainer.seeds)),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }

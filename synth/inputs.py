@@ -101,6 +101,18 @@ class Inputs:
       shown_P[row] = (tok_RxL == wanted_RxL).all(axis=1)
     return shown_P
 
+  def shown_nodes(
+    self, arm: str
+  ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
+    """Universes and nodes whose minimal programs `programs_at` gives.
+
+    Of a ladder it gives less: one program of each.
+    """
+    class_N = self.split.arms[arm]
+    if self.holdout is None:
+      return [(self.universe, self.universe.node_C[class_N])]
+    return self.holdout.shown_nodes(class_N)
+
 
 def spaces_of(
   config: ml_collections.ConfigDict, directory: pathlib.Path

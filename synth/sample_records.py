@@ -14,6 +14,12 @@ records (methods 4.1), stored in records.npz:
     shown         a program that training on the arm shows (`inputs.Inputs`)
     structure     it has the held-out structure, if the split holds one out
 
+and of `synth.retrieval`
+
+    subtrees         subtrees of at least 3 nodes, itself included
+    copied_subtrees  those that training on the arm shows
+    nearest          pq-gram distance to the nearest training program, of some
+
 An AST novel against training is one that `parses` and is not `shown`.
 """
 

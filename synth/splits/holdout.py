@@ -93,14 +93,25 @@ class Holdout:
     """
     novel_P = self.novel_C[class_P]
     tok_PxL = np.zeros(uniform_PxL.shape, tokens.DTYPE)
-    tok_PxL[novel_P] = self.universe.programs_at(
-      self.universe.node_C[class_P[novel_P]], uniform_PxL[novel_P]
-    )
-    node_P = self.restricted.node_C[self._free_class_C[class_P[~novel_P]]]
-    tok_PxL[~novel_P] = self.restricted.programs_at(
-      node_P, uniform_PxL[~novel_P]
-    )
+    for (universe, node), here_P in zip(
+      self.shown_nodes(class_P), (novel_P, ~novel_P), strict=True
+    ):
+      tok_PxL[here_P] = universe.programs_at(node, uniform_PxL[here_P])
     return tok_PxL
+
+  def shown_nodes(
+    self, class_P: np.ndarray
+  ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
+    """Universes and nodes whose minimal programs `programs_at` draws from.
+
+    First those of novel classes, then those of the others, in order.
+    """
+    novel_P = self.novel_C[class_P]
+    free_P = self._free_class_C[class_P[~novel_P]]
+    return [
+      (self.universe, self.universe.node_C[class_P[novel_P]]),
+      (self.restricted, self.restricted.node_C[free_P]),
+    ]
 
   def has(self, tok_PxL: np.ndarray) -> np.ndarray:
     """Whether each program (well-formed rows) has one of the edges."""

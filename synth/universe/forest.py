@@ -37,3 +37,21 @@ class Forest:
   upto_M: np.ndarray
   again_node_R: np.ndarray
   again_ways_R: np.ndarray
+
+  def upto(self, size: int) -> 'Forest':
+    """The nodes of at most `size` nodes; without `again_*`."""
+    nodes = int(np.searchsorted(self.size_N, size, 'right'))
+    rows = int(self.first_N1[nodes])
+    return Forest(
+      *(
+        column[:nodes]
+        for column in (self.size_N, self.nonterminal_N, self.key_N, self.rest_N)
+      ),
+      self.first_N1[: nodes + 1],
+      *(
+        column[:rows]
+        for column in (self.production_M, self.arg_MxA, self.upto_M)
+      ),
+      self.again_node_R[:0],
+      self.again_ways_R[:0],
+    )
