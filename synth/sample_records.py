@@ -128,6 +128,38 @@ def best_of_tasks(records: Records, seeds: int, items: int) -> np.ndarray:
   return best_SxI
 
 
+def best_by_forced(
+  records: Mapping[str, Records], seeds: int, forced: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+  """What became of tasks that cannot be dodged and of those that can.
+
+  Args:
+    records: Test set -> its records.
+    seeds: Number of models S.
+    forced: Test set -> forced_I: whether every program that is short enough to
+      be written has the held-out structure.
+
+  Returns:
+    Test set -> 'forced' or 'avoidable' (where there are some) -> number of
+    tasks, and `Best` -> share of them, one number a seed.
+  """
+  found: dict[str, Any] = {}
+  for name, forced_I in forced.items():
+    best_SxI = best_of_tasks(records[name], seeds, len(forced_I))
+    found[name] = {
+      label: {
+        'tasks': int(here_I.sum()),
+        **{
+          best.name.lower(): (best_SxI[:, here_I] == best).mean(axis=1).tolist()
+          for best in Best
+        },
+      }
+      for label, here_I in (('forced', forced_I), ('avoidable', ~forced_I))
+      if here_I.any()
+    }
+  return found
+
+
 def summary(
   records: Mapping[str, Records], seeds: int, items: Mapping[str, int]
 ) -> dict[str, Any]:

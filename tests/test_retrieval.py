@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from configs import ladder as ladder_config
 from configs import support as support_config
 from synth import inputs as inputs_lib
 from synth import retrieval
 from synth.language import program as program_lib
 from synth.spaces import syntactic
-from synth.splits import ladder
 from synth.splits import support
 
 
@@ -68,25 +66,6 @@ def test_copied_subtrees_are_those_of_programs_that_training_shows(inputs, arm):
   assert number_P.tolist() == [len(texts) for texts in wanted]
   assert copied_P.tolist() == [sum(t in known for t in w) for w in wanted]
   assert 0 < copied_P.sum() < number_P.sum()
-
-
-def test_a_ladder_shows_one_program_of_each_class(tmp_path):
-  config = ladder_config.get_config('tiny')
-  config.split.num_test, config.split.num_dev = 4, 6
-  config.split.num_arm = 40
-  inputs = inputs_lib.load_or_build(config, tmp_path)
-  arm = ladder.arm(4)
-  decode = inputs.universe.vocabulary.decode
-  tok_NxL = inputs.context.tok_CxL[inputs.split.arms[arm]]
-  known = {t for tok_L in tok_NxL for t in _subtrees(decode(tok_L))}
-  classes = inputs.split.tests[ladder.NOVEL]
-  tok_PxL = np.concatenate([inputs.context.tok_CxL[classes], tok_NxL[:5]])
-  number_P, copied_P = retrieval.Training(inputs, arm).subtrees(tok_PxL)
-  wanted = [list(_subtrees(decode(tok_L))) for tok_L in tok_PxL]
-  assert number_P.tolist() == [len(texts) for texts in wanted]
-  assert copied_P.tolist() == [sum(t in known for t in w) for w in wanted]
-  assert (copied_P[-5:] == number_P[-5:]).all()
-  assert copied_P[:-5].sum() < number_P[:-5].sum()
 
 
 def test_the_nearest_is_the_nearest_of_all(inputs):

@@ -39,19 +39,18 @@ class Forest:
   again_ways_R: np.ndarray
 
   def upto(self, size: int) -> 'Forest':
-    """The nodes of at most `size` nodes; without `again_*`."""
+    """Its classes up to a minimal size; `again_*` are empty."""
     nodes = int(np.searchsorted(self.size_N, size, 'right'))
     rows = int(self.first_N1[nodes])
     return Forest(
-      *(
-        column[:nodes]
-        for column in (self.size_N, self.nonterminal_N, self.key_N, self.rest_N)
-      ),
+      self.size_N[:nodes],
+      self.nonterminal_N[:nodes],
+      self.key_N[:nodes],
+      self.rest_N[:nodes],
       self.first_N1[: nodes + 1],
-      *(
-        column[:rows]
-        for column in (self.production_M, self.arg_MxA, self.upto_M)
-      ),
+      self.production_M[:rows],
+      self.arg_MxA[:rows],
+      self.upto_M[:rows],
       self.again_node_R[:0],
       self.again_ways_R[:0],
     )
