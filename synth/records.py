@@ -23,7 +23,8 @@ below a directory. A record holds:
     samples                programs that each model wrote for each task
     pass                   test set -> k -> [pass@k of each model]
     outcomes               test set -> outcome -> share of the programs
-    novelty, baselines, strata   as in result.json
+    novelty, baselines, strata   as in result.json; so are, in records of later
+                           evaluations, errors, retrieval, tail, best_by_forced
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `Tasks`
@@ -57,6 +58,8 @@ from synth.universe import universe as universe_lib
 from synth.verify import Outcome
 
 FORMAT = 1
+# Of result.json, if the evaluation told them.
+_LATER = ('errors', 'retrieval', 'tail', 'best_by_forced')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,6 +246,7 @@ def make(
       for name, tasks in tests.items()
     },
     **{k: result[k] for k in ('outcomes', 'novelty', 'baselines', 'strata')},
+    **{k: result[k] for k in _LATER if k in result},
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
