@@ -48,7 +48,8 @@ def reliability(found: Sequence[results.Run]) -> figure_lib.Figure:
     axis.set_xlabel('probability of the answer')
     axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
     axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    axis.legend(frameon=False, fontsize=8)
+    if axis.containers:
+      axis.legend(frameon=False, fontsize=8)
   axes[0, 0].set_ylabel('answers that are right')
   return fig
 

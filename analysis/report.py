@@ -435,7 +435,7 @@ def _calibration(found: list[results.Run]) -> list[str]:
     '<p class="note">The answer to a task is the most probable of its distinct '
     'samples, one of each model; on the line a model is right as often as it '
     'is confident. Lines: 95 % intervals over tasks. <i>In reach</i>: tasks '
-    'of which one of four random minimal programs (or, besides, a right '
+    'of which one of two random minimal programs (or, besides, a right '
     'sample) has more than one chance in as many as samples were drawn, at '
     'temperature 1.</p>',
   ]

@@ -50,7 +50,7 @@ from synth.training import checkpoint
 from synth.training import freezing
 
 HEADLINE = (1, 16)
-_MINIMAL = 4  # minimal programs of each task whose probability is asked
+_MINIMAL = 2  # minimal programs of each task whose probability is asked
 _WRITTEN = ('tok', 'logprob', 'outcome', 'minimal_logprob')
 
 
@@ -264,7 +264,7 @@ def _write_and_judge(
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
     logprob_SxIxn (-inf: there is no such program), outcome_SxIxn
     (`verify.Outcome`) and minimal_logprob_SxI (the log-probability of the most
-    probable of four random minimal programs, each as training would show it),
+    probable of two random minimal programs, each as training would show it),
     under the names before the last underscore.
   """
   batch = config.eval.batch_size
