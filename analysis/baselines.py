@@ -2,72 +2,150 @@
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import dataclasses
 import html
 from typing import Any
 
-from analysis import results
-from synth import runs
+import numpy as np
 
+from analysis import results
+from synth import records
+from synth import runs
+from synth import seeding
+from synth.statistics import design
+from synth.statistics import interval
+
+COMMAND = 'python -m synth.baselines --workdir=RUN'
 _LEARNERS = ('nearest_neighbour', 'pcfg')  # what differs from arm to arm
 
 
-def _all(
-  found: Sequence[results.Run],
-) -> Iterator[tuple[str, dict[str, Any]]]:
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+  """One baseline of one run.
+
+  Attributes:
+    label: Its name, and the arm it has learned from.
+    told: Its part of baselines.json.
+    classes: Test set -> the classes of its tasks.
+  """
+
+  label: str
+  told: dict[str, Any]
+  classes: dict[str, np.ndarray]
+
+  def solved(self, tests: str, k: int) -> np.ndarray | None:
+    """solved_I by k candidates; None if it is not told task by task."""
+    told = self.told['tests'].get(tests, {})
+    if 'solved_by_task' not in told or str(k) not in told['solved']:
+      return None
+    place = list(told['solved']).index(str(k))
+    return records.unpack(told['solved_by_task'])[place].astype(np.float64)
+
+
+def _of(run: results.Run) -> Iterator[Baseline]:
+  """The baselines that were made for a run."""
+  path = run.path / runs.BASELINES
+  if not path.exists():
+    return
+  stored = runs.read_json(path)
+  classes = {
+    name: records.unpack(packed)
+    for name, packed in stored.get('classes', {}).items()
+  }
+  for name, baseline in stored['baselines'].items():
+    label = name.replace('_', ' ')
+    if name in _LEARNERS:
+      label += f' ({run.arm})'
+    if 'tests' in baseline:
+      yield Baseline(label, baseline, classes)
+
+
+def _all(found: Sequence[results.Run]) -> list[Baseline]:
   """Each baseline of the runs under its label, those without an arm once."""
-  seen = set()
+  by_label: dict[str, Baseline] = {}
   for run in found:
-    path = run.path / runs.BASELINES
-    if not path.exists():
-      continue
-    for name, baseline in runs.read_json(path)['baselines'].items():
-      label = name.replace('_', ' ')
-      if name in _LEARNERS:
-        label += f' ({run.arm})'
-      if 'tests' in baseline and label not in seen:
-        seen.add(label)
-        yield label, baseline
+    for baseline in _of(run):
+      by_label.setdefault(baseline.label, baseline)
+  return list(by_label.values())
 
 
 def scores(found: Sequence[results.Run], ks: Sequence[int]) -> list[list[str]]:
   """Rows beside those of models: label, tests, solved by k candidates."""
   return [
     [
-      html.escape(label),
+      html.escape(baseline.label),
       html.escape(tests),
-      *(
-        f'{told["solved"][str(k)]:.1%}'
-        if str(k) in told['solved']
-        else '&ndash;'
-        for k in ks
-      ),
+      *(_share(baseline, tests, k) for k in ks),
     ]
-    for label, baseline in _all(found)
-    for tests, told in baseline['tests'].items()
+    for baseline in _all(found)
+    for tests in baseline.told['tests']
   ]
+
+
+def _share(baseline: Baseline, tests: str, k: int) -> str:
+  """The share solved, with its interval over tasks if they are told apart."""
+  share = baseline.told['tests'][tests]['solved'].get(str(k))
+  solved_I = baseline.solved(tests, k)
+  if share is None:
+    return '&ndash;'
+  if solved_I is None:
+    return f'{share:.1%}'
+  rng = seeding.generator(0, 'baseline', baseline.label, tests, k)
+  mean, low, high = interval.share([[design.Term(solved_I[None])]], rng)
+  return f'{mean:.1%} [{low:.1%}, {high:.1%}]'
+
+
+def beaten(found: Sequence[results.Run], ks: Sequence[int]) -> list[list[str]]:
+  """Rows of models less baselines on the same tasks: what, tests, points."""
+  rows = []
+  for run in found:
+    for baseline in _of(run):
+      for tests in baseline.told['tests']:
+        cells = [_paired(run, baseline, tests, k) for k in ks]
+        if any(cells):
+          what = f'{run.label} less {baseline.label}'
+          shown = (cell or '&ndash;' for cell in cells)
+          rows.append([html.escape(what), html.escape(tests), *shown])
+  return rows
+
+
+def _paired(
+  run: results.Run, baseline: Baseline, tests: str, k: int
+) -> str | None:
+  """Success of the models less that of a baseline, task by task."""
+  solved_I = baseline.solved(tests, k)
+  if solved_I is None or f'{tests}_class' not in run.samples:
+    return None
+  class_I, class_J = run.samples[f'{tests}_class'], baseline.classes[tests]
+  order_J = np.argsort(class_J)
+  place_I = order_J[np.searchsorted(class_J, class_I, sorter=order_J)]
+  value_SxI = run.solved_at_k(tests, k) - solved_I[place_I]
+  rng = seeding.generator(0, 'beaten', run.label, baseline.label, tests, k)
+  mean, low, high = interval.crossed([[design.Term(value_SxI)]], rng)
+  return f'{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]'
 
 
 def charges(
   found: Sequence[results.Run],
 ) -> tuple[list[str], list[list[str]]]:
   """Head and rows of what each baseline solves by budget and what it takes."""
-  everything = list(_all(found))
+  everything = _all(found)
   budgets = sorted(
     {
       int(k)
-      for _, baseline in everything
-      for told in baseline['tests'].values()
+      for baseline in everything
+      for told in baseline.told['tests'].values()
       for k in told['solved']
     }
   )
   rows = []
-  for label, baseline in everything:
-    before = baseline['preparation']
-    for tests, told in baseline['tests'].items():
+  for baseline in everything:
+    before = baseline.told['preparation']
+    for tests, told in baseline.told['tests'].items():
       solved = (told['solved'].get(str(k)) for k in budgets)
       rows.append(
         [
-          html.escape(label),
+          html.escape(baseline.label),
           html.escape(tests),
           *('&ndash;' if s is None else f'{s:.1%}' for s in solved),
           f'{told["candidates"]:,.0f}',

@@ -191,13 +191,21 @@ def outcomes(found: list[results.Run]) -> figure_lib.Figure:
 def best_of_task(found: list[results.Run]) -> figure_lib.Figure:
   """What each task was solved by: one bar an arm and test set, seeds as dots.
 
+  Where some tasks are forced to have the held-out structure, bars of these and
+  of the others follow.
+
   Dots are where a seed's last solved task ends: with the structure and at all.
   """
-  bars = [
-    (f'{run.label}: {name}', shares)
-    for run in found
-    for name, shares in run.result['best_of_task'].items()
-  ]
+  bars = []
+  for run in found:
+    for name, shares in run.result['best_of_task'].items():
+      bars.append((f'{run.label}: {name}', shares))
+      apart = run.result.get('best_by_forced', {}).get(name, {})
+      if 'forced' in apart:
+        bars += [
+          (f'{label} ({told["tasks"]:,})', told)
+          for label, told in apart.items()
+        ]
   parts = dict(_BEST)
   if found[0].result['config']['split']['kind'] not in holdout.KINDS:
     # Nothing is held out of programs: there is one way to solve a task.

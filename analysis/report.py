@@ -20,9 +20,12 @@ from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 
 from analysis import baselines
+from analysis import calibration
 from analysis import examples
 from analysis import figures
+from analysis import mistakes
 from analysis import results
+from analysis import retrieval
 from analysis.study import page as study_page
 from analysis.study import study
 from synth import cli
@@ -95,6 +98,9 @@ def write(
     _image(figures.outcomes(found), 'outcomes'),
     _novelty(found),
     _mistakes(found),
+    *_by_size(found),
+    *_retrieval(found),
+    *_calibration(found),
     '<h2>Does distance to training matter?</h2>',
     _strata(found),
     '<h2>What did they write?</h2>',
@@ -144,6 +150,8 @@ def _best_note(
     note += (
       'Most functions have larger programs without the held-out structure: a '
       'task solved by such a paraphrase only shows no new structure. '
+      '<i>Forced</i>: every program that is short enough to be written has the '
+      'structure; <i>avoidable</i>: some has not (number of tasks). '
     )
   return (
     f'<p class="note">{note}<i>Fits the specification only</i>: equal at the '
@@ -285,22 +293,28 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
         f'{run.result["items"][name]:,}',
       ]
       rows.append(cells)
-  rows += [[*row, '', '', ''] for row in baselines.scores(found, ks)]
+  without = [[*row, '', '', ''] for row in baselines.scores(found, ks)]
+  rows += without
   head = ['arm', 'tests', *(f'{measure}@{k}' for k in ks), 'nearest neighbour',
           'best constant', 'tasks']  # fmt: skip
   return _table(head, rows, numeric=2) + (
     '<p class="note">Nearest neighbour answers with the training program whose '
     'outputs are closest; as no test function is in training, it cannot be '
-    'exactly right. The best constant answer solves one task.</p>'
+    'exactly right. The best constant answer solves one task. '
+    + ('' if without else f'More rows: <code>{baselines.COMMAND}</code>.')
+    + '</p>'
   )
 
 
 def _baselines(found: list[results.Run]) -> list[str]:
   """What is solved without a model, and for what."""
   head, rows = baselines.charges(found)
+  ks = results.headline(found)
+  measures = [f'{found[0].measure}@{k}' for k in ks]
+  paired = baselines.beaten(found, ks)
   title = '<h2>What does it take without a model?</h2>'
   if not rows:
-    note = 'Not measured: <code>python -m synth.baselines --workdir=RUN</code>.'
+    note = f'Not measured: <code>{baselines.COMMAND}</code>.'
     return [title, f'<p class="note">{note}</p>']
   return [
     title,
@@ -311,6 +325,11 @@ def _baselines(found: list[results.Run]) -> list[str]:
     'on one machine; and what is done once for all tasks. The best constant '
     'answers are programs of the tasks themselves: a bound. Enumeration knows '
     'all functions up to the largest task and no more.</p>',
+    _table(['', 'tests', *measures], paired, numeric=2) if paired else '',
+    '<p class="note">Points by which models solve more than a baseline with as '
+    'many candidates, task by task, with 95 % intervals.</p>'
+    if paired
+    else '',
   ]
 
 
@@ -379,6 +398,53 @@ def _mistakes(found: list[results.Run]) -> str:
     'of all samples that are programs which training shows. No test function '
     'is in training, so a copy is always wrong. Means over seeds.</p>'
   )
+
+
+def _by_size(found: list[results.Run]) -> list[str]:
+  """Kinds of errors by number of parameters; nothing if all have one size."""
+  if len(mistakes.sizes(found)) < 2:
+    return []
+  return [
+    '<h2>Do larger models fail differently?</h2>',
+    _image(mistakes.by_size(found), 'kinds of errors by model size'),
+    '<p class="note">Shares of all samples by what is wrong with them; dots: '
+    'each seed, lines: their means. Runs may differ in more than size.</p>',
+  ]
+
+
+def _retrieval(found: list[results.Run]) -> list[str]:
+  """What outputs share with training; nothing if it was not measured."""
+  if not retrieval.told(found):
+    return []
+  return [
+    '<h2>Do they write what training showed?</h2>',
+    _table(*retrieval.table(found), numeric=2),
+    _image(retrieval.by_distance(found), 'retrieval against distance'),
+    '<p class="note">Share of subtrees of at least 3 nodes that are subtrees '
+    'of programs which training shows, beside that of a minimal program of '
+    'each task: what is beyond it is reproduction. Pq-gram distance of outputs '
+    '(one of each model, of 200 tasks at most) to the nearest training '
+    "program, beside the tasks' own: outputs that are nearer to training than "
+    'their tasks are drawn to it. Differences are paired by task, with 95 % '
+    'intervals.</p>',
+  ]
+
+
+def _calibration(found: list[results.Run]) -> list[str]:
+  """Confidence against success; nothing if it was not measured."""
+  if not calibration.told(found):
+    return []
+  return [
+    '<h2>Do they know when they are right?</h2>',
+    _image(calibration.reliability(found), 'reliability'),
+    _table(*calibration.table(found), numeric=2),
+    '<p class="note">The answer to a task is the most probable of its distinct '
+    'samples, one of each model; on the line a model is right as often as it '
+    'is confident. Lines: 95 % intervals over tasks. <i>In reach</i>: tasks '
+    'of which one of two random minimal programs (or, besides, a right '
+    'sample) has more than one chance in as many as samples were drawn, at '
+    'temperature 1.</p>',
+  ]
 
 
 def _mean(values: Sequence[float | None]) -> str:

@@ -5,6 +5,10 @@ its confidence the probability of that program at temperature 1 (methods 4.6).
 One answer a task, so that they are independent. A function has many programs
 and confidence is that of one, so being right more often than confident is no
 fault; being less often right is.
+
+Whether a model can be right at all: the *tail share* is that of tasks of which
+some program has more than one chance in n, n being the samples a task. What n
+samples at temperature 1 solve is bounded by about that.
 """
 
 from collections.abc import Mapping
@@ -18,7 +22,10 @@ from synth.statistics import auroc
 from synth.statistics import calibration
 
 _BINS = 15
-_LEAST = 10  # answers in a bin
+_LEAST = 10  # answers in a bin of one model
+_POOLED_BINS = 10  # of all models together
+_POOLED_LEAST = 20
+_Z = 1.959964  # of 95 %
 
 
 def answers(records: sample_records.Records) -> np.ndarray:
@@ -46,6 +53,76 @@ def summary(
     name: [_of_seed(fields, seed) for seed in range(seeds)]
     for name, fields in records.items()
   }
+
+
+def reliability(
+  records: Mapping[str, sample_records.Records],
+) -> dict[str, list[dict[str, Any]]]:
+  """Confidence against success of all models together, for JSON.
+
+  Returns:
+    Test set -> bins of equally many answers: mean confidence, success with its
+    95 % interval, answers and distinct tasks. The interval (Wilson 1927) is
+    over tasks, for these models: answers to one task count as one.
+  """
+  found = {}
+  for name, fields in records.items():
+    answer_N = answers(fields)
+    order_N = answer_N[np.argsort(fields['logprob'][answer_N], kind='stable')]
+    bins = max(1, min(_POOLED_BINS, len(order_N) // _POOLED_LEAST))
+    found[name] = [
+      _bin(fields, part) for part in np.array_split(order_N, bins) if len(part)
+    ]
+  return found
+
+
+def _bin(
+  records: sample_records.Records, answer_N: np.ndarray
+) -> dict[str, Any]:
+  share = float(records['exact'][answer_N].mean())
+  tasks = len(np.unique(records['item'][answer_N]))
+  shrunk = (share + _Z**2 / tasks / 2) / (1 + _Z**2 / tasks)
+  half = _Z * math.sqrt(share * (1 - share) / tasks + (_Z / tasks / 2) ** 2)
+  half /= 1 + _Z**2 / tasks
+  confidence_N = np.exp(records['logprob'][answer_N].astype(np.float64))
+  return {
+    'confidence': float(confidence_N.mean()),
+    'success': [share, max(shrunk - half, 0.0), min(shrunk + half, 1.0)],
+    'answers': len(answer_N),
+    'tasks': tasks,
+  }
+
+
+def tail(
+  records: Mapping[str, sample_records.Records],
+  minimal: Mapping[str, np.ndarray],
+  samples: int,
+) -> dict[str, dict[str, list[float]]]:
+  """Tail shares of every model, for JSON.
+
+  Args:
+    records: Test set -> its records.
+    minimal: Test set -> log-probability of the most probable of some minimal
+      programs of each task: logprob_SxI.
+    samples: Programs that a model wrote for each task.
+
+  Returns:
+    Test set -> {'minimal': counting those minimal programs, 'any': right
+    samples besides}; both are too low by the programs nobody has looked at.
+  """
+  found = {}
+  for name, logprob_SxI in minimal.items():
+    best_SxI = logprob_SxI.astype(np.float64)
+    fields = records[name]
+    exact_R = fields['exact']
+    any_SxI = best_SxI.copy()
+    place = (fields['seed'][exact_R], fields['item'][exact_R])
+    np.maximum.at(any_SxI, place, fields['logprob'][exact_R])
+    found[name] = {
+      key: (value_SxI > -math.log(samples)).mean(axis=1).tolist()
+      for key, value_SxI in (('minimal', best_SxI), ('any', any_SxI))
+    }
+  return found
 
 
 def _of_seed(

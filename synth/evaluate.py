@@ -22,14 +22,17 @@ import numpy as np
 
 from synth import cli
 from synth import confidence
+from synth import data
 from synth import decode
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import parts as parts_lib
 from synth import progress
+from synth import retrieval
 from synth import runs
 from synth import sample_records
+from synth import scoring
 from synth import seeding
 from synth import train
 from synth import verify
@@ -47,6 +50,8 @@ from synth.training import checkpoint
 from synth.training import freezing
 
 HEADLINE = (1, 16)
+_MINIMAL = 2  # minimal programs of each task whose probability is asked
+_WRITTEN = ('tok', 'logprob', 'outcome', 'minimal_logprob')
 
 
 def evaluate(
@@ -122,6 +127,7 @@ def _evaluate(
       'inputs_sha256': inputs.sha256,
       'versions': runs.versions(),
       'device': jax.devices()[0].device_kind,
+      'fields': _WRITTEN,
     },
   )
   whole = inputs.split.evaluation_sets()
@@ -149,6 +155,10 @@ def _evaluate(
     )
     for name, fields in written.items()
   }
+  training = retrieval.Training(inputs, config.data.arm)
+  for name, fields in records.items():
+    rng = seeding.generator(config.eval.seed, 'nearest', name)
+    fields |= retrieval.of(fields, written[name]['tok'], training, rng)
   items = {name: len(classes) for name, classes in sets.items()}
   result = {
     'step': step,
@@ -163,7 +173,17 @@ def _evaluate(
     'strata': _strata(config, written, inputs.split),
     'novelty': _novelty(written, inputs),
     **sample_records.summary(records, len(trainer.seeds), items),
+    'retrieval': retrieval.summary(
+      records, written, training, len(trainer.seeds), config.eval.seed
+    ),
+    **_of_forced(records, sets, inputs, len(trainer.seeds)),
     'calibration': confidence.summary(records, len(trainer.seeds)),
+    'reliability': confidence.reliability(records),
+    'tail': confidence.tail(
+      records,
+      {name: fields['minimal_logprob'] for name, fields in written.items()},
+      config.eval.num_samples,
+    ),
     'baselines': _baselines(config.data.arm, sets, inputs, verifier),
   }
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
@@ -242,8 +262,10 @@ def _write_and_judge(
 
   Returns:
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
-    logprob_SxIxn (-inf: there is no such program) and outcome_SxIxn
-    (`verify.Outcome`), under the names before the underscore.
+    logprob_SxIxn (-inf: there is no such program), outcome_SxIxn
+    (`verify.Outcome`) and minimal_logprob_SxI (the log-probability of the most
+    probable of two random minimal programs, each as training would show it),
+    under the names before the last underscore.
   """
   batch = config.eval.batch_size
   tables = None
@@ -290,6 +312,9 @@ def _write_and_judge(
       'tok': np.asarray(tok_SxBxnxT, tokens.DTYPE)[:, :number_of_tasks],
       'logprob': np.asarray(logprob_SxBxn, np.float32)[:, :number_of_tasks],
       'outcome': outcome_SxBxn[:, :number_of_tasks],
+      'minimal_logprob': _score(
+        trainer, state, inputs, name, classes, filled, config.eval.seed
+      )[:, :number_of_tasks],
     }
 
   kept = {start: parts.get(f'{name}-{start}') for start in starts}
@@ -306,9 +331,37 @@ def _write_and_judge(
     'target': target_IxL,
     **{
       field: np.concatenate([done[start][field] for start in starts], axis=1)
-      for field in ('tok', 'logprob', 'outcome')
+      for field in _WRITTEN
     },
   }
+
+
+def _score(
+  trainer: train.Trainer,
+  state: train.State,
+  inputs: inputs_lib.Inputs,
+  name: str,
+  classes: np.ndarray,
+  row_B: np.ndarray,
+  seed: int,
+) -> np.ndarray:
+  """minimal_logprob_SxB of some rows of a test set's classes."""
+  shape = (len(row_B), _MINIMAL, inputs.universe.max_size)
+  rng = seeding.generator(seed, 'minimal', name, int(row_B[0]))
+  batch = data.make_batch(
+    inputs,
+    np.repeat(classes[row_B], _MINIMAL),
+    rng.random(shape).reshape(-1, shape[2]),
+  )
+  logprob_SxR = scoring.log_probability(
+    state['params'],
+    batch['spec'],
+    batch['input'],
+    batch['target'],
+    graph=trainer.graph,
+  )
+  logprob_SxBxM = np.asarray(logprob_SxR, np.float32).reshape(-1, *shape[:2])
+  return logprob_SxBxM.max(axis=2)
 
 
 def _in_prefix_order(
@@ -411,6 +464,23 @@ def _novelty(
   return shares
 
 
+def _of_forced(
+  records: Mapping[str, sample_records.Records],
+  sets: Mapping[str, np.ndarray],
+  inputs: inputs_lib.Inputs,
+  seeds: int,
+) -> dict[str, Any]:
+  """The best of each task, by whether the held-out edge can be avoided."""
+  if inputs.holdout is None:
+    return {}
+  size_C = inputs.holdout.free_size_C
+  forced_C = (size_C == 0) | (size_C > inputs.universe.max_size)
+  forced = {name: forced_C[classes] for name, classes in sets.items()}
+  return {
+    'best_by_forced': sample_records.best_by_forced(records, seeds, forced)
+  }
+
+
 def _baselines(
   arm: str,
   sets: Mapping[str, np.ndarray],
@@ -482,7 +552,15 @@ def main() -> dict[str, Any]:
   }
   overrides = {key: value for key, value in given.items() if value is not None}
   result = evaluate(pathlib.Path(args.workdir), overrides)
-  hidden = ('config', 'versions', 'inputs_sha256', 'calibration')
+  hidden = (
+    'config',
+    'versions',
+    'inputs_sha256',
+    'calibration',
+    'reliability',
+    'retrieval',
+    'best_by_forced',
+  )
   return {name: value for name, value in result.items() if name not in hidden}
 
 

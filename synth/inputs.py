@@ -94,12 +94,24 @@ class Inputs:
     (row,) = np.nonzero(shown_P)
     tok_RxL = tok_PxL[row, : self.universe.max_size]
     if self.holdout is not None:
-      novel_R = self.holdout.novel_C[class_P[row]]
-      shown_P[row] = novel_R | ~self.holdout.has(tok_RxL)
+      any_R = self.holdout.any_C[class_P[row]]
+      shown_P[row] = any_R | ~self.holdout.has(tok_RxL)
     elif self.context.settings['kind'] == 'ladder':
       wanted_RxL = self.context.tok_CxL[class_P[row]]
       shown_P[row] = (tok_RxL == wanted_RxL).all(axis=1)
     return shown_P
+
+  def shown_nodes(
+    self, arm: str
+  ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
+    """Universes and nodes whose minimal programs `programs_at` gives.
+
+    Of a ladder it gives less: one program of each.
+    """
+    class_N = self.split.arms[arm]
+    if self.holdout is None:
+      return [(self.universe, self.universe.node_C[class_N])]
+    return self.holdout.shown_nodes(class_N)
 
 
 def spaces_of(

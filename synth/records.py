@@ -23,8 +23,8 @@ below a directory. A record holds:
     samples                programs that each model wrote for each task
     pass                   test set -> k -> [pass@k of each model]
     outcomes               test set -> outcome -> share of the programs
-    novelty, baselines, strata, best_of_task, errors, copies, with_structure,
-    calibration            as in result.json
+    novelty, baselines, strata, best_of_task, best_by_forced, errors, copies,
+    with_structure, retrieval, tail, calibration   as in result.json
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `Tasks`
@@ -58,16 +58,18 @@ from synth.universe import universe as universe_lib
 from synth.verify import Outcome
 
 FORMAT = 1
-
 _AS_THEY_ARE = (  # of result.json
   'outcomes',
   'novelty',
   'baselines',
   'strata',
   'best_of_task',
+  'best_by_forced',
   'errors',
   'copies',
   'with_structure',
+  'retrieval',
+  'tail',
   'calibration',
 )
 

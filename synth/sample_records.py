@@ -14,6 +14,12 @@ records (methods 4.1), stored in records.npz:
     shown         a program that training on the arm shows (`inputs.Inputs`)
     structure     it has the held-out structure, if the split holds one out
 
+and of `synth.retrieval`
+
+    subtrees         subtrees of at least 3 nodes, itself included
+    copied_subtrees  those that training on the arm shows
+    nearest          pq-gram distance to the nearest training program, of some
+
 An AST novel against training is one that `parses` and is not `shown`.
 """
 
@@ -120,6 +126,38 @@ def best_of_tasks(records: Records, seeds: int, items: int) -> np.ndarray:
   best_SxI = np.full((seeds, items), Best.UNSOLVED, np.int8)
   np.minimum.at(best_SxI, (records['seed'], records['item']), best_R)
   return best_SxI
+
+
+def best_by_forced(
+  records: Mapping[str, Records], seeds: int, forced: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+  """What became of tasks that cannot be dodged and of those that can.
+
+  Args:
+    records: Test set -> its records.
+    seeds: Number of models S.
+    forced: Test set -> forced_I: whether every program that is short enough to
+      be written has the held-out structure.
+
+  Returns:
+    Test set -> 'forced' or 'avoidable' (where there are some) -> number of
+    tasks, and `Best` -> share of them, one number a seed.
+  """
+  found: dict[str, Any] = {}
+  for name, forced_I in forced.items():
+    best_SxI = best_of_tasks(records[name], seeds, len(forced_I))
+    found[name] = {
+      label: {
+        'tasks': int(here_I.sum()),
+        **{
+          best.name.lower(): (best_SxI[:, here_I] == best).mean(axis=1).tolist()
+          for best in Best
+        },
+      }
+      for label, here_I in (('forced', forced_I), ('avoidable', ~forced_I))
+      if here_I.any()
+    }
+  return found
 
 
 def summary(

@@ -9,7 +9,9 @@ from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
+from analysis import baselines
 from analysis import figures
+from analysis import mistakes
 from analysis import report
 from analysis import results
 from configs import support as support_config
@@ -17,6 +19,7 @@ from launch import demo
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import records
 from synth import runs
 from synth import sample_records
 from synth import verify
@@ -188,6 +191,88 @@ def test_baselines_are_rows_beside_the_models(planted, tmp_path):
   assert charges[0][5:] == ['12', '1e+09', '&ndash;', '0; 2 s']
   assert 'Not measured' not in page
   assert 'meet' not in page
+
+
+def test_models_and_baselines_are_paired_by_task(planted, tmp_path):
+  for name in ('data', support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  (run,) = results.load(tmp_path)
+  right_SxI = run.solved_at_k('novel', 1)
+  # The same tasks in another order: those that the models solve most.
+  order = np.random.default_rng(0).permutation(_ITEMS)
+  often_I = right_SxI.mean(axis=0) > 0.1
+  solved_KxI = np.stack([often_I[order], np.ones(_ITEMS, bool)])
+  told = {
+    'solved': {'1': often_I.mean(), '16': 1.0},
+    'solved_by_task': records.pack(solved_KxI, '<f4'),
+  }
+  classes = run.samples['novel_class'][order]
+  stored = {
+    'classes': {'novel': records.pack(classes, '<i4')},
+    'baselines': {'pcfg': {'tests': {'novel': told}}},
+  }
+  runs.write_json(run.path / runs.BASELINES, stored)
+  ((label, tests, one, many, none),) = baselines.beaten([run], (1, 16, 7))
+  assert (label, tests) == ('train_s less pcfg (train_s)', 'novel')
+  mean, low, high = map(float, re.findall(r'[+-][\d.]+', one))
+  wanted = right_SxI - often_I
+  assert mean == pytest.approx(100 * wanted.mean(), abs=0.06)
+  found = interval_lib.crossed([[design.Term(wanted)]], None)
+  assert (low, high) == pytest.approx(
+    (100 * found.low, 100 * found.high), abs=0.06
+  )
+  assert many.startswith('-') and none == '&ndash;'
+  ((_, _, share, every),) = baselines.scores([run], (1, 16))
+  mean, low, high = map(float, re.findall(r'[\d.]+', share))
+  assert low < mean < high and mean == pytest.approx(100 * often_I.mean())
+  assert every == '100.0% [100.0%, 100.0%]'
+
+
+def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
+  for name in ('data', support.WITH, support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITH / runs.RESULT
+  result = runs.read_json(path)
+  shares = {'outputs': [0.75, None], 'wrong': [0.5], 'tasks': 0.25}
+  bins = {'from': 0.5, 'to': 0.6, 'subtrees': 0.5, 'own_subtrees': None}
+  fields = {
+    'subtrees': shares,
+    'nearest': {'outputs': [0.25], 'tasks': 0.5},
+    'bias': {'subtrees': [0.5, 0.25, 0.75], 'nearest': None},
+    'by_distance': [
+      {**bins, 'nearest': [0.1, 0.2, 0.3]},
+      {**bins, 'nearest': None},
+    ],
+  }
+  numbers = dict.fromkeys(('ece', 'brier', 'auroc', 'aurc'), 0.125)
+  curve = {'confidence': 0.5, 'success': [0.5, 0.4, 0.6], 'answers': 4321}
+  best = {key: [0.25] for key in result['best_of_task']['novel']}
+  result |= {
+    'params': {'total': 2},
+    'retrieval': {'novel': fields},
+    'calibration': {'novel': [numbers, None]},
+    'reliability': {'novel': [curve], 'dev': []},
+    'tail': {'novel': {'minimal': [0.0, 0.5], 'any': [0.75]}},
+    'best_by_forced': {'novel': {'forced': {'tasks': 77, **best}}},
+  }
+  runs.write_json(path, result)
+  report.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  assert page.count('src="data:image') == 8
+  for cell in ('75.0%', '+50.0 [+25.0, +75.0]', '0.125', '4,321', '25.0%'):
+    assert f'>{cell}<' in page
+  assert baselines.COMMAND in page
+  found = results.load(tmp_path)
+  bars = figures.best_of_task(found)
+  labels = [text.get_text() for text in bars.axes[0].get_yticklabels()]
+  assert labels[labels.index('train_c: novel') + 1] == 'forced (77)'
+  sizes = mistakes.by_size(found)
+  # A quarter of what is wrong is of each kind: one model at each size.
+  (line, *_) = sizes.axes[0].lines
+  wrong = (found[0].samples['control_outcome'] != 0).mean(axis=(1, 2))
+  assert line.get_xdata().tolist() == [1, 1]
+  assert line.get_ydata() == pytest.approx([wrong[0] / 4, 0])
+  plt.close(bars), plt.close(sizes)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from synth import confidence
 
@@ -58,3 +59,43 @@ def test_what_cannot_be_said_is_none():
   assert first['count_B'] == [4]
   assert first['brier'] == pytest.approx(0.25)
   assert first['aurc'] == 1
+
+
+def test_reliability_is_told_with_answers_and_an_interval():
+  rng = np.random.default_rng(0)
+  # Half of the tasks at 0.3, half at 0.8; right as often as they say.
+  level = np.where(np.arange(400) < 200, 0.3, 0.8)
+  logprob = np.tile(np.log(level), (6, 1))[..., None]
+  right = rng.random(logprob.shape) < np.exp(logprob)
+  records = _records(logprob, right)
+  # One model has no answer to the first tasks.
+  kept = (records['seed'] > 0) | (records['item'] >= 10)
+  records = {key: array[kept] for key, array in records.items()}
+  bins = confidence.reliability({'dev': records})['dev']
+  assert sum(found['answers'] for found in bins) == 6 * 400 - 10
+  order = np.argsort(records['logprob'], kind='stable')
+  for found, part in zip(bins, np.array_split(order, 10), strict=True):
+    assert found['confidence'] == pytest.approx(
+      np.exp(records['logprob'][part]).mean()
+    )
+    assert found['success'][0] == pytest.approx(records['exact'][part].mean())
+    assert found['tasks'] == len(np.unique(records['item'][part]))
+  # Against scipy, one answer a task.
+  first = records['seed'] == 1
+  records = {key: array[first] for key, array in records.items()}
+  for found in confidence.reliability({'dev': records})['dev']:
+    share, low, high = found['success']
+    test = scipy.stats.binomtest(round(share * found['tasks']), found['tasks'])
+    wanted = test.proportion_ci(method='wilson')
+    assert (low, high) == pytest.approx(tuple(wanted), abs=1e-6)
+
+
+def test_the_tail_is_what_samples_could_find():
+  logprob = np.log([[[0.5], [0.01], [0.3]]])
+  records = _records(logprob, np.array([[[True], [True], [False]]]))
+  minimal = {'novel': np.log([[0.1, 0.2, 0.24]]).astype(np.float32)}
+  found = confidence.tail({'novel': records}, minimal, 4)
+  assert found == {'novel': {'minimal': [0], 'any': [pytest.approx(1 / 3)]}}
+  found = confidence.tail({'novel': records}, minimal, 6)
+  assert found['novel']['minimal'] == [pytest.approx(2 / 3)]
+  assert found['novel']['any'] == [1]

@@ -13,6 +13,7 @@ import scipy.stats
 from synth import decode
 from synth import errors
 from synth import model as model_lib
+from synth import scoring
 from synth.language import grammar as grammar_lib
 from synth.language import prefixes
 from synth.language import tokens
@@ -120,6 +121,26 @@ def _numbers(tok):
 @pytest.fixture(scope='module')
 def drawn(params, spec_BxF):
   return _decode(params, spec_BxF, _SAMPLE, 500)
+
+
+# Given programs.
+
+
+def test_given_programs_are_as_probable_as_samples_of_them(
+  params, spec_BxF, law
+):
+  tasks, count = len(spec_BxF), len(_SEQUENCES)
+  read = np.roll(_SEQUENCES, 1, axis=1)
+  read[:, 0] = tokens.BOS
+  found = scoring.log_probability(
+    params,
+    np.repeat(spec_BxF, count, axis=0),
+    np.tile(read, (tasks, 1)),
+    np.tile(_SEQUENCES, (tasks, 1)),
+    graph=_GRAPH,
+  )
+  wanted = _of_sequences(law).reshape(_MODELS, -1)
+  np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 # Independent samples.

@@ -85,7 +85,7 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
     'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
-    'calibration',
+    'calibration', 'reliability', 'tail', 'retrieval', 'best_by_forced',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -220,6 +220,66 @@ def test_answers_are_calibrated_by_test_set_and_seed(run, samples):
       best = logprob.max(axis=1)
       assert found['confidence_B'] == [pytest.approx(np.exp(best).mean())]
       assert found['count_B'] == [len(best)]
+
+
+def test_minimal_programs_are_as_probable_as_samples_of_them(run, samples):
+  with np.load(run[0] / runs.RECORDS) as archive:
+    records = dict(archive)
+  inputs = inputs_lib.load_or_build(_config(), run[0])
+  alone = 0  # tasks whose one minimal program was sampled
+  for name in _SETS:
+    best_SxI = samples[f'{name}_minimal_logprob']
+    classes = samples[f'{name}_class']
+    node_I = inputs.universe.node_C[classes]
+    (row,) = np.nonzero(
+      records[f'{name}_exact']
+      & (
+        records[f'{name}_size']
+        == inputs.universe.size_C[classes][records[f'{name}_item']]
+      )
+      & (inputs.universe.count_N[node_I][records[f'{name}_item']] == 1)
+    )
+    place = records[f'{name}_seed'][row], records[f'{name}_item'][row]
+    np.testing.assert_allclose(
+      best_SxI[place], records[f'{name}_logprob'][row], atol=1e-4
+    )
+    alone += len(row)
+    tail = run[1]['tail'][name]
+    assert tail['minimal'] == (best_SxI > -np.log(4)).mean(axis=1).tolist()
+    assert np.all(np.array(tail['any']) >= tail['minimal'])
+  assert alone
+
+
+def test_what_is_retrieved_follows_from_the_records(run):
+  with np.load(run[0] / runs.RECORDS) as archive:
+    records = dict(archive)
+  for name in _SETS:
+    told = run[1]['retrieval'][name]
+    fields = {
+      key.removeprefix(f'{name}_'): array
+      for key, array in records.items()
+      if key.startswith(f'{name}_')
+    }
+    # A copy has no subtree that training has not.
+    whole = fields['subtrees'] == fields['copied_subtrees']
+    assert whole[fields['shown']].all()
+    assert not fields['subtrees'][~fields['parses']].any()
+    for seed in range(2):
+      mine = fields['seed'] == seed
+      number, copied = (
+        fields['count'][mine] @ fields[key][mine]
+        for key in ('subtrees', 'copied_subtrees')
+      )
+      assert told['subtrees']['outputs'][seed] == copied / number
+      searched = fields['nearest'][mine & np.isfinite(fields['nearest'])]
+      assert len(searched) == len(
+        np.unique(fields['item'][mine & fields['parses']])
+      )
+      assert told['nearest']['outputs'][seed] == pytest.approx(
+        searched.astype(float).mean()
+      )
+    copies = fields['shown'] & np.isfinite(fields['nearest'])
+    assert (fields['nearest'][copies] < 1).all()
 
 
 def test_log_probabilities_are_log_probabilities(samples):

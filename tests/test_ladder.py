@@ -9,6 +9,8 @@ import pytest
 from configs import ladder as ladder_config
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import retrieval
+from synth.language import program as program_lib
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
 from synth.splits import ladder
@@ -124,3 +126,25 @@ def test_impossible_ladders_are_refused(data, overrides, named):
   config.split.update(overrides)
   with pytest.raises(errors.InputError, match=named):
     inputs_lib.load_or_build(config, data)
+
+
+def test_a_ladder_shows_one_program_of_each_class(inputs):
+  decode = inputs.universe.vocabulary.decode
+
+  def subtrees(node):
+    if node.args:
+      yield program_lib.to_prefix(node)
+    for arg in node.args:
+      yield from subtrees(arg)
+
+  arm = ladder.arm(4)
+  tok_NxL = inputs.context.tok_CxL[inputs.split.arms[arm]]
+  known = {text for tok_L in tok_NxL for text in subtrees(decode(tok_L))}
+  classes = inputs.split.tests[ladder.NOVEL]
+  tok_PxL = np.concatenate([inputs.context.tok_CxL[classes], tok_NxL[:5]])
+  number_P, copied_P = retrieval.Training(inputs, arm).subtrees(tok_PxL)
+  wanted = [list(subtrees(decode(tok_L))) for tok_L in tok_PxL]
+  assert number_P.tolist() == [len(texts) for texts in wanted]
+  assert copied_P.tolist() == [sum(t in known for t in w) for w in wanted]
+  assert (copied_P[-5:] == number_P[-5:]).all()
+  assert copied_P[:-5].sum() < number_P[:-5].sum()

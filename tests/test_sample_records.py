@@ -199,3 +199,21 @@ def test_the_best_sample_of_a_task_counts():
     'wrong_function': [5 / 18, 7 / 8, None],
     'fits_only': [11 / 18, 0, None],
   }
+
+
+def test_tasks_that_cannot_be_dodged_are_told_apart():
+  rows = [
+    (0, 0, 1, 1, 1, 1, 1, 0),
+    (0, 1, 1, 1, 0, 1, 1, 0),
+    (1, 2, 1, 1, 1, 1, 1, 0),
+  ]
+  forced = {'novel': np.array([True, False, True, True])}
+  found = sample_records.best_by_forced({'novel': _made_up(rows)}, 2, forced)
+  told = found['novel']
+  assert told['forced']['tasks'] == 3 and told['avoidable']['tasks'] == 1
+  assert told['forced']['with_structure'] == [1 / 3, 1 / 3]
+  assert told['forced']['unsolved'] == [2 / 3, 2 / 3]
+  assert told['avoidable']['without_structure'] == [1, 0]
+  forced = {'novel': np.zeros(4, bool)}
+  found = sample_records.best_by_forced({'novel': _made_up(rows)}, 2, forced)
+  assert found['novel'].keys() == {'avoidable'}

@@ -5,8 +5,9 @@
 
 reads the config of the run in DIR, or takes the one given (for data without a
 model), and writes DIR/baselines.json: of each baseline the share of tasks
-solved by so many candidates, and what it was charged (`charges`). Run again
-with the same settings it goes on where it was.
+solved by so many candidates, each task apart (`classes` says which they are),
+and what it was charged (`charges`). Run again with the same settings it goes on
+where it was.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,7 @@ import ml_collections
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import records
 from synth import runs
 from synth import verify
 from synth.baselines import best_constant
@@ -74,6 +76,10 @@ def run(
     'config': cli.plain(config),
     'settings': {'budget': budget, 'bank_size': bank_size},
     'inputs_sha256': inputs.sha256,
+    'classes': {
+      name: records.pack(class_I, '<i4')
+      for name, class_I in inputs.split.evaluation_sets().items()
+    },
     'versions': runs.versions(),
     'device': jax.devices()[0].device_kind,
   }

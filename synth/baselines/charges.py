@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from synth import inputs as inputs_lib
+from synth import records
 from synth import seeding
 from synth import verify
 from synth.spaces import grids
@@ -111,7 +112,11 @@ class Charged:
   facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def to_json(self, tasks: Tasks) -> dict[str, Any]:
-    """Means over tasks, for baselines.json."""
+    """Means over tasks, for baselines.json; of each task what is solved.
+
+    `solved_by_task` is solved_KxI, packed (`synth.records`), its tasks those of
+    `Tasks.sets`.
+    """
     return {
       'preparation': {'operations': self.operations, 'seconds': self.seconds},
       'facts': dict(self.facts),
@@ -127,6 +132,7 @@ class Charged:
             tasks.inputs.universe.size_C[tasks.sets[name]],
             attempt.solved_KxI[-1],
           ),
+          'solved_by_task': records.pack(attempt.solved_KxI, '<f4'),
           'candidates': float(attempt.candidates_I.mean()),
           'operations': float(attempt.operations_I.mean()),
           'seconds': attempt.seconds,

@@ -87,6 +87,11 @@ class Holdout:
       return self.needed_C
     return np.zeros(len(self.needed_C), bool)
 
+  @property
+  def any_C(self) -> np.ndarray:
+    """The classes that training may show any minimal program of."""
+    return self.novel_C | self.needed_C
+
   def forced_C(self, extra_size: int) -> np.ndarray:
     """Whether every program up to `extra_size` above minimal has an edge.
 
@@ -113,23 +118,34 @@ class Holdout:
   ) -> np.ndarray:
     """A random minimal program of each class, as training shows it.
 
-    Classes that are novel or need an edge give any of their minimal programs,
-    others one of those without the edges, uniformly. The randomness is that of
+    Classes of `any_C` give any of their minimal programs, others one of those
+    without the edges, uniformly. The randomness is that of
     `Universe.programs_at`.
 
     Returns:
       tok_PxL, L = the universe's max_size.
     """
-    novel_P = (self.novel_C | self.needed_C)[class_P]
+    any_P = self.any_C[class_P]
     tok_PxL = np.zeros(uniform_PxL.shape, tokens.DTYPE)
-    tok_PxL[novel_P] = self.universe.programs_at(
-      self.universe.node_C[class_P[novel_P]], uniform_PxL[novel_P]
-    )
-    node_P = self.restricted.node_C[self._free_class_C[class_P[~novel_P]]]
-    tok_PxL[~novel_P] = self.restricted.programs_at(
-      node_P, uniform_PxL[~novel_P]
-    )
+    for (universe, node), here_P in zip(
+      self.shown_nodes(class_P), (any_P, ~any_P), strict=True
+    ):
+      tok_PxL[here_P] = universe.programs_at(node, uniform_PxL[here_P])
     return tok_PxL
+
+  def shown_nodes(
+    self, class_P: np.ndarray
+  ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
+    """Universes and nodes whose minimal programs `programs_at` draws from.
+
+    First those of `any_C`, then those of the others, in order.
+    """
+    any_P = self.any_C[class_P]
+    free_P = self._free_class_C[class_P[~any_P]]
+    return [
+      (self.universe, self.universe.node_C[class_P[any_P]]),
+      (self.restricted, self.restricted.node_C[free_P]),
+    ]
 
   def has(self, tok_PxL: np.ndarray) -> np.ndarray:
     """Whether each program (well-formed rows) has one of the edges."""

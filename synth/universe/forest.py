@@ -37,3 +37,20 @@ class Forest:
   upto_M: np.ndarray
   again_node_R: np.ndarray
   again_ways_R: np.ndarray
+
+  def upto(self, size: int) -> 'Forest':
+    """Its classes up to a minimal size; `again_*` are empty."""
+    nodes = int(np.searchsorted(self.size_N, size, 'right'))
+    rows = int(self.first_N1[nodes])
+    return Forest(
+      self.size_N[:nodes],
+      self.nonterminal_N[:nodes],
+      self.key_N[:nodes],
+      self.rest_N[:nodes],
+      self.first_N1[: nodes + 1],
+      self.production_M[:rows],
+      self.arg_MxA[:rows],
+      self.upto_M[:rows],
+      self.again_node_R[:0],
+      self.again_ways_R[:0],
+    )

@@ -47,9 +47,15 @@ class Recognizer:
     Returns:
       node_P, `NONE` where there is none.
     """
+    start = self._grammar.nonterminals.index(self._grammar.start)
+    return self.nodes_by_nonterminal(tok_PxL)[start]
+
+  def nodes_by_nonterminal(self, tok_PxL: np.ndarray) -> np.ndarray:
+    """`nodes` of each of J nonterminals: node_JxP."""
     starts = range(0, len(tok_PxL), _ROWS)
     parts = [self._nodes(tok_PxL[start : start + _ROWS]) for start in starts]
-    return np.concatenate([np.zeros(0, np.int64), *parts])
+    none = np.zeros((len(self._grammar.nonterminals), 0), np.int64)
+    return np.concatenate([none, *parts], axis=1)
 
   def _nodes(self, tok_PxL: np.ndarray) -> np.ndarray:
     graph = dag.build(tok_PxL, self._vocabulary)
@@ -72,8 +78,7 @@ class Recognizer:
         # A grammar is unambiguous: at most one rule of a nonterminal fits.
         found = node_JxN[rule.place, low:high]
         np.maximum(found, rule.nodes(arg_AxQ), out=found)
-    start = nonterminals.index(self._grammar.start)
-    return np.where(graph.parsed_P, node_JxN[start, graph.root_P], NONE)
+    return np.where(graph.parsed_P, node_JxN[:, graph.root_P], NONE)
 
 
 class _Rule:
