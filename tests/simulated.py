@@ -6,6 +6,8 @@ import numpy as np
 import scipy.special
 
 from analysis.study import cells
+from analysis.study import plan
+from analysis.study import study as study_lib
 from synth import records
 
 SAMPLES = 16
@@ -145,6 +147,25 @@ def write(
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(facts))
   return path
+
+
+def load(root):
+  """The study of records that nothing was declared of: all are whole."""
+  return study_lib.load(root, lambda tier: [])
+
+
+def declared(root):
+  """The plan that some records fulfil."""
+  return [
+    plan.Declared(
+      record.facts['contrast'],
+      record.facts['run'],
+      study_lib.split_seed(record),
+      tuple(record.tests),
+      {key: record.facts[key] for key in ('arm', 'seeds', 'step', 'samples')},
+    )
+    for record in records.load(root)
+  ]
 
 
 def support(root, contrast, *, drop, price=0.0, splits=3, rng, **options):
