@@ -107,11 +107,20 @@ def write(
     'config': {
       'universe': {'max_size': 9, 'grammar': 'arithmetic'},
       'split': {'kind': kind, 'seed': split, 'edges': 'sub > div'},
-      'model': {'N': 2, 'D': 64, 'H': 4, 'F': 256, 'dtype': 'float32'},
+      'model': {
+        'N': 2,
+        'D': 64,
+        'H': 4,
+        'F': 256,
+        'W': 512,
+        'M': 1,
+        'dtype': 'float32',
+      },
       'data': {'arm': arm, 'batch_size': 64},
       'opt': {
         'lr': lr,
         'b2': 0.98,
+        'weight_decay': 0.05,
         'warmup_share': 0.05,
         'schedule': 'cosine',
         'num_steps': 1000,
@@ -162,6 +171,7 @@ def declared(root):
       record.facts['run'],
       study_lib.split_seed(record),
       tuple(record.tests),
+      len(next(iter(record.tests.values())).class_I),
       {key: record.facts[key] for key in ('arm', 'seeds', 'step', 'samples')},
     )
     for record in records.load(root)

@@ -1,4 +1,4 @@
-"""What lacks of the declared runs is named, and nothing is judged without it."""
+"""What lacks of the declared runs is named; nothing is judged without it."""
 
 import json
 

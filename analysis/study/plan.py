@@ -6,6 +6,7 @@ as incomplete and not tested (docs/preregistration.md, Exclusions).
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import math
 from typing import Any
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ class Declared(NamedTuple):
     contrast: What it is for.
     name: Within the contrast.
     split: Seed of its split.
-    tests: Its test sets.
+    tests: Its test sets, dev among them.
+    items: Tasks of a test set.
     facts: Facts that its record must have: arm, seeds, step, samples.
   """
 
@@ -40,6 +42,7 @@ class Declared(NamedTuple):
   name: str
   split: int
   tests: tuple[str, ...]
+  items: int
   facts: Mapping[str, Any]
 
 
@@ -94,6 +97,7 @@ def of(tier: str) -> list[Declared]:
         run.name,
         split['seed'],
         (*tests, split_lib.DEV),
+        min(split['num_test'], config['eval']['num_tasks'] or math.inf),
         facts,
       )
     )
@@ -152,6 +156,11 @@ def _short(run: Declared, record: records.Record) -> str:
       reasons.append(f'{len(value)} of {len(wanted)} seeds')
     else:
       reasons.append(f'{key} {value}, not {wanted}')
-  tests = [test for test in run.tests if test not in record.tests]
-  reasons += [f'no test {test}' for test in tests]
+  for test in run.tests:
+    if test not in record.tests:
+      reasons.append(f'no test {test}')
+    elif test != split_lib.DEV:
+      items = len(record.tests[test].class_I)
+      if items != run.items:
+        reasons.append(f'{items} of {run.items} tasks of {test}')
   return f' ({"; ".join(reasons)})' if reasons else ''

@@ -35,12 +35,14 @@ class Study:
     directory: Where they are.
     tier: That they are of.
     contrasts: Contrast -> its records, without those that `states` leaves out.
+    declared: The runs that there should be.
     states: Contrast -> what of its declared runs is there.
   """
 
   directory: pathlib.Path
   tier: str
   contrasts: Mapping[str, Sequence[records.Record]]
+  declared: Sequence[plan.Declared]
   states: Mapping[str, plan.State]
 
   def require(self, contrast: str) -> None:
@@ -132,8 +134,8 @@ def load(
   tiers = sorted({record.facts['tier'] for record in found})
   if len(tiers) > 1:
     raise errors.InputError(
-      f'{directory} has records of tiers {", ".join(tiers)}: report on them one '
-      'by one'
+      f'{directory} has records of tiers {", ".join(tiers)}: report on them '
+      'one by one'
     )
   wanted = declared(tiers[0])
   names = [run.contrast for run in wanted]
@@ -146,7 +148,7 @@ def load(
       states[name], there = plan.compare(runs_of, there)
     if there:
       contrasts[name] = there
-  return Study(directory, tiers[0], contrasts, states)
+  return Study(directory, tiers[0], contrasts, wanted, states)
 
 
 def is_study(directory: pathlib.Path) -> bool:
