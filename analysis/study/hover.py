@@ -7,6 +7,7 @@ pointer or the arrow keys move between them.
 
 from collections.abc import Iterator
 import html
+from typing import Any
 from typing import NamedTuple
 
 from matplotlib import axes as axes_lib
@@ -66,6 +67,10 @@ addEventListener('DOMContentLoaded', () => {
 </script>"""  # noqa: E501
 
 
+_Drawn = lines_lib.Line2D | container.Container
+_Colour = Any  # whatever matplotlib takes for one
+
+
 class Mark(NamedTuple):
   """A mark of a figure.
 
@@ -88,8 +93,17 @@ def marks(figure: figure_lib.Figure) -> list[Mark]:
   return [mark for axes in figure.axes for mark in _of(axes)]
 
 
-def plot(png: bytes, description: str, figure: figure_lib.Figure) -> str:
-  """A picture with its marks, as HTML; the figure is what was drawn."""
+def plot(
+  png: bytes, description: str, figure: figure_lib.Figure, design: str
+) -> str:
+  """A picture with its marks, as HTML.
+
+  Args:
+    png: The picture.
+    description: For who cannot see it.
+    figure: What was drawn.
+    design: Said of every mark: how many splits, seeds and tasks it is of.
+  """
   width, height = figure.get_size_inches()
   tall = _SCALE * height / width
   layer = []
@@ -103,7 +117,8 @@ def plot(png: bytes, description: str, figure: figure_lib.Figure) -> str:
       )
     else:
       shape = f'circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"'
-    layer.append(f'<{shape} aria-label="{html.escape(mark.text)}"/>')
+    text = '; '.join(filter(None, (mark.text, design)))
+    layer.append(f'<{shape} aria-label="{html.escape(text)}"/>')
   return (
     f'<div class="plot">{webpage.image(png, description)}'
     f'<svg viewBox="0 0 {_SCALE} {tall:.1f}" tabindex="0" role="group" '
@@ -132,7 +147,8 @@ def _bars(axes: axes_lib.Axes) -> Iterator[Mark]:
         text = [_value(axes.yaxis, middle[1]), _value(axes.xaxis, box.width)]
       else:
         text = [_value(axes.xaxis, middle[0]), _value(axes.yaxis, box.height)]
-      yield _mark(axes, middle, (box.width, box.height), [_name(group), *text])
+      name = _name(axes, group, patch.get_facecolor())
+      yield _mark(axes, middle, (box.width, box.height), [name, *text])
 
 
 def _cells(axes: axes_lib.Axes) -> Iterator[Mark]:
@@ -141,8 +157,8 @@ def _cells(axes: axes_lib.Axes) -> Iterator[Mark]:
   for image in axes.images:
     rows, columns = np.asarray(image.get_array()).shape[:2]
     for row, column in np.ndindex(rows, columns):
-      where = [_value(axes.yaxis, row), _value(axes.xaxis, column)]
-      text = [*where, said.get((column, row), '')]
+      where = f'{_value(axes.yaxis, row)} on {_value(axes.xaxis, column)}'
+      text = [where, said.get((column, row), '')]
       yield _mark(axes, (column, row), (1, 1), text)
 
 
@@ -162,8 +178,8 @@ def _points(axes: axes_lib.Axes) -> Iterator[Mark]:
         continue
       x, y = point.tolist()
       interval = _error(axes, error, number) if error else _spans(axes, line, y)
-      text = [_name(error or line), _value(axes.yaxis, y), interval,
-              _value(axes.xaxis, x)]  # fmt: skip
+      name = _name(axes, error or line, line.get_color())
+      text = [name, _value(axes.yaxis, y), interval, _value(axes.xaxis, x)]
       yield _mark(axes, (x, y), (0, 0), text)
 
 
@@ -187,7 +203,27 @@ def _mark(
   )
 
 
-def _name(artist: lines_lib.Line2D | container.Container) -> str:
+def _name(axes: axes_lib.Axes, artist: _Drawn, colour: _Colour) -> str:
+  """Its label, or that of what has its colour: a line, bars, or a text."""
+  own = _label(artist)
+  if own:
+    return own
+  for line in axes.get_lines():
+    if _label(line) and colors.same_color(line.get_color(), colour):
+      return _label(line)
+  for group in axes.containers:
+    if isinstance(group, container.BarContainer) and _label(group):
+      patches = [patch.get_facecolor() for patch in group]
+      if any(colors.same_color(patch, colour) for patch in patches):
+        return _label(group)
+  for text in axes.texts:
+    bold = text.get_fontweight() == 'bold'
+    if bold and colors.same_color(text.get_color(), colour):
+      return text.get_text()
+  return ''
+
+
+def _label(artist: _Drawn) -> str:
   """Its label; matplotlib's own ones begin with an underscore."""
   label = str(artist.get_label())
   return '' if label.startswith('_') else label
@@ -197,11 +233,11 @@ def _value(axis: axis_lib.Axis, value: float) -> str:
   """A coordinate, as the axis says it."""
   formatter = axis.get_major_formatter()
   name = axis.get_label_text().replace('\n', ' ')
-  if isinstance(formatter, ticker.FixedFormatter):
+  named = isinstance(formatter, ticker.FixedFormatter | ticker.FuncFormatter)
+  if named and isinstance(axis.get_major_locator(), ticker.FixedLocator):
     places = np.asarray(axis.get_ticklocs())
     nearest = int(np.argmin(np.abs(places - value)))
-    if abs(places[nearest] - value) < 0.5:
-      return axis.get_ticklabels()[nearest].get_text()
+    return axis.get_ticklabels()[nearest].get_text()
   text = _number(formatter, value)
   return f'{name}: {text}' if name else text
 
@@ -225,15 +261,15 @@ def _error(
 def _spans(axes: axes_lib.Axes, line: lines_lib.Line2D, y: float) -> str:
   """Intervals drawn as level lines at the height of a point, in its colour."""
   found = []
-  colour = colors.to_rgba(line.get_color())
   formatter = axes.xaxis.get_major_formatter()
   for other in axes.get_lines():
     ends = np.asarray(other.get_xydata(), float)
     level = ends.shape == (2, 2) and np.allclose(ends[:, 1], y)
     if (
       level
+      and other.get_marker() == 'None'
       and other.get_transform() == axes.transData
-      and colors.to_rgba(other.get_color()) == colour
+      and colors.same_color(other.get_color(), line.get_color())
     ):
       low, high = (_number(formatter, v) for v in ends[:, 0])
       found.append(f'[{low}, {high}]')

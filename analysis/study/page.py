@@ -21,6 +21,7 @@ from analysis.study import effect_figures
 from analysis.study import hover
 from analysis.study import law_figures
 from analysis.study import plan
+from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
 from analysis.study import tables
@@ -115,14 +116,18 @@ def write(
     definitions.SCOPE,
     *(_figure(study, name, figures_dir, command) for name in _FIGURES),
     '<h2>All support contrasts</h2>',
+    _incomplete(study, _HELD_OUT),
     tables.support(study),
     '<h2>The scaling forms</h2>',
+    _incomplete(study, (claims.SCALING,)),
     tables.forms(study),
     '<h2>Where does the variance come from?</h2>',
+    _incomplete(study, _HELD_OUT),
     tables.variance(study),
     '<p class="note">Variance components of the success of one sample; they '
     'may be negative by chance.</p>',
     '<h2>Were the errors what was planned?</h2>',
+    _incomplete(study, (*power.pilots(), claims.DENSITY, claims.LADDER)),
     tables.errors(study),
     '<p class="note">Standard errors of pass@1 in points. Planned from the '
     'pilots for the splits of the study, with tasks as binomial and unpaired '
@@ -167,17 +172,39 @@ def _progress(study: study_lib.Study) -> str:
   )
 
 
+def _lacking(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+  """What of some contrasts lacks, in words; empty if nothing does."""
+  return '; '.join(
+    f'{contrast}: {study.states[contrast]}'
+    for contrast in contrasts
+    if contrast in study.states and study.states[contrast].lacking
+  )
+
+
+def _incomplete(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+  """The warning above what is made of contrasts that lack runs."""
+  lacking = html.escape(_lacking(study, contrasts))
+  return f'<p class="incomplete">Incomplete: {lacking}.</p>' if lacking else ''
+
+
+def _design(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+  """Splits, seeds and tasks of the marks of a figure of one contrast."""
+  if len(contrasts) != 1 or contrasts[0] not in study.contrasts:
+    return ''
+  found = study.contrasts[contrasts[0]]
+  splits = len({study_lib.split_seed(record) for record in found})
+  seeds = min(len(record.facts['seeds']) for record in found)
+  items = max(len(t.class_I) for r in found for t in r.tests.values())
+  return f'splits x seeds x tasks: {splits} x {seeds} x {items:,}'
+
+
 def _figure(
   study: study_lib.Study, name: str, directory: pathlib.Path, command: str
 ) -> str:
   """A figure with its question, or why there is none; writes its files."""
   question, draw, contrasts = _FIGURES[name]
   title = f'<h2 id="{name}">{html.escape(question)}</h2>'
-  lacking = '; '.join(
-    f'{contrast}: {study.states[contrast]}'
-    for contrast in contrasts
-    if contrast in study.states and study.states[contrast].lacking
-  )
+  lacking = _lacking(study, contrasts)
   with plt.rc_context(picture.STYLE):
     try:
       drawn = draw(study)
@@ -187,13 +214,13 @@ def _figure(
       return f'{title}<p class="note">Not measured: {why}.</p>'
     made = {'tier': study.tier, 'command': command}
     if lacking:
-      title += f'<p class="incomplete">Incomplete: {html.escape(lacking)}.</p>'
-      made['INCOMPLETE'] = lacking
+      title += _incomplete(study, contrasts)
+      made['incomplete'] = lacking
+      picture.title(drawn.figure, f'{drawn.figure.get_suptitle()} (INCOMPLETE)')
     numbers = {'question': question, **drawn.numbers}
     picture.write(directory, name, drawn.figure, numbers, made, pdf=True)
-  plot = hover.plot(
-    (directory / f'{name}.png').read_bytes(), question, drawn.figure
-  )
+  png = (directory / f'{name}.png').read_bytes()
+  plot = hover.plot(png, question, drawn.figure, _design(study, contrasts))
   return (
     f'{title}<figure>{plot}<figcaption>'
     f'{html.escape(drawn.caption)} <code>{html.escape(command)}</code>'
