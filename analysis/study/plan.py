@@ -68,7 +68,8 @@ class State(NamedTuple):
   def __str__(self) -> str:
     text = f'{self.finished} of {self.declared} runs'
     if self.lacking:
-      text += f'; lacking: {", ".join(self.lacking[:_NAMED])}'
+      names = [run.partition(' ')[0] for run in self.lacking[:_NAMED]]
+      text += f'; lacking: {", ".join(names)}'
     if len(self.lacking) > _NAMED:
       text += f' and {len(self.lacking) - _NAMED} more'
     return text
