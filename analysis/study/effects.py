@@ -36,6 +36,7 @@ class Part(NamedTuple):
   split: int
   interval: Interval
   p: float
+  error: float  # standard
 
 
 class Effect(NamedTuple):
@@ -43,6 +44,7 @@ class Effect(NamedTuple):
 
   Attributes:
     interval: Estimate and 95 % interval.
+    error: Standard error, over the same as the interval.
     p: Two-sided, exact sign-flip over the runs of the splits there are (over
       sums of one run of every split if there are more than 20).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
@@ -53,6 +55,7 @@ class Effect(NamedTuple):
   """
 
   interval: Interval
+  error: float
   p: float
   equivalence: hypotheses.Equivalence
   parts: tuple[Part, ...]
@@ -73,6 +76,13 @@ class Effect(NamedTuple):
     halves = [(p.interval.high - p.interval.low) / 2 for p in self.parts]
     half = float(np.linalg.norm(halves)) / self.splits
     return Interval(mean, mean - half, mean + half)
+
+  @property
+  def these_splits_error(self) -> float:
+    """Standard error for the splits there are; NaN without parts."""
+    if len(self.parts) < self.splits:
+      return float(np.nan)
+    return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
 
 
 def effect(
@@ -97,7 +107,12 @@ def effect(
   interval = _interval(contrast)
   by_run = design.of(contrast).by_seed()
   parts = [
-    Part(split, small_sample.crossed([terms]), hypotheses.sign_flip(value_S))
+    Part(
+      split,
+      small_sample.crossed([terms]),
+      hypotheses.sign_flip(value_S),
+      small_sample.standard_error([terms]),
+    )
     for split, terms, value_S in zip(by_split, contrast, by_run, strict=True)
     if len(value_S) > 1
   ]
@@ -108,6 +123,7 @@ def effect(
   ]
   return Effect(
     interval,
+    small_sample.standard_error(contrast),
     hypotheses.sign_flip(_units(by_run)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),
