@@ -63,7 +63,7 @@ def write(
     run: Its name.
     of_distance: Slope of the logit in the syntactic distance (0.2 to 0.8).
     lr: Learning rate.
-    dev_loss: At the end of training.
+    dev_loss: At the end of training, of all seeds or of each.
   """
   tests = {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -125,7 +125,10 @@ def write(
     'flops': flops,
     'seconds': {'train': 10.0, 'evaluate': 2.0},
     'loss': 0.1,
-    'dev_loss': [[500, [0.4] * seeds], [1000, [dev_loss] * seeds]],
+    'dev_loss': [
+      [500, [0.4] * seeds],
+      [1000, np.broadcast_to(dev_loss, seeds).tolist()],
+    ],
     'samples': samples,
     'pass': {},
     'outcomes': {test: shares for test in rates},

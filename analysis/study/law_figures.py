@@ -1,4 +1,4 @@
-"""Figures of laws: distance, coverage, scaling."""
+"""Figures of laws: distance, coverage."""
 
 import math
 from typing import Any
@@ -11,7 +11,6 @@ from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import coverage
 from analysis.study import distance
-from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study.effect_figures import Drawn
 from synth.splits import density as density_split
@@ -183,67 +182,4 @@ def sampling(study: study_lib.Study) -> Drawn:
     'tasks whose chance of success is 0, of a zero-inflated beta-binomial '
     'fitted to every run.'
   )
-  return Drawn(fig, caption, numbers)
-
-
-def compute(study: study_lib.Study) -> Drawn:
-  """F12: success by training compute, six forms.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  tests = {split_lib.DEV: 'in support',
-           support_split.NOVEL: 'out of support'}  # fmt: skip
-  found = {
-    test: scaling.measure(
-      study_lib.by_compute(study.of(claims.SCALING), test, 1)
-    )
-    for test in tests
-  }
-  fig, axes = picture.mosaic(
-    'How does success grow with compute?', [list(tests)], (12, 4.6)
-  )
-  numbers: dict[str, Any] = {}
-  for test, one in found.items():
-    axis = axes[test]
-    axis.set_title(tests[test])
-    level = np.unique(one.points.compute_N)
-    axis.plot(one.points.compute_N, one.points.rate_N, 'o', mfc='white',
-              mec=picture.BLACK, ms=5, zorder=5)  # fmt: skip
-    beyond = level[-1] * (level[-1] / level[0]) ** 0.35
-    dense = np.geomspace(level[0], beyond, 200)
-    for standing, colour in zip(one.standings, _LINES, strict=False):
-      label = f'{standing.form} (dAICc {standing.delta_aicc:.1f})'
-      rate = np.clip(standing.fit.predict(dense), 0, 1)
-      axis.plot(dense, rate, color=colour, lw=1.4, label=label)
-    axis.axvspan(level[-1], beyond, color='#eeeeee', lw=0)
-    axis.text(level[-1], 0.99, ' extrapolated', fontsize=8, va='top',
-              transform=axis.get_xaxis_transform())  # fmt: skip
-    axis.set_xscale('log')
-    axis.set_xlabel('training compute of a model, FLOPs')
-    axis.set_ylabel('pass@1')
-    axis.set_ylim(0, min(1, 1.6 * float(one.points.rate_N.max()) + 0.02))
-    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    axis.legend(frameon=False, fontsize=8, loc='upper left')
-    numbers[test] = {
-      s.form: {
-        key: None if not math.isfinite(value) else value
-        for key, value in (
-          ('delta AICc', s.delta_aicc), ('delta BIC', s.delta_bic),
-          ('left-out error', s.left_out), ('forward error', s.forward),
-        )
-      }
-      for s in one.standings
-    }  # fmt: skip
-  one = found[split_lib.DEV]
-  caption = (
-    f'{one.levels} levels of compute over {one.decades:.1f} decades, '
-    f'{one.seeds} seeds each (circles); at equal compute the way of least loss '
-    'on dev. Error of a seed: spread over seeds, pooled over levels.'
-  )
-  if not one.enough:
-    caption += (
-      f' Fewer than {scaling.LEVELS} levels or {scaling.DECADES:g} decades: '
-      'too few to tell the forms apart.'
-    )
   return Drawn(fig, caption, numbers)

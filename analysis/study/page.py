@@ -16,6 +16,7 @@ from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import effect_figures
 from analysis.study import law_figures
+from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import tables
 from synth import runs
@@ -34,7 +35,7 @@ _FIGURES = {
                  effect_figures.rungs),
   'F11-coverage': ('Does sampling more reach what is out of support?',
                    law_figures.sampling),
-  'F12-scaling': ('How does success grow with compute?', law_figures.compute),
+  'F12-scaling': ('How does success grow with compute?', scaling_view.draw),
 }  # fmt: skip
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto;
@@ -148,7 +149,7 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
     '<h2>All support contrasts</h2>',
     tables.support(study),
     '<h2>The scaling forms</h2>',
-    tables.forms(study),
+    scaling_view.table(study),
     '<h2>Where does the variance come from?</h2>',
     tables.variance(study),
     '<p class="note">Variance components of the success of one sample; they '
