@@ -76,6 +76,7 @@ def write(
     rate_SxI = scipy.special.expit(logit_SxI)
     rate_SxI[:, tasks.random(items) < zero] = 0
     correct_SxI = rng.binomial(samples, rate_SxI)
+    wrong_SxI = samples - correct_SxI
     arrays = {
       'class_I': np.arange(items) + 10_000 * place + 1000 * split,
       'correct_SxI': correct_SxI,
@@ -84,6 +85,10 @@ def write(
       'minimal_I': tasks.random(items),
       'programs_I': 3 * tasks.random(items),
       'derivation_I': -3 * tasks.random(items),
+      # On every fourth task half of what is wrong fits the specification;
+      # the farther a task is, the more is copied.
+      'fits_only_SxI': wrong_SxI // 2 * (np.arange(items) % 4 == 0),
+      'copied_SxI': np.rint(wrong_SxI * distance_2xI[0] / 2),
     }
     if kind == 'support':
       arrays['with_edge_SxI'] = correct_SxI // 2

@@ -12,23 +12,30 @@ from typing import Any
 from matplotlib import pyplot as plt
 
 from analysis import picture
+from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import effect_figures
 from analysis.study import law_figures
+from analysis.study import retrieval
 from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import tables
 from synth import runs
 
 _FIGURES = {
+  'F1-spaces': ('What do the two spaces look like?', atlas_view.spaces),
+  'F2-redundancy': ('How redundant are programs?', atlas_view.redundancy),
+  'F3-leakage': ('Does a naive split of random programs leak?',
+                 atlas_view.leakage),
+  'F4-matching': ('Are training and test matched?', atlas_view.matching),
   'F5-density': ('Which training law generalizes to which test law?',
                  effect_figures.matrix),
   'F6-dose': ('Does more diverse training help more?', effect_figures.dose),
   'F7-support': ('What does never having seen it cost?',
                  effect_figures.forest),
   'F8-novelty': ('Is the new structure written, or avoided?',
-                 effect_figures.novelty),
+                 effect_figures.solved),
   'F9-distance': ('Does distance to training explain success?',
                   law_figures.distances),
   'F10-ladder': ('Does success fall as compounds diverge?',
@@ -36,6 +43,8 @@ _FIGURES = {
   'F11-coverage': ('Does sampling more reach what is out of support?',
                    law_figures.sampling),
   'F12-scaling': ('How does success grow with compute?', scaling_view.draw),
+  'F19-retrieval': ('Do models copy training programs, the more the farther a '
+                    'task is?', retrieval.draw),
 }  # fmt: skip
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto;
@@ -156,6 +165,12 @@ def write(directory: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
     'may be negative by chance.</p>',
     '<h2>The splits</h2>',
     tables.certificates(study),
+    '<h2>Are the splits matched?</h2>',
+    atlas_view.matched(study),
+    '<h2>Is the identity of functions right?</h2>',
+    atlas_view.identity(study),
+    '<h2>What are the distances worth?</h2>',
+    atlas_view.metric(study),
     '<h2>All configurations</h2>',
     tables.configurations(study),
     f'<p class="note">Made by <code>{html.escape(command)}</code>.</p>',

@@ -144,9 +144,7 @@ def measure_loss(loss_by_compute: Mapping[float, np.ndarray]) -> Scaling:
   return _compare(levels, square_L, scaling.LOSS_FORMS)
 
 
-def resample(
-  found: Scaling, compute_N: np.ndarray
-) -> dict[str, Resampled]:
+def resample(found: Scaling, compute_N: np.ndarray) -> dict[str, Resampled]:
   """Bootstrap over the seeds of every level: form -> what it might have been.
 
   Seeds are drawn with replacement within each level, the deviations of the

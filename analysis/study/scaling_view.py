@@ -1,6 +1,8 @@
 """F12 and its table: success and loss against training compute."""
 
+from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
 import functools
 import html
 import math
@@ -18,8 +20,11 @@ from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import tables
 from analysis.study.effect_figures import Drawn
+from synth import progress
+from synth import records as records_lib
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
+from synth.statistics import scaling as forms
 from synth.statistics.design import Interval
 
 _TESTS = {split_lib.DEV: 'in support', support_split.NOVEL: 'out of support'}
@@ -74,20 +79,27 @@ def laws(study: study_lib.Study) -> dict[str, Law | str]:
   """
   records = study.of(claims.SCALING)
   most = min(record.samples for record in records)
+  ways: dict[str, tuple[int, Callable[[], scaling.Scaling]]] = {
+    f'pass@{k} {where}': (k, functools.partial(_success, records, test, k))
+    for k in dict.fromkeys((1, most))
+    for test, where in _TESTS.items()
+  }
+  ways[_LOSS] = 0, lambda: scaling.measure_loss(_losses(records))
+  bar = progress.Progress('scaling', len(ways), 'laws')
   result: dict[str, Law | str] = {}
-  for k in dict.fromkeys((1, most)):
-    for test, where in _TESTS.items():
-      name = f'pass@{k} {where}'
-      try:
-        rates = study_lib.by_compute(records, test, k)
-        result[name] = _law(name, k, scaling.measure(rates))
-      except cells_lib.NotMeasured as lack:
-        result[name] = str(lack)
-  try:
-    result[_LOSS] = _law(_LOSS, 0, scaling.measure_loss(_losses(study)))
-  except cells_lib.NotMeasured as lack:
-    result[_LOSS] = str(lack)
+  for name, (k, measure) in ways.items():
+    try:
+      result[name] = _law(name, k, measure())
+    except cells_lib.NotMeasured as lack:
+      result[name] = str(lack)
+    bar.update(len(result))
   return result
+
+
+def _success(
+  records: Sequence[records_lib.Record], test: str, k: int
+) -> scaling.Scaling:
+  return scaling.measure(study_lib.by_compute(records, test, k))
 
 
 def _law(name: str, k: int, found: scaling.Scaling) -> Law:
@@ -97,13 +109,15 @@ def _law(name: str, k: int, found: scaling.Scaling) -> Law:
   return Law(name, k, found, dense_N, scaling.resample(found, dense_N))
 
 
-def _losses(study: study_lib.Study) -> dict[float, np.ndarray]:
+def _losses(
+  records: Sequence[records_lib.Record],
+) -> dict[float, np.ndarray]:
   """Training FLOPs -> loss on dev at the end, of every run on the frontier."""
   return {
     flops: np.array(
       [loss for r in part for loss in r.facts['dev_loss'][-1][1]], float
     )
-    for flops, part in study_lib.frontier(study.of(claims.SCALING)).items()
+    for flops, part in study_lib.frontier(records).items()
   }
 
 
@@ -136,6 +150,9 @@ def draw(study: study_lib.Study) -> Drawn:
   )
   if not one.enough:
     caption += f' {TOO_FEW}'
+  fitted = {standing.form for standing in one.standings}
+  if left := [f.name for f in forms.FORMS if f.name not in fitted]:
+    caption += f' As many parameters as levels, so not fitted: {left[0]}.'
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
   numbers = {name: _numbers(law) for name, law in found.items()}
@@ -150,11 +167,12 @@ def _panel(axis: axes_lib.Axes, law: Law) -> None:
             mec=picture.BLACK, ms=5, zorder=5)  # fmt: skip
   for one in found.standings:
     colour, again = _COLOURS[one.form], law.resampled[one.form]
-    rate_N = one.fit.predict(law.dense_N)
-    band = again.low_N, again.high_N
+    curves = [one.fit.predict(law.dense_N), again.low_N, again.high_N]
     if law.k:
-      rate_N, *band = (np.clip(r_N, 0, 1) for r_N in (rate_N, *band))
-    axis.fill_between(law.dense_N, *band, color=colour, alpha=0.12, lw=0)
+      curves = [np.clip(curve_N, 0, 1) for curve_N in curves]
+    rate_N, low_N, high_N = curves
+    axis.fill_between(law.dense_N, low_N, high_N, color=colour, alpha=0.12,
+                      lw=0)  # fmt: skip
     axis.plot(law.dense_N, rate_N, color=colour, lw=1.4, label=_label(law, one))
   axis.axvspan(level_L[-1], law.dense_N[-1], color='#eeeeee', lw=0, zorder=0)
   axis.text(level_L[-1], 0.02, ' extrapolated', fontsize=8,
@@ -193,7 +211,8 @@ def _pace(law: Law, form: str) -> str:
   if unit == 'a decade':
     shown = 'points a decade' if law.k else 'nats a decade'
     return f'{_brackets(value, law.unit, 1 if law.k else 3)} {shown}'
-  return f'{_brackets(value, 1.0, 2)} {unit}'
+  shown = _brackets(value, 1.0, 2)
+  return f'{unit} {shown}' if unit.startswith('exp') else f'{shown} {unit}'
 
 
 def _brackets(value: Interval, scale: float, digits: int) -> str:
