@@ -185,14 +185,8 @@ def set_colours(names: list[str]) -> dict[str, str]:
   }
 
 
-def draw(maps: Maps, vector: bool = False) -> figure_lib.Figure:
-  """Both spaces side by side; below each other: size, density, sets.
-
-  Args:
-    maps: What to draw.
-    vector: Whether the points by size are elements of the SVG, in the order of
-      `points_by_size`, whose keys are the gids of their groups.
-  """
+def draw(maps: Maps) -> figure_lib.Figure:
+  """Both spaces side by side; below each other: size, density, sets."""
   rows = ('size', 'density', 'sets')
   fig, axes = picture.mosaic(
     'What do the two spaces look like?',
@@ -211,7 +205,7 @@ def draw(maps: Maps, vector: bool = False) -> figure_lib.Figure:
       f'ρ = {facts["rank_correlation_of_all"]:.3f}',
       fontsize=9.5,
     )
-    _sizes(axes[f'size {space}'], maps, space, vector)
+    _sizes(axes[f'size {space}'], maps, space)
     shades[space] = _density(axes[f'density {space}'], maps, space)
     _sets(axes[f'sets {space}'], maps, space)
     for row in rows:
@@ -262,7 +256,7 @@ def size_colours(sizes: list[int]) -> dict[int, str]:
 
 
 def points_by_size(maps: Maps) -> dict[str, np.ndarray]:
-  """Places of the points of each group of the panels by size."""
+  """Gid of each collection of the panels by size -> places of its points."""
   return {
     _gid(space, size): maps.place_U[maps.size_U == size]
     for space in SPACES
@@ -274,14 +268,13 @@ def _gid(space: str, size: int) -> str:
   return f'points-{space}-{size}'
 
 
-def _sizes(axis: Any, maps: Maps, space: str, vector: bool) -> None:
+def _sizes(axis: Any, maps: Maps, space: str) -> None:
   colour = size_colours(np.unique(maps.size_U).tolist())
   groups = points_by_size(maps)
   for size in sorted(colour, reverse=True):  # the few small ones on top
     chosen = groups[_gid(space, size)]
     label = f'{size} ({len(chosen):,})'
     drawn = _scatter(axis, maps.point[space][chosen], label, colour[size])
-    drawn.set_rasterized(not vector)
     drawn.set_gid(_gid(space, size))
 
 

@@ -56,8 +56,13 @@ def mosaic(
   fig, axes = plt.subplot_mosaic(
     layout, figsize=size, layout='constrained', **options
   )
-  fig.suptitle(question, x=0.01, ha='left', fontsize=14, fontweight='bold')
+  title(fig, question)
   return fig, axes
+
+
+def title(figure: figure_lib.Figure, text: str) -> None:
+  """Sets what stands above a figure."""
+  figure.suptitle(text, x=0.01, ha='left', fontsize=14, fontweight='bold')
 
 
 def write(

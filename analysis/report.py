@@ -7,7 +7,6 @@ directory of records (`synth.records`), the page of the study:
 `analysis.study.page`.
 """
 
-import base64
 from collections.abc import Mapping
 from collections.abc import Sequence
 import html
@@ -23,6 +22,7 @@ from analysis import baselines
 from analysis import examples
 from analysis import figures
 from analysis import results
+from analysis import webpage
 from analysis.study import page as study_page
 from analysis.study import study
 from synth import cli
@@ -33,18 +33,6 @@ from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
 
 _EXAMPLES = 8  # of each arm and test set
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto;
-       max-width: 62rem; padding: 0 1rem; color: #222; }
-h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
-table { border-collapse: collapse; margin: 1rem 0; font-size: 0.92rem; }
-th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ddd;
-         text-align: left; vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-code { font-size: 0.92em; } img { max-width: 100%; height: auto; }
-.good { color: #00704f; } .bad { color: #a33d00; } .note { color: #555; }
-pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; }
-"""
 
 
 def write(
@@ -106,14 +94,7 @@ def write(
     '<h2>Configuration</h2>',
     _configuration(found),
   ]
-  page = (
-    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-    '<meta name="viewport" content="width=device-width">'
-    f'<title>synth report</title><style>{_STYLE}</style></head>\n<body>'
-    + '\n'.join(parts)
-    + '</body></html>\n'
-  )
-  runs.write_text(out, page)
+  runs.write_text(out, webpage.document('synth report', parts))
   return {
     'report': str(out),
     'runs': len(found),
@@ -241,7 +222,9 @@ def _effects(
      f'[{100 * e.low:+.1f}, {100 * e.high:+.1f}]']
     for e in effects
   ]  # fmt: skip
-  table = _table(['', 'contrast', 'points', '95 % interval'], rows, numeric=2)
+  table = webpage.table(
+    ['', 'contrast', 'points', '95 % interval'], rows, numeric=2
+  )
   note = (
     '<p class="note">The first line is what having seen it is worth. The '
     'arms are of equal size in every cell of what is matched, so what train_c '
@@ -282,7 +265,7 @@ def _scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
   rows += [[*row, '', '', ''] for row in baselines.scores(found, ks)]
   head = ['arm', 'tests', *(f'{measure}@{k}' for k in ks), 'nearest neighbour',
           'best constant', 'tasks']  # fmt: skip
-  return _table(head, rows, numeric=2) + (
+  return webpage.table(head, rows, numeric=2) + (
     '<p class="note">Nearest neighbour answers with the training program whose '
     'outputs are closest; as no test function is in training, it cannot be '
     'exactly right. The best constant answer solves one task.</p>'
@@ -298,7 +281,7 @@ def _baselines(found: list[results.Run]) -> list[str]:
     return [title, f'<p class="note">{note}</p>']
   return [
     title,
-    _table(head, rows, numeric=2),
+    webpage.table(head, rows, numeric=2),
     '<p class="note">Share of tasks solved by so many candidates (programs '
     'executed, or look-ups in a bank); means a task of the candidates until '
     'solved or given up, of operations (one node at one point) and of seconds '
@@ -322,7 +305,7 @@ def _strata(found: list[results.Run]) -> str:
         ]
         rows.append([html.escape(run.label), name, space, *cells])
   head = ['arm', 'tests', 'space', 'near', 'between', 'far']
-  return _table(head, rows, numeric=3) + (
+  return webpage.table(head, rows, numeric=3) + (
     f'<p class="note">{found[0].measure}@1, mean over seeds (tasks). '
     'Near: no farther from the nearest training program than 95 % of training '
     'programs are from each other; far: farther than 99.9 % of them. '
@@ -345,7 +328,7 @@ def _novelty(found: list[results.Run]) -> str:
     return ''
   head = ['arm', 'tests', 'solved with the held-out edge', 'solved without it',
           'unsolved']  # fmt: skip
-  return _table(head, rows, numeric=2) + (
+  return webpage.table(head, rows, numeric=2) + (
     '<p class="note">Shares of samples; in the figure each sample falls in '
     'exactly one class. <i>Grid only</i>: equal at the points the model saw, '
     'but another function. <i>Undefined</i>: divides by the zero '
@@ -368,7 +351,7 @@ def _mistakes(found: list[results.Run]) -> str:
   kinds = next(iter(found[0].result['errors'].values()))
   head = ['arm', 'tests', *(f'wrong: {kind.replace("_", " ")}'
           for kind in kinds), 'copies of training']  # fmt: skip
-  return _table(head, rows, numeric=2) + (
+  return webpage.table(head, rows, numeric=2) + (
     '<p class="note">Kinds of wrong samples, in shares of them; then the share '
     'of all samples that are programs which training shows. No test function '
     'is in training, so a copy is always wrong. Means over seeds.</p>'
@@ -398,7 +381,7 @@ def _examples(
   head = ['tests', 'a program of the target']
   for run in found:
     head += [f'{html.escape(run.label)}: first sample', 'right']
-  return _table(head, rows, numeric=99) + (
+  return webpage.table(head, rows) + (
     '<p class="note">Tasks drawn at random, first seed; <i>right</i> is the '
     'share of its samples that are correct.</p>'
   )
@@ -430,7 +413,7 @@ def _certificate(split: split_lib.Split) -> str:
   for name, value in split.facts['measurements'].items():
     text = _MEANING.get(name, name.replace('_', ' '))
     rows.append([text, '<br>'.join(_lines(value))])
-  return _table(['claim or measurement', ''], rows, numeric=9)
+  return webpage.table(['claim or measurement', ''], rows)
 
 
 def _lines(value: Any, prefix: str = '') -> list[str]:
@@ -469,21 +452,7 @@ def _configuration(found: list[results.Run]) -> str:
     f'{name} {value[:16]}'
     for name, value in found[0].result['inputs_sha256'].items()
   )
-  return _table(head, rows, numeric=9) + f'<p class="note">Data: {hashes}.</p>'
-
-
-def _table(
-  head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int
-) -> str:
-  """An HTML table; columns from `numeric` on are aligned as numbers."""
-  lines = ['<tr>' + ''.join(f'<th>{cell}</th>' for cell in head) + '</tr>']
-  for row in rows:
-    cells = (
-      f'<td class="n">{cell}</td>' if i >= numeric else f'<td>{cell}</td>'
-      for i, cell in enumerate(row)
-    )
-    lines.append('<tr>' + ''.join(cells) + '</tr>')
-  return '<table>' + '\n'.join(lines) + '</table>'
+  return webpage.table(head, rows) + f'<p class="note">Data: {hashes}.</p>'
 
 
 def _image(figure: figure_lib.Figure, description: str) -> str:
@@ -491,8 +460,7 @@ def _image(figure: figure_lib.Figure, description: str) -> str:
   buffer = io.BytesIO()
   figure.savefig(buffer, format='png', dpi=130)
   plt.close(figure)
-  data = base64.b64encode(buffer.getvalue()).decode()
-  return f'<img alt="{description}" src="data:image/png;base64,{data}">'
+  return webpage.image(buffer.getvalue(), description)
 
 
 def define_flags() -> None:

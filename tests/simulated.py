@@ -6,6 +6,8 @@ import numpy as np
 import scipy.special
 
 from analysis.study import cells
+from analysis.study import plan
+from analysis.study import study as study_lib
 from synth import records
 
 SAMPLES = 16
@@ -110,11 +112,20 @@ def write(
     'config': {
       'universe': {'max_size': 9, 'grammar': 'arithmetic'},
       'split': {'kind': kind, 'seed': split, 'edges': 'sub > div'},
-      'model': {'N': 2, 'D': 64, 'H': 4, 'F': 256, 'dtype': 'float32'},
+      'model': {
+        'N': 2,
+        'D': 64,
+        'H': 4,
+        'F': 256,
+        'W': 512,
+        'M': 1,
+        'dtype': 'float32',
+      },
       'data': {'arm': arm, 'batch_size': 64},
       'opt': {
         'lr': lr,
         'b2': 0.98,
+        'weight_decay': 0.05,
         'warmup_share': 0.05,
         'schedule': 'cosine',
         'num_steps': 1000,
@@ -153,6 +164,26 @@ def write(
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(facts))
   return path
+
+
+def load(root):
+  """The study of records that nothing was declared of: all are whole."""
+  return study_lib.load(root, lambda tier: [])
+
+
+def declared(root):
+  """The plan that some records fulfil."""
+  return [
+    plan.Declared(
+      record.facts['contrast'],
+      record.facts['run'],
+      study_lib.split_seed(record),
+      tuple(record.tests),
+      len(next(iter(record.tests.values())).class_I),
+      {key: record.facts[key] for key in ('arm', 'seeds', 'step', 'samples')},
+    )
+    for record in records.load(root)
+  ]
 
 
 def support(root, contrast, *, drop, price=0.0, splits=3, rng, **options):

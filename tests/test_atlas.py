@@ -14,12 +14,11 @@ from analysis import explorer
 from analysis import leakage
 from analysis import maps
 from analysis import matching
-from analysis import picture
 from analysis import redundancy
 from analysis import stored as stored_lib
 from analysis.study import atlas_view
 from analysis.study import cells
-from analysis.study import study as study_lib
+from analysis.study import hover
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
@@ -330,15 +329,26 @@ def test_the_atlas_of_a_study_is_what_the_data_are(tier, stored, matched):
       assert table[pair][name] == pytest.approx(value, rel=1e-4, abs=1e-9)
 
 
-def test_the_page_draws_the_atlas_and_names_its_programs(tier, tmp_path):
-  study = study_lib.load(tier)  # the atlas is no record
+def test_the_page_draws_the_atlas_and_names_its_programs(tier, stored):
+  study = simulated.load(tier)  # the atlas is no record
   drawn = atlas_view.spaces(study)
-  picture.write(tmp_path, 'F1', drawn.figure, {}, {})
-  svg = (tmp_path / 'F1.svg').read_text()
-  for gid, texts in drawn.numbers['programs'].items():
-    group = svg[svg.index(f'<g id="{gid}">') :]
-    group = group[: group.index('</g>\n   </g>')]
-    assert group.count('<use') == len(texts) > 0
+  texts = drawn.numbers['programs']
+  drawn.figure.canvas.draw()  # lays it out
+  found = hover.marks(drawn.figure, texts)
+  assert len(found) == sum(map(len, texts.values())) == 4000
+  # The program of a mark is that of the point below it.
+  mark = found[-1]
+  axis = drawn.figure.axes[1]
+  (x, y) = (
+    (axis.transData - drawn.figure.transFigure)
+    .inverted()
+    .transform((mark.x, 1 - mark.y))
+  )
+  number = next(
+    c for c in range(len(stored.universe.node_C)) if stored.text(c) == mark.text
+  )
+  near = stored.spaces.semantic_CxD[number, :2]
+  np.testing.assert_allclose((x, y), near, atol=0.02)
   assert 'the command' in drawn.caption
   for draw in (atlas_view.redundancy, atlas_view.leakage, atlas_view.matching):
     assert draw(study).figure.axes
@@ -366,7 +376,7 @@ def test_audits_are_shown_as_they_were_noted(tier, tmp_path):
   record = next(tier.glob('support/*.json'))
   (tmp_path / 'cpu' / 'r.json').write_text(record.read_text())
   (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
-  study = study_lib.load(tmp_path / 'cpu')
+  study = simulated.load(tmp_path / 'cpu')
   text = atlas_view.identity(study)
   assert 'FAILS' in text and '9 of 900 (1.00%)' in text
   # None of 500 pairs: 0.025 = (1 - p)^500.
@@ -375,7 +385,7 @@ def test_audits_are_shown_as_they_were_noted(tier, tmp_path):
   facts['sha256']['universe'] = 'another'
   (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
   with pytest.raises(errors.InputError, match='another universe'):
-    atlas_view.matched(study_lib.load(tmp_path / 'cpu'))
+    atlas_view.matched(simulated.load(tmp_path / 'cpu'))
 
 
 def test_data_without_an_atlas_say_how_to_record_it(data, tmp_path):
@@ -383,7 +393,7 @@ def test_data_without_an_atlas_say_how_to_record_it(data, tmp_path):
     tmp_path / 'cpu', 'support', 'train_s', {'novel': 0.4},
     np.random.default_rng(0), seeds=2, items=9,
   )  # fmt: skip
-  study = study_lib.load(tmp_path / 'cpu')
+  study = simulated.load(tmp_path / 'cpu')
   with pytest.raises(cells.NotMeasured, match=r'analysis\.atlas --data=DATA'):
     atlas_view.spaces(study)
   assert 'analysis.atlas' in atlas_view.identity(study)

@@ -29,7 +29,7 @@ def _row(rows, start):
 def _support(tmp_path, name='support', **options):
   root = tmp_path / 'cpu'
   simulated.support(root, name, rng=np.random.default_rng(1), **options)
-  return study_lib.load(root)
+  return simulated.load(root)
 
 
 def test_planted_drop_is_recovered_with_its_price(tmp_path):
@@ -116,10 +116,10 @@ def test_few_seeds_cannot_reproduce(tmp_path):
 def test_what_lacks_is_not_measured(tmp_path):
   study = _support(tmp_path, drop=0.4)
   (tmp_path / 'cpu/support/train_c-split1.json').unlink()
-  for row in claims.table(study_lib.load(study.directory)):
+  for row in claims.table(simulated.load(study.directory)):
     assert row.verdict == Verdict.NOT_MEASURED
     assert row.measured is None
-  row = _row(claims.table(study_lib.load(study.directory)), _C1)
+  row = _row(claims.table(simulated.load(study.directory)), _C1)
   assert 'train_c' in row.reason and 'split 1' in row.reason
 
 
@@ -134,7 +134,7 @@ def test_two_records_of_one_arm_are_refused(tmp_path):
     run='again',
   )
   with pytest.raises(errors.InputError, match='both of train_s, split 0'):
-    study_lib.load(study.directory).grid('support')
+    simulated.load(study.directory).grid('support')
 
 
 def _density(root, gains, rng, seeds=3, splits=3):
@@ -159,7 +159,7 @@ def test_planted_density_gain_dose_and_null(tmp_path):
   gains = {arm: dose.get(arm, 0.0) for arm in _ARMS}
   root = tmp_path / 'cpu'
   _density(root, gains, np.random.default_rng(3))
-  study = study_lib.load(root)
+  study = simulated.load(root)
   rows = claims.table(study)
   assert _row(rows, _C2).verdict == Verdict.REPRODUCED
   assert _row(rows, _C2).measured.interval.estimate == pytest.approx(
@@ -186,7 +186,7 @@ def test_the_ladder_recovers_a_planted_slope(tmp_path):
         rng, split=split, kind='ladder', seeds=3, seed_sd=0.05, item_sd=0.1,
         measurements={'compound_divergence': {f'{arm} -> novel': novelty}},
       )  # fmt: skip
-  effect = claims.rungs(study_lib.load(root))
+  effect = claims.rungs(simulated.load(root))
   assert effect.interval.low < 0.5 < effect.interval.high
   assert effect.p < 0.05
 
@@ -215,7 +215,7 @@ def test_planted_scaling_forms(tmp_path, truth, levels, verdict):
       flops=1e12 * np.exp(z), run=f'level{place}', seeds=5, item_sd=0.0,
       seed_sd=0.05, items=400,
     )  # fmt: skip
-  rows = claims.table(study_lib.load(root))
+  rows = claims.table(simulated.load(root))
   lines = [row for row in rows if row.sentence.startswith('the gains')]
   # A true line is kept in 92 % of simulations, and never refuted in them.
   assert verdict in {row.verdict for row in lines}
@@ -233,7 +233,7 @@ def test_of_equal_compute_dev_chooses_not_the_test(tmp_path):
       root, 'scaling', 'train_s', {'novel': novel}, rng, run=f'lr{lr}',
       lr=lr, dev_loss=dev_loss,
     )  # fmt: skip
-  found = study_lib.load(root).of('scaling')
+  found = simulated.load(root).of('scaling')
   (rate_S,) = study_lib.by_compute(found, 'novel', 1).values()
   assert rate_S.mean() < 0.3
 
@@ -244,7 +244,7 @@ def test_the_distance_that_matters_is_found_among_its_rivals(tmp_path):
     root, 'support', 'train_s', {'novel': 0.4, 'control': 0.4},
     np.random.default_rng(2), of_distance=-8.0, items=400, seeds=4,
   )  # fmt: skip
-  found = distance.measure(list(study_lib.load(root).grid('support')))
+  found = distance.measure(list(simulated.load(root).grid('support')))
   syntactic, semantic = study_lib.SYNTACTIC, study_lib.SEMANTIC
   assert found.slope[syntactic].high < -1  # 8 x 0.6 / sqrt 12 = 1.4 by one SD
   assert found.slope[semantic].low < 0 < found.slope[semantic].high
@@ -261,7 +261,7 @@ def test_planted_mass_at_zero_is_recovered(tmp_path):
       root, 'coverage', arm, {'novel': 0.3}, rng, zero=zero, samples=256,
       items=400, seeds=4,
     )  # fmt: skip
-  grid = study_lib.load(root).grid('coverage')
+  grid = simulated.load(root).grid('coverage')
   found = coverage.measure(grid, 'train_s', 'novel')
   assert found.zero.estimate == pytest.approx(0.5, abs=0.06)
   assert found.unsolved.estimate == pytest.approx(0.5, abs=0.06)
@@ -278,7 +278,7 @@ def test_the_law_of_runs_that_solve_nothing_is_not_made_up(tmp_path):
     zero=1.0,
   )  # fmt: skip
   found = coverage.measure(
-    study_lib.load(root).grid('coverage'), 'train_s', 'novel'
+    simulated.load(root).grid('coverage'), 'train_s', 'novel'
   )
   assert found.zero is None and found.unsolved.estimate == 1
 
@@ -288,12 +288,12 @@ def test_a_diverged_model_is_left_out_with_its_partner(tmp_path):
   path = study.directory / 'support/train_c-split1.json'
   facts = json.loads(path.read_text())
   path.write_text(json.dumps({**facts, 'diverged': {'103': 500}}))
-  grid = study_lib.load(study.directory).grid('support')
+  grid = simulated.load(study.directory).grid('support')
   for arm in ('train_s', 'train_c'):
     assert grid.get(1, arm, 'novel').seeds == (100, 101, 102, *range(104, 108))
     assert len(grid.get(1, arm, 'novel').correct_SxI) == 7
   many = {str(100 + seed): 500 for seed in range(3)}
   path.write_text(json.dumps({**facts, 'diverged': many}))
-  row = _row(claims.table(study_lib.load(study.directory)), _C1)
+  row = _row(claims.table(simulated.load(study.directory)), _C1)
   assert row.verdict == Verdict.UNDECIDED and row.measured is None
   assert '3 of 8 models' in row.reason

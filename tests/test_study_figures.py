@@ -94,7 +94,7 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
       items=40, flops=1e11 * 4.0**level, run=f'p{level}',
       dev_loss=0.6 / 2**level * np.array([0.99, 1.01]),
     )  # fmt: skip
-  study = study_lib.load(tmp_path / 'cpu')
+  study = simulated.load(tmp_path / 'cpu')
   drawn = scaling_view.draw(study)
   names = {f'pass@{k} {w}' for k in (1, 16)
            for w in ('in support', 'out of support')}  # fmt: skip
@@ -140,7 +140,7 @@ def test_never_seen_is_not_never(tmp_path):
   rng = np.random.default_rng(4)
   simulated.support(tmp_path / 'cpu', 'support', drop=0.4, splits=2, seeds=2,
                     items=30, rng=rng)  # fmt: skip
-  grid = study_lib.load(tmp_path / 'cpu').grid('support')
+  grid = simulated.load(tmp_path / 'cpu').grid('support')
   found = novelty.measure(grid, 'train_c', 'control')
   missed = found.shares[Best.UNSOLVED]
   # All 60 tasks are solved in each run: 0.025 = (1 - p)^60.
@@ -161,7 +161,7 @@ def study(tmp_path_factory):
       root, name, drop=0.2, splits=2, seeds=3, items=150, kind=kind, rng=rng,
       of_distance=slope, item_sd=0.2,
     )  # fmt: skip
-  return study_lib.load(root)
+  return simulated.load(root)
 
 
 def test_the_distance_law_is_drawn_for_every_region(study):

@@ -3,10 +3,16 @@
 import json
 import re
 
+from matplotlib import pyplot as plt
 import numpy as np
+from PIL import Image as image_lib
 import pytest
 
+from analysis.study import hover
 from analysis.study import page as page_lib
+from analysis.study import plan
+from analysis.study import power
+from analysis.study import preregistration
 from analysis.study import study as study_lib
 from synth import errors
 from tests import browser as browser_lib
@@ -22,7 +28,13 @@ def small(tmp_path_factory):
   simulated.support(
     root / 'cpu', 'support', drop=0.4, splits=2, seeds=3, items=40, rng=rng
   )
-  result = page_lib.write(root / 'cpu', root / 'page.html')
+  declared = simulated.declared(root / 'cpu')
+  # Of other contrasts nothing was run; of this one a third split lacks.
+  lacks = declared[0]._replace(name='train_s-split2', split=2)
+  other = declared[0]._replace(contrast='density', name='uniform-split0')
+  result = page_lib.write(
+    root / 'cpu', root / 'page.html', lambda tier: [*declared, lacks, other]
+  )
   return root, result, (root / 'page.html').read_text()
 
 
@@ -31,16 +43,85 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   assert text.index('<table>') < text.index('<h2>')
   first = text[: text.index('</table>')]
   assert first.count('class="verdict') == len(result['verdicts']) == 14
-  assert first.count('"verdict not-measured"') == 11  # all but one contrast
+  # The one contrast with records lacks a run, so nothing is judged.
+  assert first.count('"verdict not-measured"') == 14
   assert 'no records of density' in first
-  assert result['records'] == 4
+  assert 'support is incomplete: 4 of 5 runs; lacking: train_s-split2' in first
+  assert (result['records'], result['lacking']) == (4, 2)
+
+
+def test_what_lacks_is_said_at_once_by_name_and_in_every_figure(small):
+  root, _, text = small
+  assert 'Incomplete:</b> 4 of 6 declared runs' in text[: text.index('<table>')]
+  section = text[text.index('What is finished?') :]
+  assert '<td>0 of 1</td><td>uniform-split0</td>' in section
+  svg = (root / 'page-figures/F7-support.svg').read_text()
+  assert '(INCOMPLETE)' in svg
+  for name in ('F7-support', 'F8-novelty'):
+    made = json.loads((root / f'page-figures/{name}.json').read_text())['made']
+    assert made['incomplete'].startswith('support: 4 of 5 runs')
+
+
+def test_errors_are_planned_from_the_pilots(small):
+  _, _, text = small
+  declared = [run for run in plan.of('cpu') if run.contrast == 'support']
+  found = power.planned('support', declared)
+  assert (found.splits, found.seeds, found.items) == (3, 8, 1000)
+  # By hand: 17.5 % and 0.4 % as binomial, and the pilots' half-widths.
+  tasks = (0.175 * 0.825 + 0.004 * 0.996) / 3000
+  seeds = 2 * (0.019**2 + 0.0025**2) / 1.96**2 / 24
+  assert found.error['novel'] == pytest.approx((tasks + seeds) ** 0.5)
+  assert found.error['difference'] > found.error['control']
+  section = text[text.index('Were the errors what was planned?') :]
+  assert '<td>no pilot</td>' in section and '3 &times; 3 &times; 40' in section
+
+
+def test_deviations_are_those_of_the_preregistration(small, monkeypatch):
+  root, _, text = small
+  section = text[text.index('Deviations from the preregistration') :]
+  assert preregistration.prose('Deviations') in section
+  path = root / 'preregistration.md'
+  path.write_text('## Deviations\n\n* One `a < b`,\n  long.\n* **Two**.\n')
+  monkeypatch.setattr(preregistration, 'PATH', path)
+  assert preregistration.prose('Deviations') == (
+    '<ul><li>One <code>a &lt; b</code>, long.</li><li><b>Two</b>.</li></ul>'
+  )
+  with pytest.raises(errors.InputError, match="no section 'Not run'"):
+    preregistration.prose('Not run')
+
+
+def test_marks_say_what_they_are_and_where(small):
+  root, _, text = small
+  section = text[text.index('id="F7-support"') : text.index('id="F8-novelty"')]
+  labels = re.findall(r'circle [^>]*aria-label="([^"]*)"', section)
+  numbers = json.loads((root / 'page-figures/F7-support.json').read_text())
+  low, high = (100 * v for v in numbers['support']['drop'][1:])
+  assert any(
+    label.startswith('novel; a structure (S3), 2 splits x 3 seeds')
+    and f'[{low:.4g}, {high:.4g}]' in label
+    for label in labels
+  )
+
+
+def test_a_mark_lies_where_it_is_drawn():
+  fig, axis = plt.subplots()
+  axis.set_position((0.2, 0.1, 0.5, 0.8))
+  axis.set(xlim=(0, 4), ylim=(0, 2))
+  axis.plot([1], [0.5], 'o', label='here')
+  axis.barh([1.5], [2], height=0.5)
+  bar, point = hover.marks(fig)
+  plt.close(fig)
+  assert point[:4] == pytest.approx((0.2 + 0.5 / 4, 1 - (0.1 + 0.2), 0, 0))
+  assert point.text == 'here; 0.5; 1'
+  assert bar[:4] == pytest.approx((0.2 + 0.125, 1 - 0.7, 0.25, 0.2))
 
 
 def test_the_page_is_self_contained_and_defines_its_words(small):
   _, _, text = small
   assert not re.search(r'(src|href)="(?!data:)', text)
-  for word in ('Density shift', 'Support shift', 'How is a split made?',
-               'sign-flip', 'No search was run'):  # fmt: skip
+  for word in ('density shift', 'support shift', 'difference of differences',
+               'pass@k', 'How exactly is a split made?', 'docs/splits.md',
+               'sign-flip', 'No search was run', 'Holm'):  # fmt: skip
     assert word in text
 
 
@@ -71,6 +152,7 @@ def test_configurations_are_those_of_the_records(small):
   assert '2, 64, 4, 256' in section  # layers, width, heads, MLP
   assert '100,000' in section and '1.00e+12' in section
   assert '<td>4</td><td>12</td>' in section  # runs, seeds
+  assert '100,000 (90,000)' in section  # parameters, without embedding
 
 
 def test_records_are_told_from_runs(small, tmp_path):
@@ -96,7 +178,12 @@ def test_a_damaged_record_is_one_sentence(tmp_path):
 def test_a_whole_study_opens_in_a_browser(tmp_path):
   simulated_study.write(tmp_path / 'cpu')
   page = tmp_path / 'page.html'
-  page_lib.write(tmp_path / 'cpu', page)
+  declared = simulated.declared(tmp_path / 'cpu')
+  result = page_lib.write(tmp_path / 'cpu', page, lambda tier: declared)
+  assert result['lacking'] == 0 and '(INCOMPLETE)' not in page.read_text()
+  for path in tmp_path.glob('page-figures/*.png'):
+    with image_lib.open(path) as picture:  # not empty
+      assert np.asarray(picture.convert('L')).std() > 10
   path = browser_lib.find()
   if path is None:
     pytest.skip('no Chromium or Chrome on this machine')
@@ -107,6 +194,37 @@ def test_a_whole_study_opens_in_a_browser(tmp_path):
     assert browser.run(
       '[...document.images].every(i => i.complete && i.naturalWidth > 300)'
     )
+    assert browser.run("document.querySelectorAll('.plot svg').length") == 8
+    box = "document.querySelector('#hover')"
+    for number in range(8):
+      mark = f"document.querySelectorAll('.plot svg')[{number}].children[3]"
+      x, y, label = browser.run(
+        f"{mark}.scrollIntoView({{block: 'center'}}); "
+        f'r = {mark}.getBoundingClientRect(); '
+        '[r.x + r.width / 2, r.y + r.height / 2, '
+        f"{mark}.getAttribute('aria-label')]"
+      )
+      browser.move(x, y)
+      assert browser.run(f'{box}.style.display') == 'block'
+      # Where marks overlap the upper one answers.
+      said = browser.run(f'{box}.textContent')
+      assert (
+        said == label
+        or browser.run(
+          f'document.elementFromPoint({x}, {y}).getAttribute("aria-label")'
+        )
+        == said
+      )
+    browser.move(1, 1)
+    assert browser.run(f'{box}.style.display') == 'none'
+    browser.run("document.querySelector('.plot svg').focus()")
+    browser.press('ArrowRight')
+    browser.press('ArrowRight')
+    labels = "document.querySelector('.plot svg').children"
+    assert browser.run(f'{box}.textContent') in browser.run(
+      f"[...{labels}].slice(1, 3).map(m => m.getAttribute('aria-label'))"
+    )
     assert not browser.complaints
+    assert all(url.startswith(('file:', 'data:')) for url in browser.requests)
   finally:
     browser.close()

@@ -11,6 +11,7 @@ from analysis import leakage as leakage_lib
 from analysis import maps
 from analysis import matching as matching_lib
 from analysis import redundancy as redundancy_lib
+from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import study as study_lib
 from analysis.study import tables
@@ -54,7 +55,7 @@ def _caption(found: atlas_record.Atlas, text: str) -> str:
 
 
 def spaces(study: study_lib.Study) -> Drawn:
-  """F1: what the two spaces look like; programs of its points in `numbers`.
+  """F1: what the two spaces look like; its numbers hold the points' programs.
 
   Raises:
     NotMeasured: if the data were not recorded.
@@ -73,7 +74,7 @@ def spaces(study: study_lib.Study) -> Drawn:
     for gid, places in maps.points_by_size(drawn).items()
   }
   return Drawn(
-    maps.draw(drawn, vector=True),
+    maps.draw(drawn),
     _caption(found, caption),
     {**drawn.numbers, 'programs': programs},
   )
@@ -156,7 +157,7 @@ def matched(study: study_lib.Study) -> str:
       )
   head = ['contrast', 'pair', 'largest |SMD|', f'above {matching_lib.LARGE}',
           'D_A (zero point)', 'D_C (zero point)']  # fmt: skip
-  return tables.table(head, rows)
+  return webpage.table(head, rows)
 
 
 def _divergence(facts: dict[str, Any], pair: str) -> str:
@@ -217,7 +218,7 @@ def identity(study: study_lib.Study) -> str:
     f'audit {verdict}. In brackets 95 % intervals (Clopper and Pearson) of '
     'rates of sampled pairs.</p>'
   )
-  return tables.table(['check', 'found'], rows) + note
+  return webpage.table(['check', 'found'], rows) + note
 
 
 def _of(number: int, whole: int) -> str:
@@ -261,4 +262,4 @@ def metric(study: study_lib.Study) -> str:
     )  # fmt: skip
     note = f'Tree edit distance by {edit["library"]}.'
   head = ['distance', 'with', 'variance', 'rank correlation with the truth']
-  return tables.table(head, rows) + f'<p class="note">{html.escape(note)}</p>'
+  return webpage.table(head, rows) + f'<p class="note">{html.escape(note)}</p>'

@@ -108,20 +108,23 @@ class Family:
   """
 
   def __init__(self, study: study_lib.Study):
-    tests: dict[str, Callable[[], float]] = {
-      'C2': lambda: diverse(study, _JOINT).p,
-      'C3': lambda: diverse(study, _RAKED).p,
-      'C4': lambda: max(e.p for e in manifolds(study).values()),
-      'C1': lambda: held_out(study, SYNTACTIC).gap.p,
-      'C5': lambda: rungs(study).p,
+    tests: dict[str, tuple[str, Callable[[], float]]] = {
+      'C2': (DENSITY, lambda: diverse(study, _JOINT).p),
+      'C3': (DENSITY, lambda: diverse(study, _RAKED).p),
+      'C4': (DENSITY, lambda: max(e.p for e in manifolds(study).values())),
+      'C1': (SYNTACTIC, lambda: held_out(study, SYNTACTIC).gap.p),
+      'C5': (LADDER, lambda: rungs(study).p),
     }
-    raw = [_or_one(test) for test in tests.values()]
+    raw = [_or_one(study, *test) for test in tests.values()]
     adjusted = hypotheses.holm(np.array(raw))
     self.p = dict(zip(tests, adjusted.tolist(), strict=True))
 
 
-def _or_one(test: Callable[[], float]) -> float:
+def _or_one(
+  study: study_lib.Study, contrast: str, test: Callable[[], float]
+) -> float:
   try:
+    study.require(contrast)
     return test()
   except cells_lib.NotMeasured:
     return 1.0
@@ -180,8 +183,10 @@ def table(study: study_lib.Study) -> list[Row]:
   """All rows, the paper's sentences first."""
   p = Family(study).p
   in_support, novel = split_lib.DEV, support_split.NOVEL
+  row = functools.partial(_row, study)
   return [
-    _row(
+    row(
+      DENSITY,
       f'{_DIVERSE} (C2)',
       'pass@1 under shifted test laws: trained on a sample diverse in both '
       'spaces, less trained on a uniform one',
@@ -189,7 +194,8 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.POSITIVE,
       lambda: _positive(diverse(study, _JOINT), p['C2']),
     ),
-    _row(
+    row(
+      DENSITY,
       f'{_MANIFOLDS} (C4)',
       'pass@1 under shifted test laws: diverse in both spaces, less diverse in '
       'the better of the two (the smaller difference)',
@@ -197,7 +203,8 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.POSITIVE + '; both differences must hold',
       lambda: _both(manifolds(study), p['C4']),
     ),
-    _row(
+    row(
+      SYNTACTIC,
       f'{_STRUGGLE} (C1)',
       'pass@1 lost on novel programs by never having seen the structure, '
       'beyond what is lost on matched controls (difference in differences)',
@@ -205,28 +212,32 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.POSITIVE,
       lambda: _positive(held_out(study, SYNTACTIC).gap, p['C1']),
     ),
-    _row(
+    row(
+      REGION,
       f'{_STRUGGLE}: a region of the syntactic space (secondary)',
       'the same, for a held-out half of the syntactic space',
       'points',
       verdicts.POSITIVE,
       lambda: _alone(held_out(study, REGION).gap),
     ),
-    _row(
+    row(
+      SYNTACTIC,
       f'{_THIRTY} (read as points)',
       'pass@1 lost on novel programs by never having seen the structure',
       'points',
       verdicts.ABOVE,
       lambda: _above(held_out(study, SYNTACTIC), relative=False),
     ),
-    _row(
+    row(
+      SYNTACTIC,
       f'{_THIRTY} (read as a ratio)',
       'the same, as a share of the pass@1 of models that saw it',
       '%',
       verdicts.ABOVE,
       lambda: _above(held_out(study, SYNTACTIC), relative=True),
     ),
-    _row(
+    row(
+      SEMANTIC,
       _ROBUST,
       'pass@1 lost on functions of a region that training never touched, '
       'matched on syntax',
@@ -234,21 +245,24 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.NO_DROP,
       lambda: _no_drop(held_out(study, SEMANTIC)),
     ),
-    _row(
+    row(
+      SCALING,
       _COMPUTE,
       'pass@1 in support per tenfold training compute',
       'points per decade',
       verdicts.GROWS,
       lambda: _grows(study, in_support),
     ),
-    _row(
+    row(
+      SCALING,
       _COMPUTE + ' (out of support)',
       'pass@1 on novel programs per tenfold training compute',
       'points per decade',
       verdicts.GROWS,
       lambda: _grows(study, novel),
     ),
-    _row(
+    row(
+      SCALING,
       _LINE + ' (in support)',
       'error of the log-linear form where it foretells the upper levels of '
       'compute from the lower',
@@ -256,14 +270,16 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.LOG_LINEAR,
       lambda: _log_linear(study, in_support),
     ),
-    _row(
+    row(
+      SCALING,
       _LINE + ' (out of support)',
       'the same on novel programs',
       'points',
       verdicts.LOG_LINEAR,
       lambda: _log_linear(study, novel),
     ),
-    _row(
+    row(
+      None,
       _SEARCH,
       'none: no search was run in this study',
       'points',
@@ -271,7 +287,8 @@ def table(study: study_lib.Study) -> list[Row]:
       'not hold',
       _never,
     ),
-    _row(
+    row(
+      DENSITY,
       f'{_CHECK}: diversity beyond size, operators and constants (C3)',
       'as the first row, with the sizes, operators and constants of the '
       'uniform sample (raked)',
@@ -279,7 +296,8 @@ def table(study: study_lib.Study) -> list[Row]:
       verdicts.POSITIVE,
       lambda: _positive(diverse(study, _RAKED), p['C3']),
     ),
-    _row(
+    row(
+      LADDER,
       f'{_CHECK}: the loss grows with the divergence of compounds (C5)',
       'pass@1 lost on novel programs per unit of compound divergence of '
       'training from the test, equal tests and atoms (ladder)',
@@ -291,13 +309,18 @@ def table(study: study_lib.Study) -> list[Row]:
 
 
 def _row(
+  study: study_lib.Study,
+  contrast: str | None,
   sentence: str,
   quantity: str,
   unit: str,
   rule: str,
   measure: Callable[[], Measured],
 ) -> Row:
+  """Measures and judges, if the contrast of the runs is whole."""
   try:
+    if contrast:
+      study.require(contrast)
     found = measure()
   except cells_lib.TooManyDiverged as lack:
     verdict = Verdict.UNDECIDED

@@ -38,7 +38,7 @@ HELD_OUT = {
   'order': 'an order of operators (S6)',
 }
 # Contrasts that hold out edges of programs -> what.
-_EDGES = {'support': 'S3', 'order': 'S6'}
+EDGES = {'support': 'S3', 'order': 'S6'}
 _BEST = {
   Best.WITH_STRUCTURE: ('with the structure', picture.GREEN),
   Best.WITHOUT_STRUCTURE: ('by paraphrase only', picture.SKY),
@@ -295,7 +295,7 @@ def solved(study: study_lib.Study) -> Drawn:
   """
   rows: dict[str, novelty.Novelty] = {}
   lacking = []
-  for contrast, held_out in _EDGES.items():
+  for contrast, held_out in EDGES.items():
     try:
       grid = study.grid(contrast)
     except cells_lib.NotMeasured as lack:
@@ -364,7 +364,7 @@ def solved(study: study_lib.Study) -> Drawn:
 
 def _made(study: study_lib.Study) -> list[str]:
   """The contrasts of held-out edges that have records."""
-  return [name for name in _EDGES if study.contrasts.get(name)]
+  return [name for name in EDGES if study.contrasts.get(name)]
 
 
 def rungs(study: study_lib.Study) -> Drawn:

@@ -37,6 +37,7 @@ class Part(NamedTuple):
   split: int
   interval: Interval
   p: float
+  error: float  # standard
 
 
 class Effect(NamedTuple):
@@ -44,6 +45,7 @@ class Effect(NamedTuple):
 
   Attributes:
     interval: Estimate and 95 % interval.
+    error: Standard error, over the same as the interval.
     p: Two-sided, exact sign-flip over the runs of the splits there are (over
       sums of one run of every split if there are more than 20).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
@@ -54,6 +56,7 @@ class Effect(NamedTuple):
   """
 
   interval: Interval
+  error: float
   p: float
   equivalence: hypotheses.Equivalence
   parts: tuple[Part, ...]
@@ -93,6 +96,13 @@ def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
   mean, low, high = for_these(splits)
   return Interval(mean, max(low, 0.0), min(high, 1.0))
 
+  @property
+  def these_splits_error(self) -> float:
+    """Standard error for the splits there are; NaN without parts."""
+    if len(self.parts) < self.splits:
+      return float(np.nan)
+    return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
+
 
 def effect(
   grid: cells_lib.Grid,
@@ -116,7 +126,12 @@ def effect(
   interval = _interval(contrast)
   by_run = design.of(contrast).by_seed()
   parts = [
-    Part(split, small_sample.crossed([terms]), hypotheses.sign_flip(value_S))
+    Part(
+      split,
+      small_sample.crossed([terms]),
+      hypotheses.sign_flip(value_S),
+      small_sample.standard_error([terms]),
+    )
     for split, terms, value_S in zip(by_split, contrast, by_run, strict=True)
     if len(value_S) > 1
   ]
@@ -127,6 +142,7 @@ def effect(
   ]
   return Effect(
     interval,
+    small_sample.standard_error(contrast),
     hypotheses.sign_flip(_units(by_run)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),

@@ -33,7 +33,7 @@ _CURVES = (
 
 
 # Held out -> how a row is called: each with distances in both spaces.
-_DISTANCES = {
+DISTANCES = {
   claims.SYNTACTIC: 'S3: a structure held out',
   claims.REGION: 'S2: half the syntactic space held out',
   claims.SEMANTIC: 'S2: half the semantic space held out',
@@ -67,7 +67,7 @@ def distances(study: study_lib.Study) -> Drawn:
   """
   laws: dict[str, distance.Law] = {}
   lacking = []
-  for name in _DISTANCES:
+  for name in DISTANCES:
     try:
       laws[name] = law_of_distance(study, name)
     except cells_lib.NotMeasured as lack:
@@ -84,7 +84,7 @@ def distances(study: study_lib.Study) -> Drawn:
     for space in _SPACES:
       _curves(axes[f'{name} {space}'], law, space)
     first = axes[f'{name} {_SPACES[0]}']
-    first.set_ylabel(f'{_DISTANCES[name]}\npass@1')
+    first.set_ylabel(f'{DISTANCES[name]}\npass@1')
     _rivals(axes[f'{name} rivals'], law)
     numbers[name] = _numbers(law)
   axes[f'{next(iter(laws))} rivals'].set_title(

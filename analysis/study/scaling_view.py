@@ -14,6 +14,7 @@ from matplotlib import ticker
 import numpy as np
 
 from analysis import picture
+from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import scaling
@@ -280,7 +281,7 @@ def table(study: study_lib.Study) -> str:
           'AICc above best', 'BIC above best', 'error, level left out',
           'error, upper levels foretold']  # fmt: skip
   note = f'<p class="note">{TOO_FEW}</p>' if few else ''
-  return tables.table(head, rows) + note
+  return webpage.table(head, rows) + note
 
 
 def _error(law: Law, value: float) -> str:

@@ -9,6 +9,7 @@ import pathlib
 import numpy as np
 
 from analysis.study import cells as cells_lib
+from analysis.study import plan
 from synth import errors
 from synth import records
 from synth import runs
@@ -32,20 +33,28 @@ class Study:
 
   Attributes:
     directory: Where they are.
-    contrasts: Contrast -> its records.
+    tier: That they are of.
+    contrasts: Contrast -> its records, without those that `states` leaves out.
+    declared: The runs that there should be.
+    states: Contrast -> what of its declared runs is there.
   """
 
   directory: pathlib.Path
+  tier: str
   contrasts: Mapping[str, Sequence[records.Record]]
+  declared: Sequence[plan.Declared]
+  states: Mapping[str, plan.State]
 
-  @property
-  def tier(self) -> str:
-    """The tiers of the records."""
-    return ', '.join(
-      sorted(
-        {r.facts['tier'] for part in self.contrasts.values() for r in part}
-      )
-    )
+  def require(self, contrast: str) -> None:
+    """Lets a contrast be judged only if it is whole.
+
+    Raises:
+      NotMeasured: if there are no records or a declared run lacks.
+    """
+    self.of(contrast)
+    state = self.states.get(contrast)
+    if state and state.lacking:
+      raise cells_lib.NotMeasured(f'{contrast} is incomplete: {state}')
 
   def of(self, contrast: str) -> Sequence[records.Record]:
     """The records of a contrast.
@@ -108,16 +117,38 @@ def _diverged(found: Sequence[records.Record]) -> dict[int, set[int]]:
   return result
 
 
-def load(directory: pathlib.Path) -> Study:
+def load(
+  directory: pathlib.Path,
+  declared: Callable[[str], Sequence[plan.Declared]] = plan.of,
+) -> Study:
   """Opens all records below a directory.
 
+  Args:
+    directory: Of one tier's records.
+    declared: Tier -> the runs that it should have; none: any are whole.
+
   Raises:
-    InputError: if there is none, or one is damaged.
+    InputError: if there is none, one is damaged, or they are of several tiers.
   """
-  found: dict[str, list[records.Record]] = {}
-  for record in records.load(directory):
-    found.setdefault(record.facts['contrast'], []).append(record)
-  return Study(directory, found)
+  found = records.load(directory)
+  tiers = sorted({record.facts['tier'] for record in found})
+  if len(tiers) > 1:
+    raise errors.InputError(
+      f'{directory} has records of tiers {", ".join(tiers)}: report on them '
+      'one by one'
+    )
+  wanted = declared(tiers[0])
+  names = [run.contrast for run in wanted]
+  names += [record.facts['contrast'] for record in found]
+  contrasts, states = {}, {}
+  for name in dict.fromkeys(names):
+    there = [record for record in found if record.facts['contrast'] == name]
+    if wanted:
+      runs_of = [run for run in wanted if run.contrast == name]
+      states[name], there = plan.compare(runs_of, there)
+    if there:
+      contrasts[name] = there
+  return Study(directory, tiers[0], contrasts, wanted, states)
 
 
 def is_study(directory: pathlib.Path) -> bool:
@@ -230,12 +261,24 @@ def _dev_loss(found: Sequence[records.Record]) -> float:
 def by_compute(
   found: Sequence[records.Record], test: str, k: int
 ) -> dict[float, np.ndarray]:
-  """Training FLOPs of a model -> pass@k of every run on the frontier."""
-  return {
-    flops: np.concatenate([r.pass_at_k(test, k).mean(axis=1) for r in part])
-    for flops, part in frontier(found).items()
-    if all(test in record.tests for record in part)
-  }
+  """Training FLOPs of a model -> pass@k of every model on the frontier.
+
+  Raises:
+    TooManyDiverged: if more than a quarter of a run's models diverged.
+  """
+  result = {}
+  for flops, part in frontier(found).items():
+    if all(test in record.tests for record in part):
+      lost = _diverged(part)
+      result[flops] = np.concatenate(
+        [
+          cell.without(lost[cell.split]).value(k).mean(axis=1)
+          for record in part
+          for cell in cells(record)
+          if cell.test == test
+        ]
+      )
+  return result
 
 
 def _same_universe(record: records.Record, other: records.Record) -> None:

@@ -5,12 +5,15 @@ import html
 import math
 from typing import Any
 
+from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import effect_figures
 from analysis.study import effects
+from analysis.study import power
 from analysis.study import study as study_lib
 from analysis.study import support as support_lib
+from analysis.study.verdicts import Verdict
 from synth import records
 from synth.splits import support as support_split
 from synth.statistics import components
@@ -23,16 +26,6 @@ _CONTRASTS = {
 }
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-  """An HTML table; cells are HTML already."""
-  lines = ['<tr>' + ''.join(f'<th>{cell}</th>' for cell in head) + '</tr>']
-  lines += [
-    '<tr>' + ''.join(f'<td>{cell}</td>' for cell in row) + '</tr>'
-    for row in rows
-  ]
-  return '<div class="wide"><table>' + '\n'.join(lines) + '</table></div>'
-
-
 def verdicts(rows: Sequence[claims.Row]) -> str:
   """T8: a row a claim."""
   shown = []
@@ -42,10 +35,9 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
     if row.measured:
       one = row.measured
       estimate = _interval(one.interval, row.unit)
-      counts = f'{one.splits} &times; {one.seeds} &times; {one.items:,}'
+      counts = _design(one.splits, one.seeds, one.items)
       p = '&ndash;' if one.p is None else f'{one.p:.2g}'
       note = html.escape(one.note)
-    css = row.verdict.value.replace(' ', '-')
     shown.append(
       [
         str(number),
@@ -54,14 +46,13 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
         estimate,
         counts,
         p,
-        f'<span class="verdict {css}">{row.verdict.value}</span>'
-        f'<br><small>{note}</small>',
+        f'{_verdict(row.verdict)}<br><small>{note}</small>',
       ]
     )
   head = ['', 'claim', 'what is estimated', 'estimate [95 %]',
           'splits &times; seeds &times; tasks', 'p (Holm)',
           'verdict']  # fmt: skip
-  return table(head, shown)
+  return webpage.table(head, shown)
 
 
 def rules(rows: Sequence[claims.Row]) -> str:
@@ -69,7 +60,7 @@ def rules(rows: Sequence[claims.Row]) -> str:
   found: dict[str, list[str]] = {}
   for number, row in enumerate(rows, 1):
     found.setdefault(row.rule, []).append(str(number))
-  return table(
+  return webpage.table(
     ['rows', 'rule'],
     [[', '.join(who), html.escape(rule)] for rule, who in found.items()],
   )
@@ -100,7 +91,7 @@ def support(study: study_lib.Study) -> str:
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
   head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
           'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
-  return table(head, rows) if rows else lack('no support contrast')
+  return webpage.table(head, rows) if rows else lack('no support contrast')
 
 
 def variance(study: study_lib.Study) -> str:
@@ -124,7 +115,107 @@ def variance(study: study_lib.Study) -> str:
       rows.append([name, arm, test, *(_component(value) for value in found)])
   head = ['contrast', 'arm', 'tests', 'split', 'seed', 'task', 'seed &times; '
           'task', 'sample']  # fmt: skip
-  return table(head, rows) if rows else lack('no support contrast')
+  return webpage.table(head, rows) if rows else lack('no support contrast')
+
+
+def states(study: study_lib.Study) -> str:
+  """What of every contrast is there: runs lacking, left out, diverged."""
+  rows = []
+  for contrast, state in study.states.items():
+    diverged = [
+      f'{run}: seed {seed} at step {step:,}'
+      for run, seed, step in state.diverged
+    ]
+    share = f'{len(diverged)} of {state.models}' if state.models else '&ndash;'
+    rows.append(
+      [
+        contrast,
+        f'{state.finished} of {state.declared}',
+        _listed(state.lacking),
+        _listed(state.left_out),
+        '<br>'.join([share, *map(html.escape, diverged)]),
+      ]
+    )
+  head = ['contrast', 'runs', 'lacking', 'there, but left out',
+          'models that diverged']  # fmt: skip
+  return webpage.table(head, rows)
+
+
+def _listed(names: Sequence[str]) -> str:
+  return '<br>'.join(map(html.escape, names)) or 'none'
+
+
+def errors(study: study_lib.Study) -> str:
+  """T4: planned and realised standard errors, in points."""
+  rows = []
+  for contrast in power.pilots():
+    wanted = power.planned(contrast, study.declared)
+    try:
+      found = claims.held_out(study, contrast)
+      parts = dict(zip(_CONTRASTS, found[:3], strict=True))
+    except cells_lib.NotMeasured:
+      parts = {}
+    for label in _CONTRASTS:
+      cells = [contrast, label, '&ndash;', '&ndash;', 'not measured']
+      if wanted:
+        cells[2] = _design(wanted.splits, wanted.seeds, wanted.items)
+        cells[3] = f'{100 * wanted.error[label]:.2f}'
+      if label in parts:
+        one = parts[label]
+        cells[4:] = [_design(one.splits, one.seeds, one.items)]
+        cells += _two_errors(one)
+      rows.append(cells)
+  for contrast, label, measure in (
+    (claims.DENSITY, 'joint less uniform (C2)',
+     lambda: claims.diverse(study, 'joint')),
+    (claims.LADDER, 'cost of a unit of D_C (C5)', lambda: claims.rungs(study)),
+  ):  # fmt: skip
+    cells = [contrast, label, '&ndash;', 'no pilot']
+    try:
+      one = measure()
+    except cells_lib.NotMeasured:
+      rows.append([*cells, 'not measured'])
+    else:
+      design = _design(one.splits, one.seeds, one.items)
+      rows.append([*cells, design, *_two_errors(one)])
+  head = ['contrast', 'of', 'planned splits &times; seeds &times; tasks',
+          'planned', 'realised splits &times; seeds &times; tasks in all',
+          'realised, these splits', 'realised, new splits too']  # fmt: skip
+  return webpage.table(head, rows)
+
+
+def _design(splits: int, seeds: int, items: int) -> str:
+  return f'{splits} &times; {seeds} &times; {items:,}'
+
+
+def _two_errors(effect: effects.Effect) -> list[str]:
+  """For these splits, and for new ones where there are several."""
+  new = f'{100 * effect.error:.2f}' if effect.splits > 1 else 'one split'
+  these = effect.these_splits_error
+  return ['&ndash;' if math.isnan(these) else f'{100 * these:.2f}', new]
+
+
+def negative(rows: Sequence[claims.Row]) -> str:
+  """T7: what was not reproduced, and what stayed undecided."""
+  shown = [
+    [
+      str(number),
+      html.escape(row.sentence),
+      _verdict(row.verdict),
+      _interval(row.measured.interval, row.unit) if row.measured else '&ndash;',
+    ]
+    for number, row in enumerate(rows, 1)
+    if row.verdict in (Verdict.NOT_REPRODUCED, Verdict.UNDECIDED)
+  ]
+  head = ['row', 'claim', 'verdict', 'estimate [95 %]']
+  if not shown:
+    return '<p>None of the claims that were measured.</p>'
+  return webpage.table(head, shown)
+
+
+def _verdict(verdict: Verdict) -> str:
+  css = verdict.value.replace(' ', '-')
+  return f'<span class="verdict {css}">{verdict.value}</span>'
 
 
 def configurations(study: study_lib.Study) -> str:
@@ -133,11 +224,13 @@ def configurations(study: study_lib.Study) -> str:
   for contrast, found in study.contrasts.items():
     for record in found:
       rows.setdefault(_configuration(contrast, record), []).append(record)
-  head = ['contrast', 'layers, width, heads, MLP', 'precision', 'parameters',
-          'batch', 'steps', 'peak rate, b2, warm-up, schedule', 'samples, '
+  head = ['contrast', 'largest program', 'layers, width, heads, MLP',
+          'encoder: layers, width', 'precision',
+          'parameters (without embedding)', 'batch', 'steps', 'programs shown',
+          'peak rate, b2, weight decay, warm-up, schedule', 'samples, '
           'temperature', 'FLOPs a model', 'runs', 'seeds', 'seconds to train, '
           'a run', 'device']  # fmt: skip
-  return table(
+  return webpage.table(
     head,
     [
       [*map(html.escape, key[:-1]), *_cost(found), html.escape(key[-1])]
@@ -150,14 +243,19 @@ def _configuration(contrast: str, record: records.Record) -> tuple[str, ...]:
   facts = record.facts
   config = facts['config']
   model, opt, sampling = config['model'], config['opt'], config['eval']
+  batch, total = config['data']['batch_size'], facts['params']['total']
   return (
     contrast,
+    str(config['universe']['max_size']),
     f'{model["N"]}, {model["D"]}, {model["H"]}, {model["F"]}',
+    f'{model["M"]}, {model["W"]}',
     str(model['dtype']),
-    f'{facts["params"]["total"]:,}',
-    str(config['data']['batch_size']),
+    f'{total:,} ({total - facts["params"]["embedding"]:,})',
+    str(batch),
     f'{facts["step"]:,}',
-    f'{opt["lr"]:g}, {opt["b2"]:g}, {opt["warmup_share"]:g}, {opt["schedule"]}',
+    f'{batch * facts["step"]:,}',
+    f'{opt["lr"]:g}, {opt["b2"]:g}, {opt["weight_decay"]:g}, '
+    f'{opt["warmup_share"]:g}, {opt["schedule"]}',
     f'{facts["samples"]:,}, {sampling["temperature"]:g}',
     f'{facts["flops"]:.2e}',
     _device(facts['device']),
@@ -206,7 +304,7 @@ def certificates(study: study_lib.Study) -> str:
       ]
   head = ['contrast', 'split seed', 'settings', 'tasks', 'certificate',
           'sha256']  # fmt: skip
-  return table(head, list(rows.values()))
+  return webpage.table(head, list(rows.values()))
 
 
 def lack(reason: str) -> str:

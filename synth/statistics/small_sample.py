@@ -33,14 +33,7 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
   Raises:
     ValueError: if there is one split with one seed.
   """
-  design = design_lib.of(contrast)
-  unit_U = design_lib.by_unit(contrast)
-  units = len(unit_U)
-  if units < 2:
-    raise ValueError('an interval needs two splits, or two seeds of one split')
-  parts = [float(unit_U.var(ddof=1)) / units, *_item_parts(design, units)]
-  degrees = [units - 1, *(size - 1 for size in design.strata)]
-  used = [(v, d) for v, d in zip(parts, degrees, strict=True) if v > 0]
+  used = _parts(contrast)
   half = 0.0
   if used:
     tail = (1 + level) / 2
@@ -51,8 +44,29 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
       sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
     )
     half = float(short + long) / 2
-  mean = float(unit_U.mean())
+  mean = float(design_lib.by_unit(contrast).mean())
   return Interval(mean, mean - half, mean + half)
+
+
+def standard_error(contrast: Contrast) -> float:
+  """The square root of A + C (`crossed`).
+
+  Raises:
+    ValueError: if there is one split with one seed.
+  """
+  return math.sqrt(sum(variance for variance, _ in _parts(contrast)))
+
+
+def _parts(contrast: Contrast) -> list[tuple[float, int]]:
+  """The parts of the variance that are above 0, with their degrees."""
+  design = design_lib.of(contrast)
+  unit_U = design_lib.by_unit(contrast)
+  units = len(unit_U)
+  if units < 2:
+    raise ValueError('an interval needs two splits, or two seeds of one split')
+  parts = [float(unit_U.var(ddof=1)) / units, *_item_parts(design, units)]
+  degrees = [units - 1, *(size - 1 for size in design.strata)]
+  return [(v, d) for v, d in zip(parts, degrees, strict=True) if v > 0]
 
 
 def _item_parts(design: design_lib.Design, units: int) -> list[float]:

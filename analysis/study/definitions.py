@@ -1,0 +1,137 @@
+"""What a reader of the study's page must know, as HTML."""
+
+READING = """
+<h2>How to read this</h2>
+<p>Each row of the table above is one sentence of the paper, what stands for it
+here as a number, and a verdict by a rule that was written down before any run.
+An <b>estimate</b> is followed by its 95 % interval, then by the number of split
+seeds, of training seeds in each split, and of test functions. <i>Undecided</i>
+means that the interval allows both answers; <i>not measured</i> that runs lack,
+and then no number stands in for them. In the figures the marks answer to the
+mouse (or Tab and the arrow keys): what they are, value, interval.</p>
+<p>Four sentences on the experiment: every program of a small arithmetic
+language up to a size is enumerated, so it is known exactly which functions
+there are and which programs compute them. A transformer sees the values of a
+function at fixed points and writes a program. The answer counts only if it is
+exactly the same function. Models are trained on part of the functions and
+tested on others, and what lies between the two parts is controlled.</p>
+"""
+
+DEFINITIONS = """
+<h2>Formal definitions</h2>
+<table>
+<tr><th>word</th><th>definition</th></tr>
+<tr><td>program</td><td>A syntax tree u of the grammar (constants, the variable
+x, + &minus; * /) with at most L nodes. |u| is its number of nodes, its
+<i>size</i>; U is the set of all of them.</td></tr>
+<tr><td>class, function</td><td>u and v are of one class c if they compute the
+same rational function, decided exactly (residues modulo large primes). C is the
+set of classes. A(c) are the smallest programs of c (<i>minimal programs</i>),
+k(c) is their size. Splits are of classes, never of programs.</td></tr>
+<tr><td>task</td><td>One class, given as its values at 32 fixed points of the
+specification grid. Classes equal at all of them in float32 are left
+out.</td></tr>
+<tr><td>success</td><td>The program that was written is in c: equal as a
+rational function, not only at the points.</td></tr>
+<tr><td>pass@k</td><td>1 &minus; C(n &minus; s, k) / C(n, k) with s right ones
+of n independent samples, mean over tasks: the unbiased estimator of the chance
+that one of k samples is right.</td></tr>
+<tr><td>arm</td><td>A training set: classes drawn from one universe. At each
+visit of a class a random program of A(c) is shown.</td></tr>
+<tr><td>density shift</td><td>With &pi;(c) the chance of c to be drawn for
+training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
+where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;
+(<code>uniform</code>, <code>semantic</code>, <code>syntactic</code>,
+<code>joint</code>: inversely to the density in a space; <code>..._half</code>:
+exponent &frac12;; <code>..._raked</code>: with the sizes, operators and
+constants of <code>uniform</code>); the tests are shared.</td></tr>
+<tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
+Q(R) = 1.</td></tr>
+<tr><td>novel</td><td>A test class in R. For a held-out structure
+(<code>sub &gt; div</code>: a quotient directly under a difference): every
+program of A(c) has it.</td></tr>
+<tr><td>control</td><td>A test class outside R, paired with a novel one of the
+same cell: equal in what is matched (table of splits).</td></tr>
+<tr><td>train_s, train_c</td><td>The two arms: train_s has nothing of R; train_c
+is train_s with up to a fifth replaced by novel classes of the same
+cells.</td></tr>
+<tr><td>dev</td><td>Classes outside R in no arm and no test; all settings are
+chosen on them.</td></tr>
+<tr><td>D(test)</td><td>pass@1 of train_c less pass@1 of train_s on the same
+tasks, paired by task and training seed. D(novel) is the <i>drop</i>, what never
+having seen R costs; D(control) is the <i>price</i> of seeing it.</td></tr>
+<tr><td>difference of differences</td><td>D(novel) &minus; D(control), the
+<i>gap</i>. Test sets of different difficulty are never compared.</td></tr>
+<tr><td>forced</td><td>A novel class that no program the model may write (any
+size up to L) computes without the structure; decided by enumerating the
+programs without it. Otherwise <i>avoidable</i>.</td></tr>
+<tr><td>distance</td><td>Of a class to an arm. Syntactic: the least Tanimoto
+distance of the bags of (2, 3)-pq-grams between a program of the class and a
+training program. Semantic: the least Euclidean distance of the outputs
+(arcsinh, standardized, principal axes). Both exact.</td></tr>
+<tr><td>D<sub>A</sub>, D<sub>C</sub></td><td>Atom and compound divergence of
+training P and test Q (Keysers et al., ICLR 2020):
+1 &minus; &Sigma; p<sub>k</sub><sup>a</sup> q<sub>k</sub><sup>1&minus;a</sup>,
+over symbols with a = 0.5, over pq-grams with a = 0.1. The ladder varies
+D<sub>C</sub> at equal D<sub>A</sub>.</td></tr>
+</table>
+<h2>How exactly is a split made?</h2>
+<p>Support and region splits, in this order (docs/splits.md has every kind, its
+settings and the proofs that are checked):</p>
+<ol>
+<li>R is declared. Around a region of a space lies a buffer that is in no
+set.</li>
+<li>Inside each cell novel classes are paired at random, one to one, with
+classes outside R and the buffer. A cell is equal size and equal count of
+every symbol; for regions of the syntactic space equal size and one of 300 cells
+of the semantic one.</li>
+<li>Random pairs are the tests <i>novel</i> and <i>control</i>. With held-out
+structures only pairs whose novel class keeps a least distance from everything
+outside R are taken.</li>
+<li><i>dev</i> is drawn from classes outside R without a partner.</li>
+<li><i>train_s</i> is everything else outside R. <i>train_c</i> is the same with
+up to a fifth of it, partners of novel classes, replaced by those novel classes:
+both arms have equally many classes of every cell.</li>
+<li>A certificate checks the finished split from the universe alone (no class in
+two sets, no training program with the structure, equal cells, distances, hashes
+of the sorted identities of every set). The same seed gives the same
+hashes.</li>
+</ol>
+<p>Density splits: tests first (uniform over classes; uniform over the cells of
+each space and of both), then every arm from what is left. Ladder: half of the
+kinds of operator edges that occur is drawn; the rungs hold out none, a quarter,
+... all of it; tests and symbols stay equal.</p>
+"""
+
+STATISTICS = """
+<h2>Where do intervals and p come from?</h2>
+<p>Estimates are means over splits of means over training seeds and tasks,
+paired by seed and task. Intervals (95 %) are for new splits, new seeds and new
+tasks together: Student intervals of the crossed design that keep their level
+with few seeds; tasks of one cell count as one cluster. With one split they are
+for that split. p: exact two-sided sign-flip over all runs (of more than 20,
+over sums of one run of every split), so it is about these splits; adjusted by
+Holm over the five pre-registered contrasts (C1 to C5; docs/preregistration.md;
+a test that lacks its records counts as p = 1). Crossed bootstrap intervals
+stand beside in the table of support contrasts. A model that diverged is left
+out of all arms of its split; with more than a quarter of an arm's, nothing is
+decided. "No drop" is never a difference that was not found: it takes two
+one-sided tests against a margin of 3 points.</p>
+"""
+
+SCOPE = """
+<h2>What is not claimed?</h2>
+<ul>
+<li><b>Search.</b> No search was run in this study. That search is necessary, or
+breaks a bottleneck, is neither supported nor refuted by these records; the
+coverage figure says only what more samples of the same models reach. It would
+take a comparison at equal compute.</li>
+<li><b>Other models and languages.</b> All this is about decoder transformers of
+the sizes in the table of configurations, trained from scratch on one small
+arithmetic language.</li>
+<li><b>Other hold-outs.</b> The held-out structure is one edge of many; regions
+are half-spaces. Intervals over splits are over new seeds of these kinds.</li>
+<li><b>Scaling forms</b> are told apart only with enough levels and decades of
+compute (the rule says how many).</li>
+</ul>
+"""
