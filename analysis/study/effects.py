@@ -74,6 +74,13 @@ class Effect(NamedTuple):
       return Interval(self.interval.estimate, np.nan, np.nan)
     return for_these([part.interval for part in self.parts])
 
+  @property
+  def these_splits_error(self) -> float:
+    """Standard error for the splits there are; NaN without parts."""
+    if len(self.parts) < self.splits:
+      return float(np.nan)
+    return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
+
 
 def for_these(splits: Sequence[Interval]) -> Interval:
   """The mean of some splits' intervals, for these splits.
@@ -95,13 +102,6 @@ def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
   splits = [interval_lib.crossed([terms], rng) for terms in contrast]
   mean, low, high = for_these(splits)
   return Interval(mean, max(low, 0.0), min(high, 1.0))
-
-  @property
-  def these_splits_error(self) -> float:
-    """Standard error for the splits there are; NaN without parts."""
-    if len(self.parts) < self.splits:
-      return float(np.nan)
-    return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
 
 
 def effect(

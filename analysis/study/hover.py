@@ -272,7 +272,8 @@ def _value(axis: axis_lib.Axis, value: float) -> str:
   if named and isinstance(axis.get_major_locator(), ticker.FixedLocator):
     places = np.asarray(axis.get_ticklocs())
     nearest = int(np.argmin(np.abs(places - value)))
-    return axis.get_ticklabels()[nearest].get_text()
+    # Not of the labels: an axis that shares them with another has none.
+    return str(formatter(float(places[nearest]), nearest))
   text = _number(formatter, value)
   return f'{name}: {text}' if name else text
 
