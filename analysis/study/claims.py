@@ -215,7 +215,7 @@ def table(study: study_lib.Study) -> list[Row]:
     row(
       REGION,
       f'{_STRUGGLE}: a region of the syntactic space (secondary)',
-      'the same, for a held-out half of the syntactic space',
+      'the same, for the functions at one end of the syntactic space',
       'points',
       verdicts.POSITIVE,
       lambda: _alone(held_out(study, REGION).gap),

@@ -47,6 +47,11 @@ exponent &frac12;; <code>..._raked</code>: with the sizes, operators and
 constants of <code>uniform</code>); the tests are shared.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
+<tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
+classes at one end of one of the first three axes; a buffer beside it is in no
+set. Regions of the semantic space are matched in size and symbols, those of the
+syntactic one in size and place in the semantic one. <i>Length</i>: the largest
+size; <i>order</i>: products of sums.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it.</td></tr>

@@ -230,13 +230,25 @@ def configurations(study: study_lib.Study) -> str:
           'peak rate, b2, weight decay, warm-up, schedule', 'samples, '
           'temperature', 'FLOPs a model', 'runs', 'seeds', 'seconds to train, '
           'a run', 'device']  # fmt: skip
-  return webpage.table(
-    head,
-    [
-      [*map(html.escape, key[:-1]), *_cost(found), html.escape(key[-1])]
-      for key, found in rows.items()
-    ],
+  shown = [
+    [*map(html.escape, key[:-1]), *_cost(found), html.escape(key[-1])]
+    for key, found in rows.items()
+  ]
+  same = [
+    len(shown) > 1 and len(set(column)) == 1
+    for column in zip(*shown, strict=True)
+  ]
+  common = ''.join(
+    f'<li>{name}: {cell}</li>'
+    for name, cell, all_of in zip(head, shown[0], same, strict=True)
+    if all_of
   )
+  differing = [
+    [cell for cell, all_of in zip(row, same, strict=True) if not all_of]
+    for row in (head, *shown)
+  ]
+  told = f'<p>The same in all runs:</p><ul>{common}</ul>' if common else ''
+  return told + webpage.table(differing[0], differing[1:])
 
 
 def _configuration(contrast: str, record: records.Record) -> tuple[str, ...]:
