@@ -12,6 +12,11 @@ Made only from the stored universe, spaces and split below DIR:
     DIR2/atlas.html   both spaces to explore; one file, works offline
 
 each of the first four as .png, .svg and the numbers drawn as .json.
+
+  python -m analysis.atlas --data=DIR --records=results/cpu
+
+writes what they are drawn from to results/cpu/atlas.json instead, for the page
+of the study (`analysis.atlas_record`).
 """
 
 from collections.abc import Callable
@@ -24,6 +29,7 @@ from absl import flags
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 
+from analysis import atlas_record
 from analysis import explorer
 from analysis import leakage
 from analysis import maps
@@ -89,7 +95,7 @@ def write(
 
 def _spaces(stored: stored_lib.Stored, seed: int) -> _Drawn:
   found = maps.measure(stored, seed)
-  return maps.draw(found), found.numbers
+  return maps.draw(found), dict(found.numbers)
 
 
 def _redundancy(stored: stored_lib.Stored, seed: int) -> _Drawn:
@@ -121,7 +127,11 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'data', None, 'Directory with universe/, spaces/, splits/.', required=True
   )
-  flags.DEFINE_string('out', None, 'Where the pictures go.', required=True)
+  flags.DEFINE_string('out', None, 'Where the pictures go.')
+  flags.DEFINE_string(
+    'records', None, 'Directory of records whose data it is; gets atlas.json.'
+  )
+  flags.mark_flags_as_mutual_exclusive(['out', 'records'], required=True)
   flags.DEFINE_list(
     'arms', [], 'One or two training arms to show, A or A,B; by default '
     'train_s,train_c or uniform,joint.',
@@ -131,9 +141,14 @@ def define_flags() -> None:
 
 
 def main() -> dict[str, Any]:
-  """Draws everything."""
+  """Draws everything, or records what would be drawn."""
   args = flags.FLAGS
   command = shlex.join(['python', '-m', 'analysis.atlas', *sys.argv[1:]])
+  if args.records:
+    directory = pathlib.Path(args.records)
+    return atlas_record.write(
+      pathlib.Path(args.data), directory, args.seed, command
+    )
   return write(
     pathlib.Path(args.data), pathlib.Path(args.out), args.arms, args.seed,
     command, args.split,

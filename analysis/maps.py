@@ -104,53 +104,61 @@ def faithfulness(
 
 @dataclasses.dataclass(frozen=True)
 class Maps:
-  """What is drawn.
+  """What is drawn: P points, a uniform sample of the classes and the tests.
 
   Attributes:
-    point: Space -> the first two coordinates of every class, float_Cx2.
-    class_P: A uniform sample of the classes.
-    size_P: Their minimal size.
-    sparsity: Space -> their distance to the 16th nearest class, float_P.
-    sets: Name of a set -> classes of it that are drawn.
+    class_P: The classes.
+    point: Space -> their first two coordinates, float_Px2.
+    place_U: Places among them of the uniform sample.
+    size_U: Its minimal sizes.
+    sparsity: Space -> its distances to the 16th nearest class, float_U.
+    sets: Name of a set -> places of classes of it.
     numbers: What is printed on the figure.
   """
 
-  point: Mapping[str, np.ndarray]
   class_P: np.ndarray
-  size_P: np.ndarray
+  point: Mapping[str, np.ndarray]
+  place_U: np.ndarray
+  size_U: np.ndarray
   sparsity: Mapping[str, np.ndarray]
   sets: Mapping[str, np.ndarray]
-  numbers: dict[str, Any]
+  numbers: Mapping[str, Any]
 
 
-def measure(stored: stored_lib.Stored, seed: int) -> Maps:
+def measure(
+  stored: stored_lib.Stored, seed: int, points_drawn: int = _POINTS
+) -> Maps:
   """Draws the sample and measures the spaces."""
   number = len(stored.universe.node_C)
   order = seeding.generator(seed, 'maps').permutation(number)
-  class_P = order[:_POINTS]
+  class_U = order[:points_drawn]
   members = stored.sets()
   sets = {
     name: order[member_C[order]][:TESTS]
     if name.startswith(stored_lib.TEST)
-    else class_P[member_C[class_P]]
+    else class_U[member_C[class_U]]
     for name, member_C in members.items()
   }
   sparse = {
-    space: sparsity(point_CxD, class_P)
+    space: sparsity(point_CxD, class_U)
     for space, point_CxD in points(stored).items()
   }
-  size_P = np.asarray(stored.universe.size_C[class_P])
-  sizes, counts = np.unique(size_P, return_counts=True)
+  size_U = np.asarray(stored.universe.size_C[class_U])
+  sizes, counts = np.unique(size_U, return_counts=True)
+  class_P = np.unique(np.concatenate([class_U, *sets.values()]))
   return Maps(
-    {s: point_CxD[:, :_AXES] for s, point_CxD in points(stored).items()},
     class_P,
-    size_P,
+    {s: point_CxD[class_P, :_AXES] for s, point_CxD in points(stored).items()},
+    np.searchsorted(class_P, class_U),
+    size_U,
     sparse,
-    sets,
+    {name: np.searchsorted(class_P, some) for name, some in sets.items()},
     {
       'classes': number,
-      'drawn': len(class_P),
-      'drawn_of_size': dict(zip(sizes.tolist(), counts.tolist(), strict=True)),
+      'drawn': len(class_U),
+      'drawn_of_size': dict(
+        zip(map(str, sizes.tolist()), counts.tolist(), strict=True)
+      ),
       'drawn_of_set': {name: len(some) for name, some in sets.items()},
       'classes_of_set': {n: int(m.sum()) for n, m in members.items()},
       'sparsity_quantiles': {
@@ -233,8 +241,8 @@ def draw(maps: Maps) -> figure_lib.Figure:
   return fig
 
 
-def _scatter(axis: Any, point_Px2: np.ndarray, label: str, colour: Any) -> None:
-  axis.scatter(
+def _scatter(axis: Any, point_Px2: np.ndarray, label: str, colour: Any) -> Any:
+  return axis.scatter(
     point_Px2[:, 0], point_Px2[:, 1], c=colour, label=label, s=5, linewidths=0,
     rasterized=True,
   )  # fmt: skip
@@ -247,19 +255,34 @@ def size_colours(sizes: list[int]) -> dict[int, str]:
   return {**found, max(sizes): '#cccccc'}
 
 
+def points_by_size(maps: Maps) -> dict[str, np.ndarray]:
+  """Gid of each collection of the panels by size -> places of its points."""
+  return {
+    _gid(space, size): maps.place_U[maps.size_U == size]
+    for space in SPACES
+    for size in np.unique(maps.size_U).tolist()
+  }
+
+
+def _gid(space: str, size: int) -> str:
+  return f'points-{space}-{size}'
+
+
 def _sizes(axis: Any, maps: Maps, space: str) -> None:
-  colour = size_colours(np.unique(maps.size_P).tolist())
+  colour = size_colours(np.unique(maps.size_U).tolist())
+  groups = points_by_size(maps)
   for size in sorted(colour, reverse=True):  # the few small ones on top
-    chosen = maps.class_P[maps.size_P == size]
+    chosen = groups[_gid(space, size)]
     label = f'{size} ({len(chosen):,})'
-    _scatter(axis, maps.point[space][chosen], label, colour[size])
+    drawn = _scatter(axis, maps.point[space][chosen], label, colour[size])
+    drawn.set_gid(_gid(space, size))
 
 
 def _density(axis: Any, maps: Maps, space: str) -> Any:
   value_P = maps.sparsity[space]
   low, high = np.quantile(value_P, _CUT)
   return axis.scatter(
-    *maps.point[space][maps.class_P].T, c=value_P, s=5, linewidths=0,
+    *maps.point[space][maps.place_U].T, c=value_P, s=5, linewidths=0,
     cmap='viridis_r', norm=colors.Normalize(low, high), rasterized=True,
   )  # fmt: skip
 

@@ -13,6 +13,7 @@ below a directory. A record holds:
     arm, seeds, step, config, versions, device, diverged
     inputs_sha256          of the manifests of universe, spaces and split
     class_sha256           of the arm's classes and of each evaluated set's
+    classes                how many there are in each of these
     params                 of one model, by group, and their total
     flops                  of training one model (`synth.flops`)
     seconds                {'train', 'evaluate'}: of the commands, compiling and
@@ -72,6 +73,7 @@ _AS_THEY_ARE = (  # of result.json
   'tail',
   'calibration',
 )
+ATLAS = 'atlas.json'  # beside the records of a tier: of `analysis.atlas`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Tasks:
   programs_I: np.ndarray | None = None
   derivation_I: np.ndarray | None = None
   free_size_I: np.ndarray | None = None
+  fits_only_SxI: np.ndarray | None = None
+  copied_SxI: np.ndarray | None = None
   cell_I: np.ndarray | None = None
 
   def pass_at_k(self, samples: int, k: int) -> np.ndarray:
@@ -114,6 +118,8 @@ class Tasks:
     return passk.pass_at_k(self.correct_SxI.astype(np.int64), samples, k)
 
 
+# Fields of records.npz that say how many samples copy training.
+_OF_COPIES = ('_seed', '_item', '_count', '_shown')
 # As stored: as few bytes as the use allows.
 _DTYPES = {
   'class_I': '<i4',
@@ -125,6 +131,8 @@ _DTYPES = {
   'programs_I': '<f2',
   'derivation_I': '<f2',
   'free_size_I': '<u1',
+  'fits_only_SxI': '<u2',
+  'copied_SxI': '<u2',
   'cell_I': '<i4',
 }
 
@@ -195,10 +203,13 @@ def read(path: pathlib.Path) -> Record:
 def load(directory: pathlib.Path) -> list[Record]:
   """All records below a directory, sorted by path.
 
+  `ATLAS`, which is none, is passed over.
+
   Raises:
     InputError: if there is none, or one is damaged.
   """
-  paths = sorted(directory.rglob('*.json'))
+  found = directory.rglob('*.json')
+  paths = sorted(path for path in found if path.name != ATLAS)
   if not paths:
     raise errors.InputError(f'no records below {directory}')
   return [read(path) for path in paths]
@@ -226,10 +237,12 @@ def make(
   runs.check_same(workdir / runs.RESULT, result['inputs_sha256'], inputs.sha256)
   with np.load(workdir / runs.SAMPLES, allow_pickle=False) as archive:
     arrays = dict(archive)
+  with np.load(workdir / runs.RECORDS, allow_pickle=False) as archive:
+    shown = {n: archive[n] for n in archive.files if n.endswith(_OF_COPIES)}
   arm, samples = result['arm'], config.eval.num_samples
-  tests = _tasks(inputs, arrays, list(result['items']))
+  tests = _tasks(inputs, arrays, shown, list(result['items']))
   metrics = runs.read_metrics(workdir)
-  hashes = inputs.split.facts['class_sha256']
+  hashes, sets = inputs.split.facts['class_sha256'], inputs.split.all_sets()
   evaluated = [n for n in hashes if not n.startswith('arm_')]
   return {
     'format': FORMAT,
@@ -242,6 +255,7 @@ def make(
     'diverged': result['diverged'],
     'inputs_sha256': result['inputs_sha256'],
     'class_sha256': {n: hashes[n] for n in (f'arm_{arm}', *evaluated)},
+    'classes': {n: len(sets[n]) for n in (f'arm_{arm}', *evaluated)},
     'params': result['params'],
     'flops': record['flops'],
     'seconds': _seconds(times(workdir, contrast, run)),
@@ -276,16 +290,25 @@ def _powers(samples: int) -> list[int]:
 
 
 def _tasks(
-  inputs: inputs_lib.Inputs, arrays: Mapping[str, np.ndarray], names: list[str]
+  inputs: inputs_lib.Inputs,
+  arrays: Mapping[str, np.ndarray],
+  programs: Mapping[str, np.ndarray],
+  names: list[str],
 ) -> dict[str, Tasks]:
-  """The tasks of each test set, from samples.npz and the universe."""
+  """The tasks of each test set, from samples.npz, records.npz, the universe."""
   holdout, universe = inputs.holdout, inputs.universe
   counts = _program_counts(universe)
   region = kinds.region(inputs.context)
   found = {}
   for name in names:
     class_I = arrays[f'{name}_class']
-    correct_SxIxn = arrays[f'{name}_outcome'] == Outcome.CORRECT
+    outcome_SxIxn = arrays[f'{name}_outcome']
+    correct_SxIxn = outcome_SxIxn == Outcome.CORRECT
+    copied_SxI = np.zeros(correct_SxIxn.shape[:2], np.int64)
+    seed_R, item_R, count_R, shown_R = (
+      programs[f'{name}{field}'] for field in _OF_COPIES
+    )
+    np.add.at(copied_SxI, (seed_R, item_R), count_R * shown_R)
     optional: dict[str, np.ndarray] = {
       key: value_C[class_I] for key, value_C in counts.items()
     }
@@ -306,6 +329,8 @@ def _tasks(
       distance_2xI=arrays[f'{name}_distance'],
       size_I=universe.size_C[class_I],
       minimal_I=np.log10(universe.count_N[universe.node_C[class_I]]),
+      fits_only_SxI=(outcome_SxIxn == Outcome.GRID_ONLY).sum(axis=2),
+      copied_SxI=copied_SxI,
       **optional,
     )
   return found

@@ -65,7 +65,7 @@ def write(
     run: Its name.
     of_distance: Slope of the logit in the syntactic distance (0.2 to 0.8).
     lr: Learning rate.
-    dev_loss: At the end of training.
+    dev_loss: At the end of training, of all seeds or of each.
   """
   tests = {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -78,6 +78,7 @@ def write(
     rate_SxI = scipy.special.expit(logit_SxI)
     rate_SxI[:, tasks.random(items) < zero] = 0
     correct_SxI = rng.binomial(samples, rate_SxI)
+    wrong_SxI = samples - correct_SxI
     arrays = {
       'class_I': np.arange(items) + 10_000 * place + 1000 * split,
       'correct_SxI': correct_SxI,
@@ -86,6 +87,10 @@ def write(
       'minimal_I': tasks.random(items),
       'programs_I': 3 * tasks.random(items),
       'derivation_I': -3 * tasks.random(items),
+      # On every fourth task half of what is wrong fits the specification;
+      # the farther a task is, the more is copied.
+      'fits_only_SxI': wrong_SxI // 2 * (np.arange(items) % 4 == 0),
+      'copied_SxI': np.rint(wrong_SxI * distance_2xI[0] / 2),
     }
     if kind == 'support':
       arrays['with_edge_SxI'] = correct_SxI // 2
@@ -136,7 +141,10 @@ def write(
     'flops': flops,
     'seconds': {'train': 10.0, 'evaluate': 2.0},
     'loss': 0.1,
-    'dev_loss': [[500, [0.4] * seeds], [1000, [dev_loss] * seeds]],
+    'dev_loss': [
+      [500, [0.4] * seeds],
+      [1000, np.broadcast_to(dev_loss, seeds).tolist()],
+    ],
     'samples': samples,
     'pass': {},
     'outcomes': {test: shares for test in rates},

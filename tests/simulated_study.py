@@ -36,5 +36,7 @@ def write(root, seeds=3):
     simulated.write(
       root, 'scaling', 'train_s',
       {'dev': 0.1 + 0.1 * level, 'novel': 0.02 + 0.02 * level},
-      flops=1e11 * 2.5**level, run=f'point{level}', **options,
+      flops=1e11 * 2.5**level, run=f'point{level}',
+      dev_loss=(0.2 + 0.5 * 2.5 ** (-0.4 * level))
+      * np.exp(0.02 * rng.standard_normal(seeds)), **options,
     )  # fmt: skip

@@ -9,18 +9,24 @@ from PIL import Image
 import pytest
 
 from analysis import atlas
+from analysis import atlas_record
 from analysis import explorer
 from analysis import leakage
 from analysis import maps
 from analysis import matching
 from analysis import redundancy
 from analysis import stored as stored_lib
+from analysis.study import atlas_view
+from analysis.study import cells
+from analysis.study import hover
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import store
 from synth.language import counting
 from synth.language import program as program_lib
 from synth.language import tokens
+from tests import simulated
 
 _FIGURES = ('spaces', 'matching', 'redundancy', 'leakage')
 
@@ -278,3 +284,118 @@ def test_one_arm_and_one_test_are_enough(stored):
   ]
   assert matching.draw(found) is not None
   assert set(one.sets()) == {'test novel', 'arm train_s', 'neither'}
+
+
+@pytest.fixture(scope='module')
+def tier(data, stored, tmp_path_factory):
+  """Directory of the record of a run on the data, with their atlas."""
+  root = tmp_path_factory.mktemp('results') / 'cpu'
+  path = simulated.write(
+    root, 'support', 'train_s', {'novel': 0.4}, np.random.default_rng(0)
+  )
+  facts = json.loads(path.read_text())
+  facts['inputs_sha256'] = {
+    'universe': store.content_hash(stored.universe.manifest),
+    'split': store.content_hash(stored.split.facts),
+  }
+  path.write_text(json.dumps(facts))
+  found = atlas_record.write(data, root, 3, 'the command')
+  assert found['contrasts'] == ['support']
+  assert found['bytes'] < 300_000
+  return root
+
+
+def test_the_atlas_of_a_study_is_what_the_data_are(tier, stored, matched):
+  found = atlas_record.read(tier / 'atlas.json')
+  drawn = found.maps
+  assert found.text_P == [stored.text(c) for c in drawn.class_P.tolist()]
+  for space, point_CxD in maps.points(stored).items():
+    np.testing.assert_allclose(
+      drawn.point[space], point_CxD[drawn.class_P, :2], rtol=1e-3, atol=1e-4
+    )
+    uniform = drawn.class_P[drawn.place_U]
+    np.testing.assert_allclose(
+      drawn.sparsity[space], maps.sparsity(point_CxD, uniform), rtol=1e-3,
+      atol=1e-4,
+    )  # fmt: skip
+  np.testing.assert_array_equal(
+    drawn.size_U, stored.universe.size_C[drawn.class_P[drawn.place_U]]
+  )
+  for name, member_C in stored.sets().items():
+    assert member_C[drawn.class_P[drawn.sets[name]]].all()
+  table = found.facts['matching']['support']['standardized_mean_differences']
+  for pair, by_name in matched['standardized_mean_differences'].items():
+    for name, value in by_name.items():
+      assert table[pair][name] == pytest.approx(value, rel=1e-4, abs=1e-9)
+
+
+def test_the_page_draws_the_atlas_and_names_its_programs(tier, stored):
+  study = simulated.load(tier)  # the atlas is no record
+  drawn = atlas_view.spaces(study)
+  texts = drawn.numbers['programs']
+  drawn.figure.canvas.draw()  # lays it out
+  found = hover.marks(drawn.figure, texts)
+  assert len(found) == sum(map(len, texts.values())) == 4000
+  # The program of a mark is that of the point below it.
+  mark = found[-1]
+  axis = drawn.figure.axes[1]
+  (x, y) = (
+    (axis.transData - drawn.figure.transFigure)
+    .inverted()
+    .transform((mark.x, 1 - mark.y))
+  )
+  number = next(
+    c for c in range(len(stored.universe.node_C)) if stored.text(c) == mark.text
+  )
+  near = stored.spaces.semantic_CxD[number, :2]
+  np.testing.assert_allclose((x, y), near, atol=0.02)
+  assert 'the command' in drawn.caption
+  for draw in (atlas_view.redundancy, atlas_view.leakage, atlas_view.matching):
+    assert draw(study).figure.axes
+  text = atlas_view.matched(study)
+  assert text.count('<tr>') == 6  # five pairs
+  # Neither was audited: the page says how it would be.
+  assert 'synth.universe --audit' in atlas_view.identity(study)
+  assert 'synth.spaces --audit' in atlas_view.metric(study)
+
+
+def test_audits_are_shown_as_they_were_noted(tier, tmp_path):
+  facts = json.loads((tier / 'atlas.json').read_text())
+  facts['identity']['audit'] = {
+    'policy': 'field', 'brute_force_size': 7, 'brute_force_disagreements': 0,
+    'classes': 900, 'alternatives': 4000, 'unequal_alternatives': 0,
+    'equal_classes': 9, 'merged_pairs': 500, 'merged_pairs_unequal': 0,
+    'unmerged_pairs': 500, 'unmerged_pairs_equal': 1, 'congruent_classes': None,
+    'passed': False,
+  }  # fmt: skip
+  facts['metric']['edit_distance'] = {
+    'library': 'apted', 'pairs': 2000, 'rank_correlation': 0.325,
+    'rank_correlation_absolute': 0.4,
+  }  # fmt: skip
+  (tmp_path / 'cpu').mkdir()
+  record = next(tier.glob('support/*.json'))
+  (tmp_path / 'cpu' / 'r.json').write_text(record.read_text())
+  (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
+  study = simulated.load(tmp_path / 'cpu')
+  text = atlas_view.identity(study)
+  assert 'FAILS' in text and '9 of 900 (1.00%)' in text
+  # None of 500 pairs: 0.025 = (1 - p)^500.
+  assert '0 of 500 (at most 0.0074)' in text
+  assert '2,000 pairs' in atlas_view.metric(study)
+  facts['sha256']['universe'] = 'another'
+  (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
+  with pytest.raises(errors.InputError, match='another universe'):
+    atlas_view.matched(simulated.load(tmp_path / 'cpu'))
+
+
+def test_data_without_an_atlas_say_how_to_record_it(data, tmp_path):
+  simulated.write(
+    tmp_path / 'cpu', 'support', 'train_s', {'novel': 0.4},
+    np.random.default_rng(0), seeds=2, items=9,
+  )  # fmt: skip
+  study = simulated.load(tmp_path / 'cpu')
+  with pytest.raises(cells.NotMeasured, match=r'analysis\.atlas --data=DATA'):
+    atlas_view.spaces(study)
+  assert 'analysis.atlas' in atlas_view.identity(study)
+  with pytest.raises(errors.InputError, match='no record below'):
+    atlas_record.write(data, tmp_path / 'cpu', 0, '')

@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from analysis.study import novelty
+from analysis.study import study as study_cells
 from configs import study as study_config
 from launch import local
 from launch import study
@@ -17,6 +19,7 @@ from synth import evaluate
 from synth import records
 from synth import runs
 from synth import train
+from synth.sample_records import Best
 from synth.verify import Outcome
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -176,6 +179,15 @@ def test_a_record_holds_what_the_run_left(toy_run):
       record.facts['pass'][name]['1'], result['pass@1_by_seed'][name], atol=1e-6
     )
     assert (tasks.with_edge_SxI <= tasks.correct_SxI).all()
+    np.testing.assert_allclose(
+      tasks.copied_SxI.mean(axis=1) / record.samples, result['copies'][name]
+    )
+    (cell,) = (c for c in study_cells.cells(record) if c.test == name)
+    best_SxI = novelty.best_of_tasks(cell)
+    for best in Best:
+      share_S = (best_SxI == best).mean(axis=1)
+      told = result['best_of_task'][name][best.name.lower()]
+      np.testing.assert_allclose(share_S, told)
     assert (tasks.minimal_I <= tasks.programs_I + 1e-2).all()
   novel, control = record.tests['novel'], record.tests['control']
   assert (novel.free_size_I > novel.size_I).all()

@@ -128,7 +128,9 @@ def test_the_page_is_self_contained_and_defines_its_words(small):
 def test_every_figure_has_its_question_and_files_or_the_reason(small):
   root, _, text = small
   drawn = {path.stem for path in root.glob('page-figures/*.json')}
-  assert drawn == {'F7-support', 'F8-novelty', 'F9-distance', 'F11-coverage'}
+  assert drawn == {
+    'F7-support', 'F8-novelty', 'F9-distance', 'F11-coverage', 'F19-retrieval',
+  }  # fmt: skip
   for name in drawn:
     numbers = json.loads((root / f'page-figures/{name}.json').read_text())
     assert numbers['question'].endswith('?') and numbers['question'] in text
@@ -188,7 +190,7 @@ def test_a_whole_study_opens_in_a_browser(tmp_path):
   browser = browser_lib.Browser(path, tmp_path / 'profile', (1300, 1300))
   try:
     browser.open(page)
-    assert browser.run('document.images.length') == 8
+    assert browser.run('document.images.length') == 9
     assert browser.run(
       '[...document.images].every(i => i.complete && i.naturalWidth > 300)'
     )

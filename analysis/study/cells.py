@@ -9,8 +9,10 @@ import numpy as np
 
 from synth.statistics import passk
 
-# Of facts: right programs that have a held-out edge, task x seed.
-WITH_EDGE = 'with edge'
+# Of facts, task x seed: right programs that have a held-out edge; programs that
+# fit the specification only; programs that training shows.
+WITH_EDGE, FITS_ONLY, COPIED = 'with edge', 'fits only', 'copied'
+BY_SEED = (WITH_EDGE, FITS_ONLY, COPIED)
 
 
 class NotMeasured(Exception):
@@ -34,7 +36,8 @@ class Cell:
     samples: Independent samples a task.
     item_I: What the tasks are, equal wherever they are tested.
     cluster_I: Tasks of one label are resampled together.
-    facts: Of the tasks (name -> fact_I): distances to training, size, ...
+    facts: Of the tasks (name -> fact_I): distances to training, size, ...;
+      those of `BY_SEED` fact_IxS.
   """
 
   split: int
@@ -54,9 +57,10 @@ class Cell:
   def without(self, seeds: set[int]) -> 'Cell':
     """The other training seeds."""
     kept_S = np.array([seed not in seeds for seed in self.seeds])
-    facts = dict(self.facts)
-    if WITH_EDGE in facts:
-      facts[WITH_EDGE] = facts[WITH_EDGE][:, kept_S]
+    facts = {
+      name: fact[:, kept_S] if name in BY_SEED else fact
+      for name, fact in self.facts.items()
+    }
     return dataclasses.replace(
       self,
       seeds=tuple(seed for seed in self.seeds if seed not in seeds),

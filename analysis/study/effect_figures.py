@@ -14,9 +14,11 @@ from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import density
 from analysis.study import effects
+from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
+from synth.sample_records import Best
 from synth.splits import density as density_split
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
@@ -35,6 +37,14 @@ HELD_OUT = {
   'length': 'the largest size (S5)',
   'order': 'an order of operators (S6)',
   'avoidable': 'a structure that need not be written (negative control)',
+}
+# Contrasts that hold out edges of programs -> what.
+EDGES = {'support': 'S3', 'order': 'S6'}
+_BEST = {
+  Best.WITH_STRUCTURE: ('with the structure', picture.GREEN),
+  Best.WITHOUT_STRUCTURE: ('by paraphrase only', picture.SKY),
+  Best.FITS_ONLY: ('specification only', '#f0e442'),
+  Best.UNSOLVED: ('unsolved', '#cccccc'),
 }
 
 
@@ -278,64 +288,84 @@ def forest(study: study_lib.Study) -> Drawn:
   return Drawn(fig, caption, numbers)
 
 
-def novelty(study: study_lib.Study) -> Drawn:
+def solved(study: study_lib.Study) -> Drawn:
   """F8: whether novel tasks are solved with the structure or around it.
 
   Raises:
     NotMeasured: if records lack.
   """
-  grid = study.grid(claims.SYNTACTIC)
-  rows = []
-  for test in (study_lib.FORCED, study_lib.AVOIDABLE, support_split.CONTROL):
-    for arm in (support_split.WITHOUT, support_split.WITH):
-      try:
-        cells = [grid.get(split, arm, test) for split in grid.splits]
-      except cells_lib.NotMeasured:
-        continue
-      if any(cells_lib.WITH_EDGE not in cell.facts for cell in cells):
-        continue
-      solved = np.mean([c.correct_SxI.mean() / c.samples for c in cells])
-      with_ = np.mean(
-        [c.facts[cells_lib.WITH_EDGE].mean() / c.samples for c in cells]
-      )
-      items = sum(len(cell.item_I) for cell in cells)
-      shares = (float(with_), float(solved - with_), float(1 - solved))
-      rows.append((f'{test}: {arm}', items, shares))
+  rows: dict[str, novelty.Novelty] = {}
+  lacking = []
+  for contrast, held_out in EDGES.items():
+    try:
+      grid = study.grid(contrast)
+    except cells_lib.NotMeasured as lack:
+      lacking.append(str(lack))
+      continue
+    for test in (study_lib.FORCED, study_lib.AVOIDABLE, support_split.CONTROL):
+      for arm in (support_split.WITHOUT, support_split.WITH):
+        try:
+          found = novelty.measure(grid, arm, test)
+        except cells_lib.NotMeasured as lack:
+          lacking.append(f'{contrast}: {lack}')
+          continue
+        rows[f'{held_out}, {test}: {arm} ({found.items:,})'] = found
   if not rows:
-    raise cells_lib.NotMeasured('no record says how tasks were solved')
+    raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
     'Is the new structure written, or avoided?',
-    [['bars']],
-    (10.5, 1.5 + 0.42 * len(rows)),
+    [['bars', *(best.name for best in Best)]],
+    (14, 1.9 + 0.42 * len(rows)),
+    width_ratios=(2.6, 1, 1, 1, 1),
+    sharey=True,
   )
-  axis = axes['bars']
-  for row, (_, _, shares) in enumerate(rows):
+  for row, one in enumerate(rows.values()):
     left = 0.0
-    for share, label, colour in zip(
-      shares,
-      ('solved with the structure', 'solved without it', 'unsolved'),
-      (picture.GREEN, picture.SKY, '#dddddd'),
-      strict=True,
-    ):
-      axis.barh(row, share, left=left, color=colour,
-                label=label if row == 0 else None)  # fmt: skip
-      if share > 0.04:
-        axis.text(left + share / 2, row, f'{share:.0%}', ha='center',
-                  va='center', fontsize=8)  # fmt: skip
-      left += share
-  axis.set_yticks(range(len(rows)), [f'{name} ({n:,})' for name, n, _ in rows])
-  axis.invert_yaxis()
-  axis.set_xlim(0, 1)
-  axis.set_xlabel('samples')
-  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(loc='outside right upper', frameon=False)
+    for best, (mean, low, high) in one.shares.items():
+      _, colour = _BEST[best]
+      axes['bars'].barh(row, mean, left=left, color=colour)
+      if mean > 0.05:
+        axes['bars'].text(left + mean / 2, row, f'{mean:.0%}', ha='center',
+                          va='center', fontsize=8)  # fmt: skip
+      left += mean
+      axes[best.name].plot([low, high], [row, row], color=colour, lw=2.5)
+      axes[best.name].plot(mean, row, 'o', color=colour, ms=5,
+                           mec=picture.BLACK, mew=0.5)  # fmt: skip
+  for best, (label, _) in _BEST.items():
+    axes[best.name].set_title(label, fontsize=9)
+    axes[best.name].grid(axis='x', color='#dddddd', lw=0.6)
+    axes[best.name].tick_params(axis='y', length=0)
+  for axis in axes.values():
+    axis.set_xlim(-0.02, 1.02)
+    axis.set_xticks([0, 0.5, 1])
+    axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axes['bars'].set_title('tasks, by the best of their samples', fontsize=9)
+  axes['bars'].set_yticks(range(len(rows)), list(rows))
+  axes['bars'].set_ylim(len(rows) - 0.5, -0.5)
+  samples = sorted({one.samples for one in rows.values()})
+  number = ' or '.join(map(str, samples))
   caption = (
-    'Shares of samples. Forced: no program that a model may write computes the '
-    'function without the structure; avoidable: some longer one does. In '
-    f'brackets tasks, all splits together; {_design(grid)}. No intervals: '
-    'those of the effects are in the forest plot.'
+    f'Shares of tasks, each by the best of its {number} samples. Forced: no '
+    'program that a model may write computes the function without the '
+    'structure; avoidable: some longer one does, and a task so solved shows no '
+    'new structure. Specification only: equal at the points shown, another '
+    'function. In brackets tasks, all splits together; '
+    f'{_design(study.grid(next(iter(_made(study)))))}. Lines: 95 % intervals '
+    'for these splits, over new seeds and tasks. The negative control div > '
+    'mul was not run: no function needs it.'
   )
-  return Drawn(fig, caption, {name: list(s) for name, _, s in rows})
+  if lacking:
+    caption += f' Not measured: {"; ".join(dict.fromkeys(lacking))}.'
+  numbers = {
+    row: {best.name.lower(): list(v) for best, v in one.shares.items()}
+    for row, one in rows.items()
+  }
+  return Drawn(fig, caption, numbers)
+
+
+def _made(study: study_lib.Study) -> list[str]:
+  """The contrasts of held-out edges that have records."""
+  return [name for name in EDGES if study.contrasts.get(name)]
 
 
 def rungs(study: study_lib.Study) -> Drawn:

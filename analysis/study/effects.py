@@ -20,6 +20,7 @@ from synth import seeding
 from synth.statistics import bootstrap as bootstrap_lib
 from synth.statistics import design
 from synth.statistics import hypotheses
+from synth.statistics import interval as interval_lib
 from synth.statistics import small_sample
 from synth.statistics.design import Interval
 
@@ -67,15 +68,11 @@ class Effect(NamedTuple):
   def these_splits(self) -> Interval:
     """95 % interval for the splits there are, over new seeds and tasks.
 
-    From the intervals of the parts, whose errors are independent: conservative,
-    for each has a Student quantile of its own few seeds. NaN without parts.
+    NaN without parts.
     """
-    mean = self.interval.estimate
     if len(self.parts) < self.splits:
-      return Interval(mean, np.nan, np.nan)
-    halves = [(p.interval.high - p.interval.low) / 2 for p in self.parts]
-    half = float(np.linalg.norm(halves)) / self.splits
-    return Interval(mean, mean - half, mean + half)
+      return Interval(self.interval.estimate, np.nan, np.nan)
+    return for_these([part.interval for part in self.parts])
 
   @property
   def these_splits_error(self) -> float:
@@ -83,6 +80,28 @@ class Effect(NamedTuple):
     if len(self.parts) < self.splits:
       return float(np.nan)
     return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
+
+
+def for_these(splits: Sequence[Interval]) -> Interval:
+  """The mean of some splits' intervals, for these splits.
+
+  Their errors are independent. Conservative, for each has a Student quantile of
+  its own few seeds.
+  """
+  mean = float(np.mean([one.estimate for one in splits]))
+  halves = [(one.high - one.low) / 2 for one in splits]
+  half = float(np.linalg.norm(halves)) / len(splits)
+  return Interval(mean, mean - half, mean + half)
+
+
+def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
+  """Mean share of tasks or samples, 95 % for these splits, cut to [0, 1].
+
+  Over new seeds and tasks; over tasks alone where a split has one seed.
+  """
+  splits = [interval_lib.crossed([terms], rng) for terms in contrast]
+  mean, low, high = for_these(splits)
+  return Interval(mean, max(low, 0.0), min(high, 1.0))
 
 
 def effect(

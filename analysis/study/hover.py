@@ -6,6 +6,8 @@ pointer or the arrow keys move between them.
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping
+from collections.abc import Sequence
 import html
 from typing import Any
 from typing import NamedTuple
@@ -23,6 +25,7 @@ from analysis import webpage
 
 _SCALE = 1000  # width of a layer in its own units
 _RADIUS = 9.0  # of the place around a point that answers
+_SMALL = 3.0  # the same where points are many
 HEAD = """<style>
 .plot { position: relative; } .plot img { display: block; width: 100%; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
@@ -79,6 +82,7 @@ class Mark(NamedTuple):
       left.
     width, height: The same of its sides; 0 of a point.
     text: What it is.
+    radius: Of the place around a point that answers.
   """
 
   x: float
@@ -86,15 +90,28 @@ class Mark(NamedTuple):
   width: float
   height: float
   text: str
+  radius: float = _RADIUS
 
 
-def marks(figure: figure_lib.Figure) -> list[Mark]:
-  """The marks of a figure that has been laid out."""
-  return [mark for axes in figure.axes for mark in _of(axes)]
+def marks(
+  figure: figure_lib.Figure,
+  texts: Mapping[str, Sequence[str]] | None = None,
+) -> list[Mark]:
+  """The marks of a figure that has been laid out.
+
+  Args:
+    figure: The figure.
+    texts: Gid of a collection of points -> what each of them is.
+  """
+  return [mark for axes in figure.axes for mark in _of(axes, texts or {})]
 
 
 def plot(
-  png: bytes, description: str, figure: figure_lib.Figure, design: str
+  png: bytes,
+  description: str,
+  figure: figure_lib.Figure,
+  design: str,
+  texts: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
   """A picture with its marks, as HTML.
 
@@ -103,11 +120,12 @@ def plot(
     description: For who cannot see it.
     figure: What was drawn.
     design: Said of every mark: how many splits, seeds and tasks it is of.
+    texts: As for `marks`.
   """
   width, height = figure.get_size_inches()
   tall = _SCALE * height / width
   layer = []
-  for mark in marks(figure):
+  for mark in marks(figure, texts):
     x, y = _SCALE * mark.x, tall * mark.y
     if mark.width:
       wide, high = _SCALE * mark.width, tall * mark.height
@@ -116,7 +134,7 @@ def plot(
         f'width="{wide:.1f}" height="{high:.1f}"'
       )
     else:
-      shape = f'circle cx="{x:.1f}" cy="{y:.1f}" r="{_RADIUS}"'
+      shape = f'circle cx="{x:.1f}" cy="{y:.1f}" r="{mark.radius}"'
     text = '; '.join(filter(None, (mark.text, design)))
     layer.append(f'<{shape} aria-label="{html.escape(text)}"/>')
   return (
@@ -128,10 +146,27 @@ def plot(
   )
 
 
-def _of(axes: axes_lib.Axes) -> Iterator[Mark]:
+def _of(
+  axes: axes_lib.Axes, texts: Mapping[str, Sequence[str]]
+) -> Iterator[Mark]:
   yield from _bars(axes)
   yield from _cells(axes)
   yield from _points(axes)
+  yield from _named(axes, texts)
+
+
+def _named(
+  axes: axes_lib.Axes, texts: Mapping[str, Sequence[str]]
+) -> Iterator[Mark]:
+  """Points of which is told what each is."""
+  for group in axes.collections:
+    told = texts.get(group.get_gid() or '')
+    if told is None:
+      continue
+    place_Px2 = np.asarray(group.get_offsets(), float)
+    for point, text in zip(place_Px2, told, strict=True):
+      mark = _mark(axes, (point[0], point[1]), (0, 0), [text])
+      yield mark._replace(text=text, radius=_SMALL)
 
 
 def _bars(axes: axes_lib.Axes) -> Iterator[Mark]:
@@ -237,7 +272,8 @@ def _value(axis: axis_lib.Axis, value: float) -> str:
   if named and isinstance(axis.get_major_locator(), ticker.FixedLocator):
     places = np.asarray(axis.get_ticklocs())
     nearest = int(np.argmin(np.abs(places - value)))
-    return axis.get_ticklabels()[nearest].get_text()
+    # Not of the labels: an axis that shares them with another has none.
+    return str(formatter(float(places[nearest]), nearest))
   text = _number(formatter, value)
   return f'{name}: {text}' if name else text
 

@@ -1,17 +1,16 @@
-"""Figures of laws: distance, coverage, scaling."""
+"""Figures of laws: distance, coverage."""
 
 import math
 from typing import Any
 
+from matplotlib import axes as axes_lib
 from matplotlib import ticker
-import numpy as np
 
 from analysis import picture
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import coverage
 from analysis.study import distance
-from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study.effect_figures import Drawn
 from synth.splits import density as density_split
@@ -33,8 +32,19 @@ _CURVES = (
 )  # fmt: skip
 
 
-def law_of_distance(study: study_lib.Study) -> distance.Law:
-  """The law for models that never saw the structure.
+# Held out -> how a row is called: each with distances in both spaces.
+DISTANCES = {
+  claims.SYNTACTIC: 'S3: a structure held out',
+  claims.REGION: 'S2: half the syntactic space held out',
+  claims.SEMANTIC: 'S2: half the semantic space held out',
+}
+_SPACES = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
+
+
+def law_of_distance(
+  study: study_lib.Study, contrast: str = claims.SYNTACTIC
+) -> distance.Law:
+  """The law for models that never saw what a contrast holds out.
 
   Raises:
     NotMeasured: if records lack.
@@ -43,74 +53,139 @@ def law_of_distance(study: study_lib.Study) -> distance.Law:
   return distance.measure(
     [
       cell
-      for cell in study.grid(claims.SYNTACTIC)
+      for cell in study.grid(contrast)
       if cell.arm == support_split.WITHOUT and cell.test in names
     ]
   )
 
 
 def distances(study: study_lib.Study) -> Drawn:
-  """F9: the distance law.
+  """F9: the distance law, of every region that is held out.
 
   Raises:
     NotMeasured: if records lack.
   """
-  law = law_of_distance(study)
+  laws: dict[str, distance.Law] = {}
+  lacking = []
+  for name in DISTANCES:
+    try:
+      laws[name] = law_of_distance(study, name)
+    except cells_lib.NotMeasured as lack:
+      lacking.append(f'{name}: {lack}')
+  if not laws:
+    raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
     'Does distance to training explain success?',
-    [[study_lib.SYNTACTIC, study_lib.SEMANTIC, 'rivals']],
-    (13, 4.2),
+    [[f'{name} {part}' for part in (*_SPACES, 'rivals')] for name in laws],
+    (13.5, 0.8 + 3.9 * len(laws)),
   )
   numbers: dict[str, Any] = {}
-  for space, curves in law.curves.items():
-    axis = axes[space]
-    axis.set_title(space)
-    for (size, curve), colour in zip(curves.items(), _LINES, strict=False):
-      axis.plot(curve.distance_D, curve.rate_D, color=colour, drawstyle='steps',
-                label=f'size {size}')  # fmt: skip
-      axis.fill_between(curve.distance_D, curve.low_D, curve.high_D,
-                        color=colour, alpha=0.15, lw=0, step='pre')  # fmt: skip
-      numbers[f'{space}, size {size}: D50'] = [
-        v if math.isfinite(v) else None for v in curve.d50
-      ]
-    axis.set_xlabel('distance to the nearest training program')
-    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    axis.set_ylim(bottom=0)
-  axes[study_lib.SYNTACTIC].set_ylabel('pass@1')
-  axes[study_lib.SYNTACTIC].legend(frameon=False, fontsize=8)
-  axis = axes['rivals']
-  axis.set_title('deviance explained in tasks not fitted to')
-  shares = {
-    **{name: rival.explained for name, rival in law.rivals.items()},
-    **{f'all but {s}': share for s, share in law.all_but.items()},
-    'all together': law.everything,
-  }
+  for name, law in laws.items():
+    for space in _SPACES:
+      _curves(axes[f'{name} {space}'], law, space)
+    first = axes[f'{name} {_SPACES[0]}']
+    first.set_ylabel(f'{DISTANCES[name]}\npass@1')
+    _rivals(axes[f'{name} rivals'], law)
+    numbers[name] = _numbers(law)
+  axes[f'{next(iter(laws))} rivals'].set_title(
+    'deviance explained in tasks not fitted to'
+  )
+  counts = '; '.join(
+    f'{name} {law.items:,} tasks, {law.seeds} seeds each'
+    for name, law in laws.items()
+  )
+  caption = (
+    f'{counts} (novel, control and dev of all splits), models that never saw '
+    'what is held out. Curves: decreasing isotonic regression by program size, '
+    'pointwise 95 % bootstrap intervals over seeds and tasks. Diamonds: D50, '
+    'the distance at which success is half of that of the nearest tenth, with '
+    'its 95 % interval; an arrow: never within the distances there are. Slope: '
+    'change of the logit of success by one standard deviation of distance, all '
+    'else equal (95 %, robust). Right: 5-fold cross-validated logistic '
+    'regressions.'
+  )
+  if lacking:
+    caption += f' Not measured: {"; ".join(lacking)}.'
+  return Drawn(fig, caption, numbers)
+
+
+def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
+  """Isotonic curves by size with their D50; the slope in the title."""
+  title = space
+  if space in law.slope:
+    mean, low, high = law.slope[space]
+    title += f': slope {mean:+.2f} [{low:+.2f}, {high:+.2f}] a SD'
+  axis.set_title(title, fontsize=9.5)
+  curves = law.curves[space]
+  end = max(float(curve.distance_D[-1]) for curve in curves.values())
+  start = min(float(curve.distance_D[0]) for curve in curves.values())
+  top = max(float(curve.rate_D[0]) for curve in curves.values())
+  for row, ((size, curve), colour) in enumerate(
+    zip(curves.items(), _LINES, strict=False)
+  ):
+    half, low, high = curve.d50
+    shown = _number(half)
+    if math.isfinite(half):
+      shown += f' [{_number(low)}, {_number(high)}]'
+    axis.plot(curve.distance_D, curve.rate_D, color=colour, drawstyle='steps',
+              label=f'size {size}: D50 {shown}')  # fmt: skip
+    axis.fill_between(curve.distance_D, curve.low_D, curve.high_D,
+                      color=colour, alpha=0.15, lw=0, step='pre')  # fmt: skip
+    # Below the curves, one line a size.
+    y = -0.05 * top * (row + 1)
+    axis.plot([min(low, end), min(high, end)], [y, y], color=colour, lw=1.6)
+    axis.plot(min(half, end), y, 'D' if math.isfinite(half) else '>',
+              color=colour, ms=5)  # fmt: skip
+  axis.axhline(0, color=picture.BLACK, lw=0.6)
+  axis.set_xlim(start - 0.02 * (end - start), end + 0.03 * (end - start))
+  axis.set_ylim(-0.05 * top * (len(curves) + 0.8), min(1.45 * top, 1.3))
+  axis.set_yticks(
+    [t for t in ticker.MaxNLocator(5).tick_values(0, top) if 0 <= t <= 1]
+  )
+  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  axis.set_xlabel('distance to the nearest training program')
+  axis.legend(frameon=False, fontsize=8, loc='upper right')
+
+
+def _number(value: float) -> str:
+  return f'{value:.2f}' if math.isfinite(value) else 'never'
+
+
+def _rivals(axis: axes_lib.Axes, law: distance.Law) -> None:
+  shares = _shares(law)
   names = list(shares)
-  spaces = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
   axis.barh(
     range(len(names)),
     [shares[name] for name in names],
-    color=[picture.VERMILION if n in spaces else picture.GREY for n in names],
+    color=[picture.VERMILION if n in _SPACES else picture.GREY for n in names],
   )
   axis.set_yticks(range(len(names)), names)
   axis.invert_yaxis()
   axis.axvline(0, color=picture.BLACK, lw=0.8)
   axis.xaxis.set_major_locator(ticker.MaxNLocator(4))
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1, decimals=1))
-  numbers['explained'] = shares
-  slopes = '; '.join(
-    f'{space} {value.estimate:+.2f} [{value.low:+.2f}, {value.high:+.2f}]'
-    for space, value in law.slope.items()
-  )
-  caption = (
-    f'{law.items:,} tasks (novel, control and dev of all splits), {law.seeds} '
-    'seeds each, models that never saw the structure. Curves: decreasing '
-    'isotonic regression by program size, pointwise 95 % bootstrap intervals '
-    'over seeds and tasks. Right: 5-fold cross-validated logistic regressions. '
-    'Change of the logit by one standard deviation of distance, all else '
-    f'equal: {slopes} (95 %, robust).'
-  )
-  return Drawn(fig, caption, numbers)
+
+
+def _shares(law: distance.Law) -> dict[str, float]:
+  return {
+    **{name: rival.explained for name, rival in law.rivals.items()},
+    **{f'all but {s}': share for s, share in law.all_but.items()},
+    'all together': law.everything,
+  }
+
+
+def _numbers(law: distance.Law) -> dict[str, Any]:
+  return {
+    'slope': {space: list(value) for space, value in law.slope.items()},
+    'D50': {
+      f'{space}, size {size}': [
+        v if math.isfinite(v) else None for v in curve.d50
+      ]
+      for space, curves in law.curves.items()
+      for size, curve in curves.items()
+    },
+    'explained': _shares(law),
+  }
 
 
 def sampling(study: study_lib.Study) -> Drawn:
@@ -183,67 +258,4 @@ def sampling(study: study_lib.Study) -> Drawn:
     'tasks whose chance of success is 0, of a zero-inflated beta-binomial '
     'fitted to every run.'
   )
-  return Drawn(fig, caption, numbers)
-
-
-def compute(study: study_lib.Study) -> Drawn:
-  """F12: success by training compute, six forms.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  tests = {split_lib.DEV: 'in support',
-           support_split.NOVEL: 'out of support'}  # fmt: skip
-  found = {
-    test: scaling.measure(
-      study_lib.by_compute(study.of(claims.SCALING), test, 1)
-    )
-    for test in tests
-  }
-  fig, axes = picture.mosaic(
-    'How does success grow with compute?', [list(tests)], (12, 4.6)
-  )
-  numbers: dict[str, Any] = {}
-  for test, one in found.items():
-    axis = axes[test]
-    axis.set_title(tests[test])
-    level = np.unique(one.points.compute_N)
-    axis.plot(one.points.compute_N, one.points.rate_N, 'o', mfc='white',
-              mec=picture.BLACK, ms=5, zorder=5)  # fmt: skip
-    beyond = level[-1] * (level[-1] / level[0]) ** 0.35
-    dense = np.geomspace(level[0], beyond, 200)
-    for standing, colour in zip(one.standings, _LINES, strict=False):
-      label = f'{standing.form} (dAICc {standing.delta_aicc:.1f})'
-      rate = np.clip(standing.fit.predict(dense), 0, 1)
-      axis.plot(dense, rate, color=colour, lw=1.4, label=label)
-    axis.axvspan(level[-1], beyond, color='#eeeeee', lw=0)
-    axis.text(level[-1], 0.99, ' extrapolated', fontsize=8, va='top',
-              transform=axis.get_xaxis_transform())  # fmt: skip
-    axis.set_xscale('log')
-    axis.set_xlabel('training compute of a model, FLOPs')
-    axis.set_ylabel('pass@1')
-    axis.set_ylim(0, min(1, 1.6 * float(one.points.rate_N.max()) + 0.02))
-    axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-    axis.legend(frameon=False, fontsize=8, loc='upper left')
-    numbers[test] = {
-      s.form: {
-        key: None if not math.isfinite(value) else value
-        for key, value in (
-          ('delta AICc', s.delta_aicc), ('delta BIC', s.delta_bic),
-          ('left-out error', s.left_out), ('forward error', s.forward),
-        )
-      }
-      for s in one.standings
-    }  # fmt: skip
-  one = found[split_lib.DEV]
-  caption = (
-    f'{one.levels} levels of compute over {one.decades:.1f} decades, '
-    f'{one.seeds} seeds each (circles); at equal compute the way of least loss '
-    'on dev. Error of a seed: spread over seeds, pooled over levels.'
-  )
-  if not one.enough:
-    caption += (
-      f' Fewer than {scaling.LEVELS} levels or {scaling.DECADES:g} decades: '
-      'too few to tell the forms apart.'
-    )
   return Drawn(fig, caption, numbers)

@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 
 from analysis import picture
 from analysis import webpage
+from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import definitions
@@ -23,6 +24,8 @@ from analysis.study import law_figures
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
+from analysis.study import retrieval
+from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import tables
 from synth import runs
@@ -31,6 +34,14 @@ _Draw = Callable[[study_lib.Study], effect_figures.Drawn]
 _HELD_OUT = tuple(effect_figures.HELD_OUT)
 # Name -> question, what draws it, and the contrasts that it is made of.
 _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
+  'F1-spaces': ('What do the two spaces look like?', atlas_view.spaces, ()),
+  'F2-redundancy': ('How redundant are programs?', atlas_view.redundancy, ()),
+  'F3-leakage': (
+    'Does a naive split of random programs leak?',
+    atlas_view.leakage,
+    (),
+  ),
+  'F4-matching': ('Are training and test matched?', atlas_view.matching, ()),
   'F5-density': (
     'Which training law generalizes to which test law?',
     effect_figures.matrix,
@@ -48,13 +59,13 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   ),
   'F8-novelty': (
     'Is the new structure written, or avoided?',
-    effect_figures.novelty,
-    (claims.SYNTACTIC,),
+    effect_figures.solved,
+    tuple(effect_figures.EDGES),
   ),
   'F9-distance': (
     'Does distance to training explain success?',
     law_figures.distances,
-    (claims.SYNTACTIC,),
+    tuple(law_figures.DISTANCES),
   ),
   'F10-ladder': (
     'Does success fall as compounds diverge?',
@@ -68,8 +79,13 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   ),
   'F12-scaling': (
     'How does success grow with compute?',
-    law_figures.compute,
+    scaling_view.draw,
     (claims.SCALING,),
+  ),
+  'F19-retrieval': (
+    'Do models copy training programs, the more the farther a task is?',
+    retrieval.draw,
+    tuple(law_figures.DISTANCES),
   ),
 }
 
@@ -120,7 +136,7 @@ def write(
     tables.support(study),
     '<h2>The scaling forms</h2>',
     _incomplete(study, (claims.SCALING,)),
-    tables.forms(study),
+    scaling_view.table(study),
     '<h2>Where does the variance come from?</h2>',
     _incomplete(study, _HELD_OUT),
     tables.variance(study),
@@ -142,6 +158,12 @@ def write(
     'the study and failed is in docs/log.md.</p>',
     '<h2>The splits</h2>',
     tables.certificates(study),
+    '<h2>Are the splits matched?</h2>',
+    atlas_view.matched(study),
+    '<h2>Is the identity of functions right?</h2>',
+    atlas_view.identity(study),
+    '<h2>What are the distances worth?</h2>',
+    atlas_view.metric(study),
     '<h2>All configurations</h2>',
     tables.configurations(study),
     f'<p class="note">Made by <code>{html.escape(command)}</code>.</p>',
@@ -220,7 +242,13 @@ def _figure(
     numbers = {'question': question, **drawn.numbers}
     picture.write(directory, name, drawn.figure, numbers, made, pdf=True)
   png = (directory / f'{name}.png').read_bytes()
-  plot = hover.plot(png, question, drawn.figure, _design(study, contrasts))
+  plot = hover.plot(
+    png,
+    question,
+    drawn.figure,
+    _design(study, contrasts),
+    drawn.numbers.get('programs'),
+  )
   return (
     f'{title}<figure>{plot}<figcaption>'
     f'{html.escape(drawn.caption)} <code>{html.escape(command)}</code>'

@@ -179,9 +179,10 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
     facts |= dict(
       zip((SYNTACTIC, SEMANTIC), tasks.distance_2xI.astype(float), strict=True)
     )
-    if tasks.with_edge_SxI is not None:
-      # Facts have tasks last, as everything that is chosen by task.
-      facts[cells_lib.WITH_EDGE] = tasks.with_edge_SxI.T
+    by_seed = (tasks.with_edge_SxI, tasks.fits_only_SxI, tasks.copied_SxI)
+    for label, fact_SxI in zip(cells_lib.BY_SEED, by_seed, strict=True):
+      if fact_SxI is not None:
+        facts[label] = fact_SxI.T  # tasks first, as in all facts
     cell = cells_lib.Cell(
       split_seed(record),
       record.facts['arm'],

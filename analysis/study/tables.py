@@ -11,12 +11,10 @@ from analysis.study import claims
 from analysis.study import effect_figures
 from analysis.study import effects
 from analysis.study import power
-from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import support as support_lib
 from analysis.study.verdicts import Verdict
 from synth import records
-from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
@@ -220,26 +218,6 @@ def _verdict(verdict: Verdict) -> str:
   return f'<span class="verdict {css}">{verdict.value}</span>'
 
 
-def forms(study: study_lib.Study) -> str:
-  """The six scaling forms, by their criteria."""
-  rows = []
-  for test in (split_lib.DEV, support_split.NOVEL):
-    try:
-      rates = study_lib.by_compute(study.of(claims.SCALING), test, 1)
-      found = scaling.measure(rates)
-    except cells_lib.NotMeasured as error:
-      rows.append([test, f'not measured: {html.escape(str(error))}'])
-      continue
-    rows += [
-      [test, one.form, str(one.parameters), f'{one.delta_aicc:.1f}',
-       f'{one.delta_bic:.1f}', _points(one.left_out), _points(one.forward)]
-      for one in found.standings
-    ]  # fmt: skip
-  head = ['tests', 'form', 'parameters', 'AICc above best', 'BIC above best',
-          'error, level left out', 'error, upper levels foretold']  # fmt: skip
-  return webpage.table(head, rows)
-
-
 def configurations(study: study_lib.Study) -> str:
   """T2: every configuration that was run."""
   rows: dict[tuple[str, ...], list[records.Record]] = {}
@@ -379,7 +357,3 @@ def _bounds(interval: Interval, scale: float) -> str:
 
 def _component(value: float) -> str:
   return '&ndash;' if math.isnan(value) else f'{value:.4f}'
-
-
-def _points(value: float) -> str:
-  return '&ndash;' if math.isnan(value) else f'{100 * value:.1f} points'

@@ -2,7 +2,8 @@
 
 Each is fitted as a function of z = log(compute / reference), the reference
 being the geometric mean of the compute fitted to, by least squares weighed with
-known standard errors. Success is a share, so ceilings are bound to 0..1.
+known standard errors. Success is a share, so ceilings are bound to 0..1. Loss
+has forms of its own, `LOSS_FORMS`.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ class Points(NamedTuple):
 
   Attributes:
     compute_N: Compute, positive, any unit.
-    rate_N: Success, 0..1.
+    rate_N: Success, 0..1, or loss.
     error_N: Its standard errors. They are taken as known: with few seeds a
       level, pool their variance over levels.
   """
@@ -135,6 +136,11 @@ def fit(form: Form, points: Points) -> Fit:
   )
 
 
+def refit(found: Fit, points: Points) -> Fit:
+  """A fit's form on similar observations, searched from its optimum only."""
+  return _search(found.form, points, found.reference, found.value_P, _MANY)
+
+
 def _search(
   form: Form,
   points: Points,
@@ -176,13 +182,7 @@ def compare(points: Points, forms: Sequence[Form] | None = None) -> list[Score]:
     left_out = [
       _miss(
         # Without one level the optimum is near that of all.
-        _search(
-          form,
-          points.where(place_N != level),
-          whole.reference,
-          whole.value_P,
-          _MANY,
-        ),
+        refit(whole, points.where(place_N != level)),
         points.where(place_N == level),
       )
       for level in range(len(level_L) if enough else 0)
@@ -305,6 +305,16 @@ def _broken_starts(
   return starts
 
 
+def _floor_starts(
+  z_N: np.ndarray, loss_N: np.ndarray
+) -> list[tuple[float, ...]]:
+  starts: list[tuple[float, ...]] = []
+  for exponent in (0.03, 0.1, 0.3, 1.0):
+    floor, scale = _line(np.exp(-exponent * z_N), loss_N)
+    starts.append((floor, scale, exponent))
+  return starts
+
+
 _INF = math.inf
 LOG_LINEAR = Form(
   'log-linear',
@@ -359,5 +369,28 @@ FORMS = (
     _broken_starts,
     (0.0, -20.0, -5.0, -10.0, -30.0, -4.0),
     (1.0, 20.0, 10.0, 10.0, 30.0, 3.0),
+  ),
+)
+# Of loss, which falls: a straight line, a power law, one above a floor (the
+# irreducible loss).
+LOSS_FORMS = (
+  LOG_LINEAR,
+  Form(
+    'power',
+    ('log scale', 'exponent'),
+    lambda v_P, z_N: np.exp(v_P[0] - v_P[1] * z_N),
+    lambda z_N, loss_N: [
+      (constant, -slope) for constant, slope in [_line(z_N, np.log(loss_N))]
+    ],
+    (-_INF, -10.0),
+    (_INF, 10.0),
+  ),
+  Form(
+    'power above a floor',
+    ('floor', 'scale', 'exponent'),
+    lambda v_P, z_N: v_P[0] + v_P[1] * np.exp(-v_P[2] * z_N),
+    _floor_starts,
+    (0.0, 0.0, 1e-3),
+    (_INF, _INF, 10.0),
   ),
 )

@@ -1,0 +1,164 @@
+"""F19: does a model copy what training shows, the more the farther it is?
+
+No test function is in training, so a sample that is a training program is
+wrong: a copy is retrieval where generalization was asked for.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from typing import NamedTuple
+
+from matplotlib import ticker
+import numpy as np
+
+from analysis import picture
+from analysis.study import cells as cells_lib
+from analysis.study import claims
+from analysis.study import effects
+from analysis.study import study as study_lib
+from analysis.study.effect_figures import HELD_OUT
+from analysis.study.effect_figures import Drawn
+from synth import seeding
+from synth.splits import split as split_lib
+from synth.splits import support as support_split
+from synth.statistics.design import Interval
+from synth.statistics.design import Term
+
+_BINS = 8  # of equally many tasks
+_TESTS = (support_split.NOVEL, support_split.CONTROL, split_lib.DEV)
+_ARMS = {
+  support_split.WITHOUT: picture.VERMILION,
+  support_split.WITH: picture.BLUE,
+}
+
+
+class Copies(NamedTuple):
+  """Share of samples that are programs of the training set, by distance.
+
+  Attributes:
+    distance_B: Mean distance to training of the tasks of each bin.
+    share: Of all samples: mean and 95 % interval of each bin.
+    of_wrong_B: Of the samples that are wrong; NaN where none is.
+    items: Tasks in all.
+  """
+
+  distance_B: np.ndarray
+  share: list[Interval]
+  of_wrong_B: np.ndarray
+  items: int
+
+
+def measure(cells: Sequence[cells_lib.Cell], space: str) -> Copies:
+  """Copies by distance in a space, over the cells of one arm.
+
+  Args:
+    cells: Test sets of the splits; tasks of one split may be in several cells.
+    space: Name of the distance among the facts.
+
+  Raises:
+    NotMeasured: if there are no cells, or a record does not count copies.
+  """
+  if not cells:
+    raise cells_lib.NotMeasured('no test set')
+  if any(cells_lib.COPIED not in cell.facts for cell in cells):
+    raise cells_lib.NotMeasured('records do not count copies')
+  distance_I = np.concatenate([cell.facts[space] for cell in cells])
+  edge_E = np.quantile(distance_I, np.linspace(0, 1, _BINS + 1)[1:-1])
+  bins = [np.searchsorted(edge_E, c.facts[space], 'right') for c in cells]
+  rng = seeding.generator(0, 'copies', space)
+  middle, share, of_wrong = [], [], []
+  for number in np.unique(np.concatenate(bins)):
+    by_split: dict[int, list[np.ndarray]] = {}
+    distances, copied, wrong = [], 0, 0
+    for cell, bin_I in zip(cells, bins, strict=True):
+      inside_I = bin_I == number
+      if not inside_I.any():
+        continue
+      copied_SxI = cell.facts[cells_lib.COPIED][inside_I].T
+      by_split.setdefault(cell.split, []).append(copied_SxI / cell.samples)
+      distances.append(cell.facts[space][inside_I])
+      copied += int(copied_SxI.sum())
+      wrong += int((cell.samples - cell.correct_SxI[:, inside_I]).sum())
+    contrast = [
+      [Term(np.concatenate(parts, axis=1))] for parts in by_split.values()
+    ]
+    middle.append(float(np.concatenate(distances).mean()))
+    share.append(effects.share(contrast, rng))
+    of_wrong.append(copied / wrong if wrong else np.nan)
+  return Copies(np.array(middle), share, np.array(of_wrong), len(distance_I))
+
+
+def draw(study: study_lib.Study) -> Drawn:
+  """F19: copies by distance to training, of every support contrast.
+
+  Raises:
+    NotMeasured: if no contrast has records that count copies.
+  """
+  spaces = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
+  found: dict[str, dict[tuple[str, str], Copies]] = {}
+  lacking = []
+  for name in (claims.SYNTACTIC, claims.REGION, claims.SEMANTIC):
+    try:
+      grid = study.grid(name)
+      measured = {
+        (space, arm): measure(
+          [c for c in grid if c.arm == arm and c.test in _TESTS], space
+        )
+        for space in spaces
+        for arm in _ARMS
+        if arm in grid.arms
+      }
+    except cells_lib.NotMeasured as lack:
+      lacking.append(f'{name}: {lack}')
+      continue
+    found[name] = measured
+  if not found:
+    raise cells_lib.NotMeasured('; '.join(lacking))
+  fig, axes = picture.mosaic(
+    'Do models copy training programs, the more the farther a task is?',
+    [[f'{name} {space}' for space in spaces] for name in found],
+    (11.5, 1.2 + 3.1 * len(found)),
+  )
+  numbers: dict[str, Any] = {}
+  for name, measured in found.items():
+    for (space, arm), copies in measured.items():
+      axis, colour = axes[f'{name} {space}'], _ARMS[arm]
+      axis.set_title(f'held out: {HELD_OUT[name]}')
+      mean_B, low_B, high_B = (
+        np.array(v) for v in zip(*copies.share, strict=True)
+      )
+      axis.fill_between(copies.distance_B, low_B, high_B, color=colour,
+                        alpha=0.18, lw=0)  # fmt: skip
+      axis.plot(copies.distance_B, mean_B, 'o-', color=colour, ms=4,
+                label=f'{arm}: of all samples')  # fmt: skip
+      axis.plot(copies.distance_B, copies.of_wrong_B, '--', color=colour,
+                lw=1.1, label=f'{arm}: of wrong ones')  # fmt: skip
+      axis.set_xlabel(f'{space} to training')
+      axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+      numbers[f'{name}, {arm}, {space}'] = {
+        'distance': copies.distance_B.tolist(),
+        'share': [list(v) for v in copies.share],
+        'of wrong': [None if np.isnan(v) else v for v in copies.of_wrong_B],
+      }
+    left = axes[f'{name} {spaces[0]}']
+    left.set_ylabel('samples that are\nprograms of training')
+  for axis in axes.values():
+    axis.set_ylim(bottom=0)
+  handles, labels = left.get_legend_handles_labels()
+  fig.legend(
+    handles, labels, loc='outside lower center', ncols=4, frameon=False
+  )
+  items = ', '.join(
+    f'{name} {next(iter(measured.values())).items:,}'
+    for name, measured in found.items()
+  )
+  seeds = len(next(iter(study.grid(next(iter(found))))).seeds)
+  caption = (
+    f'Tasks (novel, control and dev of all splits): {items}; {seeds} seeds '
+    f'each. Points: an {_BINS}th of the tasks each; bands: 95 % intervals for '
+    'these splits, over new seeds and tasks. No test function is in training: '
+    'every copy is wrong. Copied subtrees are not recorded.'
+  )
+  if lacking:
+    caption += f' Not measured: {"; ".join(lacking)}.'
+  return Drawn(fig, caption, numbers)

@@ -1,0 +1,218 @@
+"""The study's figures draw what was planted in the records, with intervals."""
+
+import math
+
+from matplotlib import pyplot as plt
+import numpy as np
+import pytest
+
+from analysis.study import cells
+from analysis.study import effect_figures
+from analysis.study import law_figures
+from analysis.study import novelty
+from analysis.study import retrieval
+from analysis.study import scaling
+from analysis.study import scaling_view
+from analysis.study import study as study_lib
+from synth.sample_records import Best
+from synth.statistics import scaling as forms
+from tests import simulated
+
+_COMPUTE = np.geomspace(1e11, 1e14, 10)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+  """No figure outlives its test."""
+  yield
+  plt.close('all')
+
+
+def _levels(truth, seeds, error, rng):
+  """Compute -> a value of every seed."""
+  noise = error * rng.standard_normal((len(_COMPUTE), seeds))
+  return dict(zip(_COMPUTE, truth[:, None] + noise, strict=True))
+
+
+@pytest.mark.parametrize('seeds, student', [(2, 2.228), (5, 2.021)])
+def test_the_bootstrap_of_a_slope_is_as_wide_as_theory_has_it(seeds, student):
+  rng = np.random.default_rng(0)
+  truth = 0.5 + 0.04 * np.log(_COMPUTE / 3e12)
+  widths = []
+  for _ in range(5):
+    found = scaling.measure(_levels(truth, seeds, 0.02, rng))
+    line = found._replace(standings=[found.standing(scaling.LINE)])
+    pace = scaling.resample(line, _COMPUTE)[scaling.LINE].pace
+    assert pace.estimate == pytest.approx(found.slope[0])
+    widths.append((pace.high - pace.low) / (found.slope[2] - found.slope[1]))
+  # Two draws of two seeds, not stretched, would be narrower by 0.71.
+  assert np.mean(widths) == pytest.approx(student / 1.96, abs=0.15)
+
+
+def test_the_band_holds_the_planted_curve_beyond_the_last_level():
+  rng = np.random.default_rng(1)
+  truth = 0.5 + 0.04 * np.log(_COMPUTE / 3e12)
+  found = scaling.measure(_levels(truth, 4, 0.005, rng))
+  line = found._replace(standings=[found.standing(scaling.LINE)])
+  beyond = np.array([1e12, 1e15])
+  again = scaling.resample(line, beyond)[scaling.LINE]
+  planted = 0.5 + 0.04 * np.log(beyond / 3e12)
+  assert (again.low_N < planted).all() and (planted < again.high_N).all()
+  assert (again.high_N - again.low_N)[1] > (again.high_N - again.low_N)[0]
+  assert again.pace.low < 0.04 * math.log(10) < again.pace.high
+
+
+def test_a_planted_law_of_loss_is_found_with_its_exponent():
+  rng = np.random.default_rng(2)
+  truth = 0.2 + 0.5 * (_COMPUTE / 1e11) ** -0.4
+  found = scaling.measure_loss(_levels(truth, 3, 0.004, rng))
+  assert found.best == 'power above a floor'
+  floor, _, exponent = found.standing(found.best).fit.value_P
+  assert floor == pytest.approx(0.2, abs=0.02)
+  assert exponent == pytest.approx(0.4, abs=0.05)
+  power = 0.7 * (_COMPUTE / 1e11) ** -0.1
+  found = scaling.measure_loss(_levels(power, 3, 0.004, rng))
+  assert found.best == 'power'
+  assert found.standing('power').fit.value_P[1] == pytest.approx(0.1, abs=5e-3)
+
+
+def test_every_form_says_how_fast_it_changes():
+  for form in (*forms.FORMS, *forms.LOSS_FORMS):
+    name, _, _ = scaling.PACE[form.name]
+    assert name in form.parameters
+
+
+def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(scaling, '_RESAMPLES', 10)
+  rng = np.random.default_rng(3)
+  for level in range(4):
+    simulated.write(
+      tmp_path / 'cpu', 'scaling', 'train_s',
+      {'dev': 0.1 + 0.1 * level, 'novel': 0.02 + 0.02 * level}, rng, seeds=2,
+      items=40, flops=1e11 * 4.0**level, run=f'p{level}',
+      dev_loss=0.6 / 2**level * np.array([0.99, 1.01]),
+    )  # fmt: skip
+  study = simulated.load(tmp_path / 'cpu')
+  drawn = scaling_view.draw(study)
+  names = {f'pass@{k} {w}' for k in (1, 16)
+           for w in ('in support', 'out of support')}  # fmt: skip
+  assert set(drawn.numbers) == {*names, 'loss on dev'}
+  for text in (drawn.caption, scaling_view.table(study)):
+    assert 'too few points to tell the forms apart' in text
+  # Loss halves with each fourfold compute.
+  pace = drawn.numbers['loss on dev']['power']['pace']
+  assert pace[0] == pytest.approx(0.5) and pace[1] <= 0.5 <= pace[2]
+  panels = [axis.get_title() for axis in drawn.figure.axes]
+  assert set(panels) == {*names, 'loss on dev', 'slope of the log-linear form',
+                         }  # fmt: skip
+
+
+def test_tasks_are_told_apart_by_the_best_of_their_samples():
+  cell = cells.Cell(
+    0, 'a', 't', (0, 1),
+    np.array([[3, 2, 0, 0], [0, 1, 0, 0]]), 4, np.arange(4), np.arange(4),
+    {
+      cells.WITH_EDGE: np.array([[1, 0, 0, 0], [0, 0, 0, 0]]).T,
+      cells.FITS_ONLY: np.array([[1, 1, 2, 0], [1, 0, 0, 0]]).T,
+    },
+  )  # fmt: skip
+  assert novelty.best_of_tasks(cell).tolist() == [
+    [Best.WITH_STRUCTURE, Best.WITHOUT_STRUCTURE, Best.FITS_ONLY,
+     Best.UNSOLVED],
+    [Best.FITS_ONLY, Best.WITHOUT_STRUCTURE, Best.UNSOLVED, Best.UNSOLVED],
+  ]  # fmt: skip
+  found = novelty.measure(cells.Grid([cell]), 'a', 't')
+  shares = {best: one.estimate for best, one in found.shares.items()}
+  assert shares == {
+    Best.WITH_STRUCTURE: 1 / 8, Best.WITHOUT_STRUCTURE: 1 / 4,
+    Best.FITS_ONLY: 1 / 4, Best.UNSOLVED: 3 / 8,
+  }  # fmt: skip
+  for one in found.shares.values():
+    assert 0 <= one.low <= one.estimate <= one.high <= 1
+  bare = cells.Cell(*list(vars(cell).values())[:-1])
+  with pytest.raises(cells.NotMeasured, match='with edge'):
+    novelty.best_of_tasks(bare)
+
+
+def test_never_seen_is_not_never(tmp_path):
+  rng = np.random.default_rng(4)
+  simulated.support(tmp_path / 'cpu', 'support', drop=0.4, splits=2, seeds=2,
+                    items=30, rng=rng)  # fmt: skip
+  grid = simulated.load(tmp_path / 'cpu').grid('support')
+  found = novelty.measure(grid, 'train_c', 'control')
+  missed = found.shares[Best.UNSOLVED]
+  # All 60 tasks are solved in each run: 0.025 = (1 - p)^60.
+  assert missed.estimate == 0
+  assert (1 - missed.high) ** 60 == pytest.approx(0.025)
+
+
+@pytest.fixture(scope='module')
+def study(tmp_path_factory):
+  """Three hold-outs; success falls with distance in one, copies in all."""
+  root = tmp_path_factory.mktemp('figures') / 'cpu'
+  rng = np.random.default_rng(5)
+  for name, kind, slope in (
+    ('support', 'support', 0.0), ('region_syntactic', 'region', -9.0),
+    ('region_semantic', 'region', 0.0),
+  ):  # fmt: skip
+    simulated.support(
+      root, name, drop=0.2, splits=2, seeds=3, items=150, kind=kind, rng=rng,
+      of_distance=slope, item_sd=0.2,
+    )  # fmt: skip
+  return simulated.load(root)
+
+
+def test_the_distance_law_is_drawn_for_every_region(study):
+  numbers = law_figures.distances(study).numbers
+  assert set(numbers) == {'support', 'region_syntactic', 'region_semantic'}
+  slope = {name: one['slope'] for name, one in numbers.items()}
+  near, far = study_lib.SYNTACTIC, study_lib.SEMANTIC
+  # -9 a unit of distance, uniform over 0.6: -9 * 0.6 / sqrt(12) a deviation.
+  mean, low, high = slope['region_syntactic'][near]
+  assert low < -9 * 0.6 / math.sqrt(12) < high and mean < -1
+  for name in ('support', 'region_semantic'):
+    assert slope[name][near][1] < 0.1 and slope[name][near][2] > -0.1
+  assert abs(slope['region_syntactic'][far][0]) < 0.2
+  # Success of 0.4 to 0.6 in the middle, 0.5, is half of nearly 1 up close.
+  for size in (7, 9):
+    half = numbers['region_syntactic']['D50'][f'{near}, size {size}']
+    assert half[0] == pytest.approx(0.5, abs=0.06)
+    assert half[1] <= half[0] <= half[2]
+    assert numbers['support']['D50'][f'{near}, size {size}'][0] is None
+
+
+def test_copies_by_distance_are_those_planted(study):
+  drawn = retrieval.draw(study)
+  for name in ('support', 'region_semantic'):
+    found = drawn.numbers[f'{name}, train_s, {study_lib.SYNTACTIC}']
+    # Half the distance of what is wrong (`simulated.write`).
+    np.testing.assert_allclose(
+      found['of wrong'], np.array(found['distance']) / 2, atol=0.03
+    )
+    for mean, low, high in found['share']:
+      assert 0 <= low < mean < high <= 1
+  flat = drawn.numbers[f'support, train_s, {study_lib.SEMANTIC}']['of wrong']
+  np.testing.assert_allclose(flat, 0.25, atol=0.04)
+
+
+def test_copies_of_all_samples_are_counted_once(study):
+  grid = study.grid('support')
+  chosen = [c for c in grid if c.arm == 'train_s' and c.test == 'novel']
+  found = retrieval.measure(chosen, study_lib.SYNTACTIC)
+  direct = np.mean([c.facts[cells.COPIED].mean() / c.samples for c in chosen])
+  mean = np.mean([one.estimate for one in found.share])
+  assert found.items == 300
+  assert mean == pytest.approx(direct, abs=0.005)
+
+
+def test_forced_and_avoidable_tasks_have_rows_of_their_own(study):
+  drawn = effect_figures.solved(study)
+  assert [row.rpartition(' (')[0] for row in drawn.numbers] == [
+    f'S3, {test}: {arm}'
+    for test in ('novel, forced', 'novel, avoidable', 'control')
+    for arm in ('train_s', 'train_c')
+  ]
+  for shares in drawn.numbers.values():
+    assert sum(one[0] for one in shares.values()) == pytest.approx(1)
