@@ -221,6 +221,8 @@ def test_all_arms_are_of_one_size_and_share_their_tests(inputs):
   assert len(set(tested.tolist())) == len(tested)
   for arm in split.arms.values():
     assert not np.isin(arm, tested).any()
+  # What is told before anything is built (`kinds.check_arm`) is what is made.
+  assert set(split.arms) == set(density.ARMS)
   kinds = {name.removesuffix('_raked') for name in split.arms}
   assert kinds >= {
     'uniform', 'programs', 'derivations', 'semantic', 'semantic_half',
