@@ -78,26 +78,6 @@ def test_raking_makes_the_margins_those_of_equal_shares():
   assert ratio == pytest.approx(ratio[0], rel=1e-6)
 
 
-def test_raking_by_groups_is_raking_class_by_class():
-  rng = np.random.default_rng(0)
-  margins = [rng.integers(0, 4, 2000), rng.integers(0, 3, 2000)]
-  # Heavy tails: some are certain, and stop being so as their cells shrink.
-  weight = 3.0 * (margins[0] == 3) + rng.normal(0, 3, 2000)
-  wanted = before = sampling.inclusion(weight, 600)
-  assert (before == 1).sum() > 50
-  found, error = sampling.rake(before, margins)
-  worst = np.inf
-  while worst >= 0.01:
-    worst = 0.0
-    for cell in margins:
-      ratio = 0.3 * np.bincount(cell) / np.bincount(cell, wanted)
-      worst = max(worst, np.abs(ratio - 1).max())
-      wanted = np.minimum(wanted * ratio[cell], 1)
-  assert error == pytest.approx(worst)
-  wanted = sampling.inclusion(np.log(wanted), 600)
-  assert found == pytest.approx(wanted, rel=1e-9)
-
-
 @pytest.mark.parametrize('number', [1000, 4000])  # all searched; a sample
 def test_sparsity_flattens_density(number):
   # On [0, 1] nine times as many points as on [1, 2].

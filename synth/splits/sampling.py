@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from synth.splits import cells
-
 _ALL, _SOME = 1 << 15, 1 << 13  # so many are searched, of more only a sample
 _RAKING_ROUNDS = 200
 _RAKING_ERROR = 0.01  # relative, of the worst cell
@@ -53,11 +51,7 @@ def rake(
 ) -> tuple[np.ndarray, float]:
   """Changes probabilities so that margins are those of equal probabilities.
 
-  Iterative proportional fitting. Classes of one cell of every margin (a
-  *group*; millions of classes have a thousand) are all multiplied by the same
-  ratios and cut off at 1, so min(factor * probability, limit) is what becomes
-  of them: a group has a factor and a limit, and its sum comes from sorted
-  probabilities.
+  Iterative proportional fitting.
 
   Args:
     probability_N: Inclusion probabilities.
@@ -69,55 +63,23 @@ def rake(
   """
   number = probability_N.sum()
   share = number / len(probability_N)
-  group_N = cells.combine(margins)
-  order_N = np.lexsort((probability_N, group_N))
-  sorted_N = probability_N[order_N]
-  sum_N1 = np.concatenate([[0], np.cumsum(sorted_N)])
-  end_G = np.cumsum(np.bincount(group_N))
-  start_G = np.concatenate([[0], end_G[:-1]])
-  factor_G, limit_G = np.ones(len(end_G)), np.ones(len(end_G))
-
-  def total_G() -> np.ndarray:
-    cut_G = _first_above(sorted_N, start_G, end_G, limit_G / factor_G)
-    below_G = factor_G * (sum_N1[cut_G] - sum_N1[start_G])
-    return below_G + limit_G * (end_G - cut_G)
-
+  probability_N = probability_N.copy()
   error = 0.0
   for _ in range(_RAKING_ROUNDS):
     error = 0.0
     for cell_N in margins:
       wanted = share * np.bincount(cell_N)
-      cell_G = cell_N[order_N[start_G]]
-      have = np.bincount(cell_G, total_G(), len(wanted))
+      have = np.bincount(cell_N, probability_N)
       counted = wanted >= 1
       ratio = wanted / np.where(have > 0, have, 1)
       error = max(error, float(np.abs(ratio[counted] - 1).max(initial=0)))
-      factor_G *= ratio[cell_G]
-      limit_G = np.minimum(limit_G * ratio[cell_G], 1)
+      probability_N = np.minimum(probability_N * ratio[cell_N], 1.0)
+    probability_N = inclusion(
+      np.log(np.maximum(probability_N, 1e-300)), round(number)
+    )
     if error < _RAKING_ERROR:
       break
-  raked_N = np.minimum(factor_G[group_N] * probability_N, limit_G[group_N])
-  log_N = np.log(np.maximum(raked_N, 1e-300))
-  return inclusion(log_N, round(number)), error
-
-
-def _first_above(
-  sorted_N: np.ndarray,
-  start_G: np.ndarray,
-  end_G: np.ndarray,
-  value_G: np.ndarray,
-) -> np.ndarray:
-  """In each sorted part of an array the first place above a value, or its end.
-
-  np.searchsorted, for all parts at once.
-  """
-  low_G, high_G = start_G, end_G
-  while (open_G := low_G < high_G).any():
-    middle_G = (low_G + high_G) // 2
-    above_G = sorted_N[np.where(open_G, middle_G, 0)] > value_G
-    low_G = np.where(open_G & ~above_G, middle_G + 1, low_G)
-    high_G = np.where(open_G & above_G, middle_G, high_G)
-  return low_G
+  return probability_N, error
 
 
 def draw(
