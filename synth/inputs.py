@@ -148,6 +148,7 @@ def load_or_build(
   """
   if 'split' not in config:
     raise errors.InputError("the config has no 'split': is it a recipe?")
+  cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   serialization = serialization_of(config, grammar)
   universe, spaces = spaces_of(config, directory)

@@ -38,6 +38,7 @@ from synth import seeding
 from synth.language import grammar as grammar_lib
 from synth.language import tokens
 from synth.spaces import specification
+from synth.splits import kinds
 from synth.training import accumulation as accumulation_lib
 from synth.training import checkpoint
 from synth.training import distributed
@@ -233,6 +234,8 @@ def train_and_evaluate(
   Raises:
     InputError: for a bad config, foreign inputs or a run of another config.
   """
+  if 'split' in config:  # else the inputs say what is wrong
+    kinds.check_arm(config)
   with preemption.Preemption(grace_s) as stop:
     return _train(config, workdir, data_dir or workdir, options, stop)
 

@@ -176,13 +176,13 @@ _BAD = [
   Case(
     'unknown_arm',
     'synth.train',
-    _TINY + '--config.data.arm=train_d --workdir={dir}/x --data={dir}/data',
+    _TINY + '--config.data.arm=train_d --workdir={dir}/no_arm',
     ("'train_d'", "did you mean 'train_"),
   ),
   Case(
     'unknown_split',
     'synth.splits',
-    _TINY + '--config.split.kind=densty --workdir={dir}/y',
+    _TINY + '--config.split.kind=densty --workdir={dir}/no_split',
     ("'densty'", "did you mean 'density'"),
   ),
   Case(
@@ -369,6 +369,12 @@ def test_bad_input_is_one_line_and_exit_code_2(done, directory, case):
   assert not [text for text in before if not text.startswith('enumerate ')]
   for part in case.error:
     assert part.replace('{dir}', str(directory)) in line
+
+
+@pytest.mark.parametrize('name', ['no_arm', 'no_split'])
+def test_what_no_split_can_be_is_refused_before_building(done, directory, name):
+  assert done['unknown_arm'].code == done['unknown_split'].code == 2
+  assert not (directory / name).exists()
 
 
 @pytest.mark.parametrize('case', _GOOD, ids=lambda case: case.name)

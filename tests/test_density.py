@@ -191,6 +191,16 @@ def test_a_net_is_what_one_scan_after_the_other_finds():
   assert chosen.tolist() == wanted and len(taken) > 650
 
 
+def test_of_many_classes_a_sample_finds_the_clusters(monkeypatch):
+  monkeypatch.setattr(laws, '_FITTED', 2000)
+  rng = np.random.default_rng(0)
+  planted = rng.integers(0, 4, 40_000)
+  point = 10.0 * np.eye(4)[planted] + rng.normal(size=(40_000, 4))
+  cell = laws.clusters(point, 4, np.random.default_rng(1))
+  pairs = np.unique(np.stack([planted, cell]), axis=1)
+  assert pairs.shape[1] == 4  # one cluster each
+
+
 def test_clusters_are_those_of_scipy():
   point = np.random.default_rng(0).normal(size=(3000, 6))
   _, wanted = scipy.cluster.vq.kmeans2(
@@ -221,6 +231,8 @@ def test_all_arms_are_of_one_size_and_share_their_tests(inputs):
   assert len(set(tested.tolist())) == len(tested)
   for arm in split.arms.values():
     assert not np.isin(arm, tested).any()
+  # What is told before anything is built (`kinds.check_arm`) is what is made.
+  assert set(split.arms) == set(density.ARMS)
   kinds = {name.removesuffix('_raked') for name in split.arms}
   assert kinds >= {
     'uniform', 'programs', 'derivations', 'semantic', 'semantic_half',

@@ -70,6 +70,18 @@ def test_regions_are_what_their_shape_says(context, space, shape):
     assert own[inside_C].mean() < 0.7 * own[outside_C].mean()
 
 
+def test_what_is_near_a_cluster_of_many_classes_is_known_from_a_sample():
+  # On a line, so that all neighbours are at hand.
+  point = np.sort(np.random.default_rng(0).random(40_000))
+  inside, buffer = regions._cluster(point[:, None], np.random.default_rng(0))
+  gap = np.diff(point, prepend=-np.inf, append=np.inf)
+  near = np.quantile(np.minimum(gap[:-1], gap[1:]), 0.95)
+  distance = np.abs(point[:, None] - point[inside][[0, -1]]).min(axis=1)
+  outside = ~inside & ~buffer
+  assert buffer.any() and distance[buffer].max() < 1.05 * near
+  assert distance[outside].min() > 0.95 * near
+
+
 def test_the_seed_says_which_region(context):
   found = [
     _region(context, 'semantic', 'cluster', seed).novel_C for seed in (0, 0, 1)

@@ -357,7 +357,12 @@ def test_processes_and_threads_do_not_decide_the_split(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, 'cores', lambda n=workers: n)
     # Blocks so small that there are more of them than threads.
     monkeypatch.setattr(blocks, 'ROWS', 100)
-    hashes.append(_build(data, universe__max_size=7).sha256)
+    hashes.append(
+      [
+        _build(data, recipe, universe__max_size=7).sha256
+        for recipe in (support_config, density_config)
+      ]
+    )
   assert hashes[0] == hashes[1]
 
 

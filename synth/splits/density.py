@@ -42,6 +42,17 @@ from synth.universe import universe as universe_lib
 
 UNIFORM = 'uniform'
 SPACES = ('semantic', 'syntactic')
+_LAWS = (
+  'programs',
+  'derivations',
+  *(name + half for name in (*SPACES, 'joint') for half in ('', '_half')),
+  *(name + cells for name in SPACES for cells in ('_binned', '_kmeans')),
+)
+ARMS = (
+  UNIFORM,
+  *(law + raked for law in _LAWS for raked in ('', '_raked')),
+  *(f'{name}_net' for name in SPACES),
+)
 _CELLS_A_TEST = 4  # classes of a test that a cell gets, about
 
 

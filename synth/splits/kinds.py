@@ -10,6 +10,8 @@ density    one support, many training laws (`density`)
 from collections.abc import Callable
 import dataclasses
 
+import ml_collections
+
 from synth import cli
 from synth.splits import context as context_lib
 from synth.splits import density
@@ -19,6 +21,25 @@ from synth.splits import ladder
 from synth.splits import regions
 from synth.splits import split as split_lib
 from synth.splits import support
+
+# The training arms that a split of each kind can have. A density split of a
+# universe without multiplicities lacks those that go by them.
+ARMS = {
+  **dict.fromkeys(holdout_lib.KINDS, support.ARMS),
+  'region': support.ARMS,
+  'ladder': ladder.ARMS,
+  'density': density.ARMS,
+}
+
+
+def check_arm(config: ml_collections.ConfigDict) -> None:
+  """Refuses, before anything is built, an arm that its split cannot have.
+
+  Raises:
+    InputError: for an unknown `split.kind` or `data.arm`.
+  """
+  arms = cli.choose(config.split.kind, ARMS, 'split.kind')
+  cli.choose(config.data.arm, dict.fromkeys(arms), 'data.arm')
 
 
 def region(context: context_lib.Context) -> support.Region | None:

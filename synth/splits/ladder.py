@@ -39,6 +39,9 @@ def arm(rung: int) -> str:
   return f'rung_{rung}'
 
 
+ARMS = tuple(arm(rung) for rung in range(RUNGS + 1))
+
+
 def make(context: context_lib.Context) -> split_lib.Split:
   """Makes the split.
 

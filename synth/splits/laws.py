@@ -20,6 +20,7 @@ _CLIP = 0.99  # quantile of the weights
 _BINNED_AXES = 3
 _LEAF = 64  # points of a tree that are compared at once
 _ROUNDS = 20  # of k-means
+_FITTED = 1 << 16  # classes whose centres are found, of more
 _STEPS = 1 << 12  # of eps, from 0 to the largest distance there may be
 _CANDIDATES = 512  # for a net, at once
 _ROWS = 1 << 11  # whose products with them stay in the cache
@@ -122,34 +123,41 @@ def clusters(
 ) -> np.ndarray:
   """The cluster of each class: k-means from k-means++ (A7).
 
-  Clusters that lose all their classes stay where they were, and may win some
-  back; those that are empty in the end are no clusters.
+  Of more than 65,536 classes a sample says where the centres are; every class
+  then belongs to the nearest. Clusters that lose all their classes stay where
+  they were, and may win some back; those that are empty in the end are no
+  clusters.
   """
-  point_CxD = np.asarray(point_CxD, np.float64)
-  centre_KxD = _spread(point_CxD, number, rng)
-  label_C = np.zeros(len(point_CxD), np.int64)
-  for _ in range(_ROUNDS):
-    half_K = (centre_KxD**2).sum(axis=1) / 2
-
-    def nearest(
-      rows: slice,
-      centre_KxD: np.ndarray = centre_KxD,
-      half_K: np.ndarray = half_K,
-    ) -> np.ndarray:
-      return np.argmax(point_CxD[rows] @ centre_KxD.T - half_K, axis=1)
-
-    for rows, label_B in blocks.over(len(point_CxD), nearest, 'k-means'):
-      label_C[rows] = label_B
-    count_K = np.bincount(label_C, minlength=number)
+  some = sampling.some(len(point_CxD), rng, _FITTED)
+  some_SxD = np.asarray(point_CxD[some], np.float64)
+  centre_KxD = _spread(some_SxD, number, rng)
+  for _ in range(_ROUNDS - 1):
+    label_S = _nearest(some_SxD, centre_KxD)
+    count_K = np.bincount(label_S, minlength=number)
     total_KxD = np.stack(
-      [np.bincount(label_C, axis_C, number) for axis_C in point_CxD.T], axis=1
+      [np.bincount(label_S, axis_S, number) for axis_S in some_SxD.T], axis=1
     )
     centre_KxD = np.where(
       count_K[:, None] > 0,
       total_KxD / np.maximum(count_K, 1)[:, None],
       centre_KxD,
     )
+  label_C = _nearest(point_CxD, centre_KxD)
   return np.unique(label_C, return_inverse=True)[1]
+
+
+def _nearest(point_CxD: np.ndarray, centre_KxD: np.ndarray) -> np.ndarray:
+  """The nearest centre of each point."""
+  half_K = (centre_KxD**2).sum(axis=1) / 2
+
+  def nearest(rows: slice) -> np.ndarray:
+    label_B: np.ndarray = np.argmax(
+      point_CxD[rows] @ centre_KxD.T - half_K, axis=1
+    )
+    return label_B
+
+  found = blocks.over(len(point_CxD), nearest, 'k-means')
+  return np.concatenate([label_B for _, label_B in found])
 
 
 def _spread(

@@ -29,6 +29,7 @@ from synth import seeding
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import laws
+from synth.splits import sampling
 from synth.splits import support
 
 _CLUSTERS = 20
@@ -68,10 +69,18 @@ def make(context: context_lib.Context) -> support.Region:
 
 
 def _cluster(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
+  """One of the clusters, and what lies near it outside.
+
+  Near: nearer than 95 % of the classes are to the nearest other class. Of many
+  classes that quantile is estimated from a sample (`sampling.some`), whose
+  neighbours are sought among all; every class is compared with it exactly.
+  """
   label_C = laws.clusters(point_CxD, _CLUSTERS, rng)
   inside_C = label_C == rng.integers(label_C.max() + 1)
-  # Outside, but nearer to the region than classes usually are to each other.
-  own, _ = scipy.spatial.cKDTree(point_CxD).query(point_CxD, 2, workers=-1)
+  some = sampling.some(len(point_CxD), rng)
+  own, _ = scipy.spatial.cKDTree(point_CxD).query(
+    point_CxD[some], 2, workers=-1
+  )
   near = np.quantile(own[:, 1], _NEAR)
   region = scipy.spatial.cKDTree(point_CxD[inside_C])
   distance, _ = region.query(

@@ -15,15 +15,17 @@ _RAKING_ROUNDS = 200
 _RAKING_ERROR = 0.01  # relative, of the worst cell
 
 
-def some(number: int, rng: np.random.Generator) -> np.ndarray:
-  """All places up to `number`, or a sorted sample if they are many.
+def some(
+  number: int, rng: np.random.Generator, enough: int = _SOME
+) -> np.ndarray:
+  """All places up to `number`, or a sorted sample of `enough` if they are many.
 
   For searches of neighbours, which take hours among millions of points of many
-  dimensions.
+  dimensions, and for fits that more points would hardly change.
   """
-  if number <= _ALL:
+  if number <= max(_ALL, enough):
     return np.arange(number)
-  return np.sort(rng.choice(number, _SOME, replace=False))
+  return np.sort(rng.choice(number, enough, replace=False))
 
 
 def inclusion(log_weight_N: np.ndarray, number: int) -> np.ndarray:

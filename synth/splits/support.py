@@ -25,7 +25,7 @@ from synth.splits import context as context_lib
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 
-WITHOUT, WITH = 'train_s', 'train_c'
+ARMS = WITHOUT, WITH = 'train_s', 'train_c'
 CONTROL, NOVEL = 'control', 'novel'
 _MAX_SWAP = 0.2  # largest share of an arm that is replaced
 _CONTROLS = 500  # whose minimal distances are measured, for comparison
