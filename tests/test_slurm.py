@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 import time
@@ -88,6 +89,25 @@ def test_submitit_runs_a_training_on_this_host(tmp_path, monkeypatch, capsys):
   assert list(workdir.glob('events.out.*'))
 
 
+def test_a_job_that_was_told_to_stop_starts_no_other_command(
+  tmp_path,
+):
+  # Training that is preempted ends with exit code 0; it is not to be evaluated.
+  old = signal.getsignal(signal.SIGTERM)
+  try:
+    slurm.in_order(
+      [
+        ['touch', 'first'],
+        ['sh', '-c', f'kill -TERM {os.getpid()}'],
+        ['touch', 'evaluated'],
+      ],
+      str(tmp_path),
+    )
+  finally:
+    signal.signal(signal.SIGTERM, old)
+  assert [path.name for path in tmp_path.iterdir()] == ['first']
+
+
 @pytest.fixture(scope='module')
 def cluster(tmp_path_factory):
   """The environment of a SLURM that runs on this machine."""
@@ -131,6 +151,10 @@ def test_two_tasks_train_one_run_and_survive_preemption(cluster, tmp_path):
     [*_TWO, f'--workdir={whole}'],
   )  # fmt: skip
   assert json.loads(lines[-1])['steps'] == _steps(whole) == _STEPS
+  (script,) = (tmp_path / 'logs').glob('*_submission.sh')
+  # submitit's own SIGUSR2 would end training before it has saved.
+  assert script.read_text().count('--signal=TERM@') == 1
+  assert 'USR2' not in script.read_text()
 
   # Preempted: SIGTERM. It saves and ends, as a job that has done its work.
   _, result = _launch(cluster, tmp_path / 'logs', tasks, [*_TWO, *place])
