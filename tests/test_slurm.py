@@ -1,6 +1,7 @@
 """Training through `launch.slurm`: submitit's executors, and a real SLURM."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
