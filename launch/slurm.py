@@ -84,7 +84,10 @@ def settings() -> dict[str, Any]:
   """
   args = flags.FLAGS
   tasks = args.nodes * args.tasks_per_node
-  if args.cluster == 'local' and (tasks > 1 or args.over or args.point):
+  sweeps = bool(args.over) + bool(args.point)
+  if sweeps > 1 or bool(args.out) != bool(sweeps) or args.evaluate > sweeps:
+    raise errors.InputError('a sweep has --out and either --over or --point')
+  if args.cluster == 'local' and (tasks > 1 or sweeps):
     raise errors.InputError(
       '--cluster=local runs one task: see launch.local and launch.sweep'
     )
@@ -134,7 +137,7 @@ def main() -> dict[str, Any]:
   """Submits a job, or an array of them."""
   args, common = flags.FLAGS, cli.forwarded()
   job_settings = settings()
-  if args.over or args.point:
+  if args.out:
     found = sweep.from_flags(common)
     todo = [run for run in found if not sweep.finished(run, args.evaluate)]
     jobs = [sweep.run_job(run, common, args.evaluate).commands for run in todo]

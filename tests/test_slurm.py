@@ -36,6 +36,7 @@ _TWO = [
   f'--config.train.checkpoint_every_steps={_STEPS}',
   '--config.mesh.data=2',
 ]
+_SWEEP = {'out': 'x', 'over': ['a=1']}
 _TIMEOUT_S = 600.0
 
 
@@ -62,10 +63,13 @@ def _flags():
   'given, wanted',
   [
     ({'nodes': 2, 'gpus_per_node': 4}, 'needs as many --tasks_per_node'),
-    ({'nodes': 2, 'evaluate': True}, '--evaluate needs --nodes=1'),
+    ({'nodes': 2, 'evaluate': True, **_SWEEP}, '--evaluate needs --nodes=1'),
+    ({'evaluate': True}, 'a sweep has --out'),
+    ({'over': ['a=1']}, 'a sweep has --out'),
+    ({'point': ['a=1'], **_SWEEP}, 'either --over or --point'),
     ({'sbatch': ['exclusive']}, '--sbatch=exclusive is not KEY=VALUE'),
     ({'cluster': 'local', 'nodes': 2}, 'runs one task'),
-    ({'cluster': 'local', 'over': ['a=1']}, 'runs one task'),
+    ({'cluster': 'local', **_SWEEP}, 'runs one task'),
   ],
 )
 def test_what_does_not_fit_together_is_refused(given, wanted):
