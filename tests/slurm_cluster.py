@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import portpicker
@@ -63,9 +64,8 @@ def fetch(directory: pathlib.Path) -> None:
     raise Unavailable('needs Linux and root')
   if not shutil.which('apt-get') or not shutil.which('dpkg'):
     raise Unavailable('needs apt-get and dpkg')
-  partial = directory.with_name(f'{directory.name}.partial')
-  shutil.rmtree(partial, ignore_errors=True)
-  partial.mkdir(parents=True)
+  directory.parent.mkdir(parents=True, exist_ok=True)
+  partial = pathlib.Path(tempfile.mkdtemp(dir=directory.parent))
   options = ['-o', 'Acquire::Retries=0', '-o', 'Acquire::http::Timeout=10']
   try:
     subprocess.run(
@@ -75,8 +75,12 @@ def fetch(directory: pathlib.Path) -> None:
     for package in partial.glob('*.deb'):
       subprocess.run(['dpkg', '-x', package, partial], check=True)
   except subprocess.SubprocessError as error:
+    shutil.rmtree(partial)
     raise Unavailable(f'the packages cannot be fetched: {error}') from None
-  partial.rename(directory)
+  try:
+    partial.rename(directory)
+  except OSError:  # another worker of the tests was faster
+    shutil.rmtree(partial)
 
 
 @contextlib.contextmanager
