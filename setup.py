@@ -40,6 +40,14 @@ setuptools.setup(
     'slurm': ['submitit>=1.5.4'],
     'dask': ['distributed>=2025.1'],
     'trees': ['apted>=1.0.3', 'zss>=1.2.0'],
-    'dev': ['distributed>=2025.1', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
+    'dev': [
+      'distributed>=2025.1',
+      'mypy',
+      'pytest',
+      'pytest-xdist',
+      'ruff',
+      'submitit>=1.5.4',
+      'tensorboardX>=2.6.5',
+    ],
   },
 )

@@ -150,6 +150,18 @@ def run_job(run: Run, common: Sequence[str], evaluates: bool) -> local.Job:
   return local.Job(run.workdir.name, commands, log)
 
 
+def note(out: pathlib.Path, common: list[str]) -> None:
+  """Writes down what all runs of a sweep share.
+
+  Raises:
+    InputError: if `out` is a sweep with other arguments.
+  """
+  if (out / _SWEEP).exists():
+    old = runs.read_json(out / _SWEEP)
+    runs.check_same(out / _SWEEP, old, {'arguments': common})
+  runs.write_json(out / _SWEEP, {'arguments': common})
+
+
 def sweep(
   out: pathlib.Path,
   found: Sequence[Run],
@@ -174,10 +186,7 @@ def sweep(
   Raises:
     InputError: if `out` is a sweep with other arguments, or runs failed.
   """
-  if (out / _SWEEP).exists():
-    old = runs.read_json(out / _SWEEP)
-    runs.check_same(out / _SWEEP, old, {'arguments': common})
-  runs.write_json(out / _SWEEP, {'arguments': common})
+  note(out, common)
   todo = [run for run in found if not finished(run, evaluates)]
 
   def left() -> int:
@@ -207,13 +216,11 @@ def sweep(
   }
 
 
-def define_flags() -> None:
-  """The command line."""
-  cli.define_config('configs/study.py:cpu', required=False)
+def define_points() -> None:
+  """The flags that say what to sweep over; `from_flags` reads them."""
   flags.DEFINE_string(
     'out', None, 'Directory of the sweep; for a study runs/study-TIER.'
   )
-  flags.DEFINE_string('results', 'results', 'Directory of records of studies.')
   flags.DEFINE_multi_string(
     'over', [], 'KEY=VALUE,VALUE,...: an axis of a grid; repeat for more.'
   )
@@ -221,6 +228,34 @@ def define_flags() -> None:
     'point', [], "'KEY=VALUE KEY=VALUE ...': one point; repeat for more."
   )
   flags.DEFINE_bool('evaluate', False, 'Evaluate every run after training.')
+  for name in ('out', 'over', 'point', 'evaluate'):  # for --help of the tool
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+
+
+def from_flags(common: Sequence[str]) -> list[Run]:
+  """The runs of the sweep that the flags describe.
+
+  Args:
+    common: Arguments that all runs share.
+
+  Raises:
+    InputError: if there is no directory, or an argument is the sweep's to give.
+  """
+  args = flags.FLAGS
+  if not args.out:
+    raise errors.InputError('give --out=... (see --help)')
+  for flag in common:
+    if flag.lstrip('-').partition('=')[0] in _OURS:
+      raise errors.InputError(f'{flag}: a sweep chooses it for each run')
+  points = grid(args.over) if args.over else listed(args.point)
+  return plan(pathlib.Path(args.out), points)
+
+
+def define_flags() -> None:
+  """The command line."""
+  cli.define_config('configs/study.py:cpu', required=False)
+  define_points()
+  flags.DEFINE_string('results', 'results', 'Directory of records of studies.')
   flags.DEFINE_integer(
     'at_once',
     None,
@@ -243,13 +278,7 @@ def main() -> dict[str, Any]:
     raise errors.InputError('give one of --config, --over and --point')
   if args.config:
     return _study(common)
-  if not args.out:
-    raise errors.InputError('give --out=... (see --help)')
-  out = pathlib.Path(args.out)
-  for flag in common:
-    if flag.lstrip('-').partition('=')[0] in _OURS:
-      raise errors.InputError(f'{flag}: a sweep chooses it for each run')
-  found = plan(out, grid(args.over) if args.over else listed(args.point))
+  found = from_flags(common)
   if args.dry_run:
     todo = [run for run in found if not finished(run, args.evaluate)]
     jobs = [run_job(run, common, args.evaluate) for run in todo]
@@ -258,6 +287,7 @@ def main() -> dict[str, Any]:
         print(shlex.join(command))
     return {'runs': len(found), 'finished': len(found) - len(todo)}
   at_once = args.at_once or local.accelerators() or 1
+  out = pathlib.Path(args.out)
   return sweep(out, found, common, args.evaluate, at_once, _stop())
 
 

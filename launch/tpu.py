@@ -4,11 +4,15 @@
     -- --config=configs/support.py:large --workdir=/mnt/bucket/x
 
 Arguments after `--` are those of `synth.train`; WORKDIR has to be a file system
-that all hosts share. `--with=gcloud` is for TPU VMs, `xpk` for GKE, `skypilot`
-prints a file for `sky launch`. None was run on a TPU here.
+that all hosts share. `--with=gcloud` is for TPU VMs; `xpk` for a GKE cluster
+that `xpk cluster create` has made; `skypilot` prints a file for `sky jobs
+launch`, which starts a preempted run again, on TPU VMs. gcloud and xpk send the
+last commit. None was run on a TPU here; the flags are those of the tools'
+documentation.
 """
 
 import json
+import pathlib
 import shlex
 from typing import Any
 
@@ -17,28 +21,41 @@ from absl import flags
 from synth import cli
 from synth import errors
 
-_INSTALL = "python3 -m pip install -e '.[tpu]'"
+# The images of TPU VMs come with Python 3.10, which is too old: uv brings one.
+_INSTALL = (
+  'python3 -m pip install uv && python3 -m uv venv --python=3.12 .venv && '
+  'python3 -m uv pip install --python=.venv/bin/python -c constraints.txt '
+  "-e '.[tpu]'"
+)
 
 
 def train(arguments: list[str]) -> str:
   """The command of every host; JAX finds the others by the TPU's metadata."""
-  command = ['python3', '-m', 'synth.train', '--distributed']
+  command = ['.venv/bin/python', '-m', 'synth.train', '--distributed']
   return shlex.join([*command, *arguments])
+
+
+def _copy() -> tuple[list[str], str]:
+  """The command that copies the last commit, without runs, and to where."""
+  place = f'runs/upload-{flags.FLAGS.name}'
+  source = f'file://{pathlib.Path.cwd()}'
+  return ['git', 'clone', '--depth=1', source, place], place
 
 
 def gcloud(arguments: list[str], slice_type: str) -> list[str]:
   """Creates a TPU VM, installs, trains on all of its hosts, deletes it."""
   args = flags.FLAGS
   vm = ['gcloud', 'compute', 'tpus', 'tpu-vm']
-  name = [args.name, f'--zone={args.zone}']
-  every = [f'{args.name}:', '--recurse', f'--zone={args.zone}', '--worker=all']
+  zone, every = f'--zone={args.zone}', '--worker=all'
+  copy, place = _copy()
   here = f'cd synth && {_INSTALL} && {train(arguments)}'
   commands = [
-    [*vm, 'create', *name, f'--accelerator-type={slice_type}',
+    copy,
+    [*vm, 'create', args.name, zone, f'--accelerator-type={slice_type}',
      f'--version={args.image}'],
-    [*vm, 'scp', '.', every[0] + 'synth', *every[1:]],
-    [*vm, 'ssh', *name, '--worker=all', f'--command={here}'],
-    [*vm, 'delete', *name, '--quiet'],
+    [*vm, 'scp', place, f'{args.name}:synth', '--recurse', zone, every],
+    [*vm, 'ssh', args.name, zone, every, f'--command={here}'],
+    [*vm, 'delete', args.name, zone, '--quiet'],
   ]  # fmt: skip
   return [shlex.join(command) for command in commands]
 
@@ -46,17 +63,18 @@ def gcloud(arguments: list[str], slice_type: str) -> list[str]:
 def xpk(arguments: list[str], slice_type: str) -> list[str]:
   """Starts a workload in a GKE cluster that xpk has made."""
   args = flags.FLAGS
+  copy, place = _copy()
   command = [
-    'xpk', 'workload', 'create', f'--cluster={args.name}',
+    'xpk', 'workload', 'create', f'--cluster={args.cluster}',
     f'--workload={args.name}', f'--tpu-type={slice_type}', '--num-slices=1',
-    f'--zone={args.zone}', '--base-docker-image=python:3.12', '--script-dir=.',
-    f'--command={_INSTALL} && {train(arguments)}',
+    f'--zone={args.zone}', '--base-docker-image=python:3.12',
+    f'--script-dir={place}', f'--command={_INSTALL} && {train(arguments)}',
   ]  # fmt: skip
-  return [shlex.join(command)]
+  return [shlex.join(copy), shlex.join(command)]
 
 
 def skypilot(arguments: list[str], slice_type: str) -> list[str]:
-  """A task file; JSON is YAML."""
+  """A task file, for TPU VMs; JSON is YAML."""
   args = flags.FLAGS
   resources = {
     'accelerators': f'tpu-{slice_type}:1',
@@ -80,6 +98,7 @@ _WITH = {'gcloud': gcloud, 'xpk': xpk, 'skypilot': skypilot}
 def define_flags() -> None:
   """The command line."""
   flags.DEFINE_string('name', 'synth', 'Of the TPU VM, workload or task.')
+  flags.DEFINE_string('cluster', 'synth', 'Of GKE, for xpk.')
   flags.DEFINE_string('type', 'v5litepod-8', 'Type and size of the slice.')
   flags.DEFINE_string('zone', 'us-west4-a', 'Of the slice.')
   flags.DEFINE_string('image', 'v2-alpha-tpuv5-lite', 'Of the TPU VM.')

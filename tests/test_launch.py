@@ -9,6 +9,7 @@ import time
 from absl import flags
 from absl.testing import flagsaver
 import pytest
+import yaml
 
 from launch import local
 from launch import sweep
@@ -146,7 +147,7 @@ def test_processes_of_one_run_differ_in_their_number_only():
 @pytest.fixture(scope='module')
 def _tpu_flags():
   if 'zone' not in flags.FLAGS:
-    for name in ('name', 'zone', 'image'):
+    for name in ('name', 'cluster', 'zone', 'image'):
       flags.DEFINE_string(name, name.upper(), '')
 
 
@@ -157,14 +158,43 @@ def test_commands_for_tpus_hold_the_training_command_whole(_tpu_flags, make):
   lines = [shlex.split(line) for line in make(arguments, 'v5litepod-8')]
   inner = [w for line in lines for w in line if w.startswith('--command=')]
   assert len(inner) == 1
-  words = shlex.split(inner[0].partition('=')[2])
-  assert words[-2:] == arguments
-  assert words[words.index('-m', words.index('&&') + 1) + 1] == 'pip' or (
-    'synth.train' in words
-  )
+  steps = ' '.join(shlex.split(inner[0].partition('=')[2])).split(' && ')
+  assert 'uv pip install' in steps[-2] and '.[tpu]' in steps[-2]
+  assert steps[-1].split()[:3] == ['.venv/bin/python', '-m', 'synth.train']
+  assert steps[-1].endswith(' '.join(arguments))
 
 
-def test_a_sky_task_is_yaml(_tpu_flags):
-  task = json.loads('\n'.join(tpu.skypilot(['--a=1'], 'v5litepod-8')))
+# What the tools' documentation lists (gcloud reference; xpk's own parser).
+_DOCUMENTED = {
+  'create': {'zone', 'accelerator-type', 'version'},
+  'scp': {'recurse', 'zone', 'worker'},
+  'ssh': {'zone', 'worker', 'command'},
+  'delete': {'zone', 'quiet'},
+  'workload': {
+    'cluster', 'workload', 'tpu-type', 'num-slices', 'zone',
+    'base-docker-image', 'script-dir', 'command',
+  },
+  'clone': {'depth'},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('make', [tpu.gcloud, tpu.xpk])
+def test_commands_for_tpus_have_documented_flags_only(_tpu_flags, make):
+  for line in make(['--a=1'], 'v5litepod-8'):
+    words = shlex.split(line)
+    verb = next(word for word in words if word in _DOCUMENTED)
+    given = {w[2:].partition('=')[0] for w in words if w.startswith('--')}
+    assert given <= _DOCUMENTED[verb]
+
+
+def test_a_sky_task_is_yaml_of_documented_keys(_tpu_flags):
+  task = yaml.safe_load('\n'.join(tpu.skypilot(['--a=1'], 'v5litepod-8')))
+  assert set(task) <= {'name', 'workdir', 'resources', 'setup', 'run'}
+  resources = task['resources']
+  assert set(resources) <= {
+    'infra', 'accelerators', 'accelerator_args', 'use_spot',
+  }  # fmt: skip
+  assert set(resources['accelerator_args']) == {'runtime_version'}
+  assert resources['infra'].count('/') == 2  # cloud/region/zone
   assert shlex.split(task['run'])[-1] == '--a=1'
   assert pathlib.Path(task['workdir']) == pathlib.Path('.')

@@ -1,11 +1,13 @@
 """What is written while a run goes on."""
 
 import json
+import struct
 import sys
 import time
 
 import jax
 import pytest
+from tensorboardX.proto import event_pb2
 
 from synth import errors
 from synth import flops
@@ -41,13 +43,46 @@ def test_a_missing_tensorboard_package_gets_one_sentence(tmp_path, monkeypatch):
     _watch(tmp_path, tensorboard=True)
 
 
+def _events(workdir):
+  """Scalars of the event files: (tag, step) -> value, in order of writing.
+
+  A file is records: length (8 bytes, little-endian), its checksum (4), the
+  Event message, its checksum (4).
+  """
+  found = []
+  for path in sorted(workdir.glob('events.out.*')):
+    content, place = path.read_bytes(), 0
+    while place < len(content):
+      (length,) = struct.unpack_from('<Q', content, place)
+      event = event_pb2.Event.FromString(
+        content[place + 12 : place + 12 + length]
+      )
+      place += 16 + length
+      found += [(v.tag, event.step, v.simple_value)
+                for v in event.summary.value]  # fmt: skip
+      if event.HasField('session_log'):
+        found.append(('purged', event.step, None))
+  return found
+
+
 def test_event_files_hold_what_metrics_do(tmp_path):
-  pytest.importorskip('tensorboardX')
   with _watch(tmp_path, tensorboard=True) as watch:
     watch.write(3, {'loss': [1.5, float('nan')]})
-  (path,) = tmp_path.glob('events.out.*')
-  content = path.read_bytes()
-  assert b'loss/model0' in content and b'loss/model1' not in content
+    watch.write(4, {'loss': [1.25, 2.0], 'diverged': {'7': 3}})
+  values = [event for event in _events(tmp_path) if event[0] != 'purged']
+  assert values == [
+    ('loss/model0', 3, 1.5),
+    ('loss/model0', 4, 1.25),
+    ('loss/model1', 4, 2.0),
+  ]
+
+
+def test_events_of_steps_that_are_repeated_are_purged(tmp_path):
+  with _watch(tmp_path, tensorboard=True) as watch:
+    watch.write(4, {'loss': [1.5]})
+  with _watch(tmp_path, start=3, tensorboard=True) as watch:
+    watch.write(4, {'loss': [1.5]})
+  assert ('purged', 4, None) in _events(tmp_path)
 
 
 @pytest.mark.parametrize('start, steps', [(0, 20), (7, 20), (12, 20), (18, 20)])
