@@ -130,7 +130,7 @@ def _until(condition):
   deadline = time.monotonic() + _TIMEOUT_S
   while not condition():
     assert time.monotonic() < deadline
-    time.sleep(0.02)
+    time.sleep(0.1)
 
 
 def _steps(workdir):
