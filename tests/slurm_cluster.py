@@ -30,6 +30,7 @@ AuthType=auth/none
 AuthInfo=cred_expire=5
 CredType=cred/none
 MpiDefault=none
+KillWait=120
 PluginDir={plugins}
 StateSaveLocation={work}
 SlurmdSpoolDir={work}
@@ -74,9 +75,10 @@ def fetch(directory: pathlib.Path) -> None:
     )  # fmt: skip
     for package in partial.glob('*.deb'):
       subprocess.run(['dpkg', '-x', package, partial], check=True)
-  except subprocess.SubprocessError as error:
+  except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
     shutil.rmtree(partial)
-    raise Unavailable(f'the packages cannot be fetched: {error}') from None
+    said = (error.stderr or b'').decode().splitlines() or [str(error)]
+    raise Unavailable(f'no packages: {said[-1]}') from None
   try:
     partial.rename(directory)
   except OSError:  # another worker of the tests was faster
