@@ -592,7 +592,11 @@ def test_other_orders_are_judged_as_the_programs_they_are(
     assert tok_BxT.shape == (len(spec_BxF), length) == (6, kwargs['length'])
     return np.stack([tok_BxT, wrong_BxT], axis=1)[None], np.zeros((1, 6, 2))
 
+  def scored(params, spec_BxF, *args, **kwargs):
+    return np.zeros((1, len(spec_BxF)))
+
   monkeypatch.setattr(evaluate.decode, 'decode', written)
+  monkeypatch.setattr(evaluate.scoring, 'log_probability', scored)
   trainer = types.SimpleNamespace(
     seeds=(0,), graph=None, shape=types.SimpleNamespace(length=length)
   )
