@@ -99,6 +99,10 @@ def write(
       key: records.pack(array, records._DTYPES[key])
       for key, array in arrays.items()
     }
+  copied = {
+    name: {'subtrees': {'outputs': [0.75] * seeds, 'tasks': 0.5 + 0.1 * split}}
+    for name in rates
+  }
   shares = {'correct': 0.5, 'grid_only': 0.1, 'wrong': 0.4}
   name = run or f'{arm}-split{split}'
   facts = {
@@ -137,6 +141,7 @@ def write(
     'diverged': {},
     'inputs_sha256': {'universe': 'u', 'spaces': 's', 'split': f'{split}'},
     'class_sha256': {f'arm_{arm}': 'a'},
+    'classes': {f'arm_{arm}': 14_221},
     'params': {'total': 100_000, 'decoder': 90_000, 'embedding': 10_000},
     'flops': flops,
     'seconds': {'train': 10.0, 'evaluate': 2.0},
@@ -148,6 +153,7 @@ def write(
     'samples': samples,
     'pass': {},
     'outcomes': {test: shares for test in rates},
+    'retrieval': copied,
     'novelty': {},
     'baselines': {},
     'strata': {},

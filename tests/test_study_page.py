@@ -76,6 +76,15 @@ def test_errors_are_planned_from_the_pilots(small):
   assert '<td>no pilot</td>' in section and '3 &times; 3 &times; 40' in section
 
 
+def test_splits_and_copied_subtrees_are_told_in_numbers(small):
+  _, _, page = small
+  assert 'train_s 14,221, train_c 14,221' in page.replace(
+    'train_c 14,221, train_s 14,221', 'train_s 14,221, train_c 14,221'
+  )
+  # Planted: 75 % of the outputs' subtrees, 50 and 60 % of the tasks' own.
+  assert '+20.0 [+15.0, +25.0]' in page
+
+
 def test_deviations_are_those_of_the_preregistration(small, monkeypatch):
   root, _, text = small
   section = text[text.index('Deviations from the preregistration') :]

@@ -131,6 +131,8 @@ def write(
     definitions.STATISTICS,
     definitions.SCOPE,
     *(_figure(study, name, figures_dir, command) for name in _FIGURES),
+    '<h2>Are the parts of what they write taken from training?</h2>',
+    retrieval.subtrees(study),
     '<h2>All support contrasts</h2>',
     _incomplete(study, _HELD_OUT),
     tables.support(study),

@@ -12,10 +12,12 @@ from matplotlib import ticker
 import numpy as np
 
 from analysis import picture
+from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import effects
 from analysis.study import study as study_lib
+from analysis.study import tables
 from analysis.study.effect_figures import HELD_OUT
 from analysis.study.effect_figures import Drawn
 from synth import seeding
@@ -88,6 +90,48 @@ def measure(cells: Sequence[cells_lib.Cell], space: str) -> Copies:
   return Copies(np.array(middle), share, np.array(of_wrong), len(distance_I))
 
 
+def subtrees(study: study_lib.Study) -> str:
+  """Subtrees of wrong outputs that training shows, against the tasks' own.
+
+  Means over splits and seeds; the range is that of the splits' means.
+  """
+  rows = []
+  for name in (claims.SYNTACTIC, claims.REGION, claims.SEMANTIC):
+    told: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for record in study.contrasts.get(name, ()):
+      for test in record.tests:
+        found = record.facts['retrieval'][test]['subtrees']
+        told.setdefault((record.facts['arm'], test), []).append(
+          (float(np.mean(found['outputs'])), found['tasks'])
+        )
+    for (arm, test), pairs in sorted(told.items()):
+      output_R, task_R = np.array(pairs).T
+      excess_R = 100 * (output_R - task_R)
+      rows.append(
+        [
+          HELD_OUT[name],
+          arm,
+          test,
+          f'{len(pairs)}',
+          f'{output_R.mean():.1%}',
+          f'{task_R.mean():.1%}',
+          f'{excess_R.mean():+.1f} [{excess_R.min():+.1f}, '
+          f'{excess_R.max():+.1f}]',
+        ]
+      )
+  if not rows:
+    return tables.lack('no records of these contrasts')
+  head = ['held out', 'arm', 'tasks', 'splits', "outputs' subtrees",
+          "tasks' own", 'difference, points']  # fmt: skip
+  return webpage.table(head, rows, numeric=3) + (
+    '<p class="note">Share of subtrees of at least three nodes that are '
+    'subtrees of programs that training shows: of what the models write, and '
+    'of one minimal program a task. The difference is reproduction beyond '
+    'what is common to all programs; in brackets the least and largest of the '
+    'splits.</p>'
+  )
+
+
 def draw(study: study_lib.Study) -> Drawn:
   """F19: copies by distance to training, of every support contrast.
 
@@ -157,7 +201,7 @@ def draw(study: study_lib.Study) -> Drawn:
     f'Tasks (novel, control and dev of all splits): {items}; {seeds} seeds '
     f'each. Points: an {_BINS}th of the tasks each; bands: 95 % intervals for '
     'these splits, over new seeds and tasks. No test function is in training: '
-    'every copy is wrong. Copied subtrees are not recorded.'
+    'every copy is wrong.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'

@@ -1,5 +1,6 @@
 """The tables of the study's page, as HTML, generated from its records."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import html
 import math
@@ -291,6 +292,7 @@ def _cost(found: Sequence[records.Record]) -> list[str]:
 def certificates(study: study_lib.Study) -> str:
   """T1: the splits, their checks and hashes."""
   rows: dict[tuple[str, str], list[str]] = {}
+  arms: dict[tuple[str, str], dict[str, int]] = {}
   for contrast, found in study.contrasts.items():
     for record in found:
       facts = record.facts
@@ -301,22 +303,26 @@ def certificates(study: study_lib.Study) -> str:
         f'{key} {value}' for key, value in settings.items() if key != 'seed'
       )
       sha = facts['inputs_sha256']['split']
-      sets = ', '.join(
-        f'{name} {len(tasks.class_I):,}' for name, tasks in record.tests.items()
-      )
+      there = arms.setdefault((contrast, sha), {})
+      there[facts['arm']] = facts['classes'][f'arm_{facts["arm"]}']
       rows[contrast, sha] = [
         contrast,
         str(settings['seed']),
         html.escape(told),
-        sets,
+        _numbers(there),
+        _numbers({n: len(t.class_I) for n, t in record.tests.items()}),
         html.escape('FAILS: ' + ', '.join(failed))
         if failed
         else f'{len(checks)} checks hold',
         f'<code>{html.escape(sha[:16])}</code>',
       ]
-  head = ['contrast', 'split seed', 'settings', 'tasks', 'certificate',
-          'sha256']  # fmt: skip
+  head = ['contrast', 'split seed', 'settings', 'functions of the arms',
+          'tasks', 'certificate', 'sha256']  # fmt: skip
   return webpage.table(head, list(rows.values()))
+
+
+def _numbers(of: Mapping[str, int]) -> str:
+  return ', '.join(f'{name} {number:,}' for name, number in of.items())
 
 
 def lack(reason: str) -> str:
