@@ -148,6 +148,9 @@ def test_separated_successes_need_a_ridge():
   with pytest.raises(ValueError, match='separated'):
     logistic.fit(design, success, trials)
   assert logistic.fit(design, success, trials, 0.1).coefficient_P[1] > 0
+  # However far an item lies out: with a ridge there is a maximum.
+  design[0, 1], weak = -3000, 1e-3
+  assert logistic.fit(design, success, trials, weak).coefficient_P[1] > 0.1
   with pytest.raises(ValueError, match='repeat each other'):
     logistic.fit(np.ones((4, 2)), np.array([0, 1, 0, 1]), np.ones(4))
 

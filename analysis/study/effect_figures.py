@@ -42,7 +42,7 @@ HELD_OUT = {
 EDGES = {'support': 'S3', 'order': 'S6'}
 _BEST = {
   Best.WITH_STRUCTURE: ('with the structure', picture.GREEN),
-  Best.WITHOUT_STRUCTURE: ('by paraphrase only', picture.SKY),
+  Best.WITHOUT_STRUCTURE: ('without it only', picture.SKY),
   Best.FITS_ONLY: ('specification only', '#f0e442'),
   Best.UNSOLVED: ('unsolved', '#cccccc'),
 }

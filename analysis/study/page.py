@@ -239,7 +239,11 @@ def _figure(
     made = {'tier': study.tier, 'command': command}
     if lacking:
       title += _incomplete(study, contrasts)
-      made['incomplete'] = lacking
+      made['incomplete'] = ', '.join(
+        f'{name} {state.finished} of {state.declared} runs'
+        for name, state in study.states.items()
+        if name in contrasts and state.lacking
+      )
       picture.title(drawn.figure, f'{drawn.figure.get_suptitle()} (INCOMPLETE)')
     numbers = {'question': question, **drawn.numbers}
     picture.write(directory, name, drawn.figure, numbers, made, pdf=True)

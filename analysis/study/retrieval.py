@@ -188,10 +188,7 @@ def draw(study: study_lib.Study) -> Drawn:
     left.set_ylabel('samples that are\nprograms of training')
   for axis in axes.values():
     axis.set_ylim(bottom=0)
-  handles, labels = left.get_legend_handles_labels()
-  fig.legend(
-    handles, labels, loc='outside lower center', ncols=4, frameon=False
-  )
+  left.legend(loc='lower right', ncols=2, frameon=False, fontsize=8)
   items = ', '.join(
     f'{name} {next(iter(measured.values())).items:,}'
     for name, measured in found.items()

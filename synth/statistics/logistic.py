@@ -43,7 +43,7 @@ def fit(
 
   Raises:
     ValueError: if there is no maximum: a combination of the columns separates
-      successes from failures, or columns repeat each other.
+      successes from failures (not with a ridge), or columns repeat each other.
   """
   coefficient_P = np.zeros(design_NxP.shape[1])
   rate_N = scipy.special.expit(design_NxP @ coefficient_P)
@@ -65,7 +65,8 @@ def fit(
         break
       size /= 2
     coefficient_P = moved_P
-    if np.abs(design_NxP @ coefficient_P).max() > _SEPARATED:
+    logit_N = design_NxP @ coefficient_P
+    if not ridge and np.abs(logit_N).max() > _SEPARATED:
       raise ValueError('logistic fit: successes are separated: add a ridge')
     if abs(before - value) <= _TOLERANCE * (1 + abs(before)):
       break
