@@ -54,7 +54,9 @@ syntactic one in size and place in the semantic one. <i>Length</i>: the largest
 size; <i>order</i>: products of sums.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
-program of A(c) has it.</td></tr>
+program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div
+&gt; mul</code>) some programs of A(c) have it and others do not: whoever never
+saw it can write another.</td></tr>
 <tr><td>control</td><td>A test class outside R, paired with a novel one of the
 same cell: equal in what is matched (table of splits).</td></tr>
 <tr><td>train_s, train_c</td><td>The two arms: train_s has nothing of R; train_c

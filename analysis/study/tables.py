@@ -143,7 +143,7 @@ def states(study: study_lib.Study) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-  return '<br>'.join(map(html.escape, names)) or 'none'
+  return ', '.join(map(html.escape, names)) or 'none'
 
 
 def errors(study: study_lib.Study) -> str:
