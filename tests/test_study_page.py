@@ -59,7 +59,7 @@ def test_what_lacks_is_said_at_once_by_name_and_in_every_figure(small):
   assert '(INCOMPLETE)' in svg
   for name in ('F7-support', 'F8-novelty'):
     made = json.loads((root / f'page-figures/{name}.json').read_text())['made']
-    assert made['incomplete'].startswith('support: 4 of 5 runs')
+    assert made['incomplete'].startswith('support 4 of 5 runs')
 
 
 def test_errors_are_planned_from_the_pilots(small):
