@@ -44,6 +44,8 @@ _REST = (  # of the arms of `synth.splits.density`
   'semantic_net',
   'syntactic_net',
 )
+# Contrasts whose tests are given to what needs no model, too.
+_WITHOUT_MODEL = ('support', 'region_semantic', 'region_syntactic', 'density')
 # Models of the scaling contrast, beside those of `configs/base.py`.
 _D16 = {'D': 16, 'H': 2, 'N': 1, 'F': 64, 'W': 128, 'M': 1}
 _D32 = {'D': 32, 'H': 2, 'N': 2, 'F': 128, 'W': 256, 'M': 1}
@@ -334,6 +336,7 @@ def _arms(
         f'{arm}-split{split}',
         f'configs/{recipe}.py:{table["variant"]}',
         settings,
+        contrast in _WITHOUT_MODEL,
       )
 
 

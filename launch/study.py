@@ -44,12 +44,14 @@ class Run:
     name: Within the contrast.
     recipe: FILE.py:VARIANT of `configs/`.
     settings: Keys of its config -> values.
+    baselines: Whether its tests are given to what needs no model, too.
   """
 
   contrast: str
   name: str
   recipe: str
   settings: Mapping[str, Any]
+  baselines: bool = False
 
   @functools.cached_property
   def config(self) -> ml_collections.ConfigDict:
@@ -200,6 +202,9 @@ class Study:
        f'--contrast={run.contrast}', f'--run={run.name}',
        f'--out={self.record(run)}'],
     ]  # fmt: skip
+    if run.baselines:
+      baselines = [*python, 'synth.baselines', f'--workdir={workdir}']
+      commands.insert(1, baselines)
     if not (workdir / runs.TRAINED).exists():
       places = [f'--workdir={workdir}', f'--data={self._out / run.data}']
       training = local.training([*_flags(run, run.settings), *places])

@@ -26,6 +26,9 @@ below a directory. A record holds:
     outcomes               test set -> outcome -> share of the programs
     novelty, baselines, strata, best_of_task, best_by_forced, errors, copies,
     with_structure, retrieval, tail, calibration   as in result.json
+    without_model          of baselines.json, if there is one: baseline -> its
+                           preparation and, of each test set, the shares solved
+                           and what it was charged
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `Tasks`
@@ -272,6 +275,7 @@ def make(
       for name, tasks in tests.items()
     },
     **{key: result[key] for key in _AS_THEY_ARE},
+    **_without_model(workdir / runs.BASELINES, result),
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
@@ -281,6 +285,31 @@ def make(
       }
       for name, tasks in tests.items()
     },
+  }
+
+
+def _without_model(
+  path: pathlib.Path, result: Mapping[str, Any]
+) -> dict[str, Any]:
+  """What baselines came to on the tests of a run, if they were run."""
+  if not path.exists():
+    return {}
+  stored = runs.read_json(path)
+  for key in ('arm', 'inputs_sha256'):
+    runs.check_same(path, {key: stored[key]}, {key: result[key]})
+  kept = ('solved', 'candidates', 'operations', 'seconds')
+  return {
+    'without_model': {
+      name: {
+        'preparation': found['preparation'],
+        'tests': {
+          test: {key: told[key] for key in kept}
+          for test, told in found['tests'].items()
+        },
+      }
+      for name, found in stored['baselines'].items()
+      if 'tests' in found
+    }
   }
 
 

@@ -154,6 +154,15 @@ def write(
     'pass': {},
     'outcomes': {test: shares for test in rates},
     'retrieval': copied,
+    'without_model': {
+      'enumeration': {
+        'preparation': {},
+        'tests': {
+          test: {'solved': {'1': 0.25 + 0.125 * split, '256': 1.0}}
+          for test in rates
+        },
+      }
+    },
     'novelty': {},
     'baselines': {},
     'strata': {},

@@ -201,6 +201,42 @@ def test_a_record_holds_what_the_run_left(toy_run):
   assert records.load(record.path.parent)[0].facts == record.facts
 
 
+def test_baselines_of_a_run_are_in_its_record(tmp_path):
+  told = {'solved': {'1': 0.5}, 'candidates': 3.0, 'operations': 4.0}
+  told |= {'seconds': 5.0, 'solved_by_task': 'much'}
+  stored = {
+    'arm': 'train_s',
+    'inputs_sha256': {'split': 'a'},
+    'baselines': {
+      'enumeration': {'preparation': {}, 'tests': {'novel': told}},
+      'pcfg': {'inapplicable': 'no reason'},
+    },
+  }
+  path = tmp_path / 'baselines.json'
+  same = {'arm': 'train_s', 'inputs_sha256': {'split': 'a'}}
+  assert records._without_model(path, same) == {}
+  path.write_text(json.dumps(stored))
+  del told['solved_by_task']
+  assert records._without_model(path, same) == {
+    'without_model': {
+      'enumeration': {'preparation': {}, 'tests': {'novel': told}}
+    }
+  }
+  other = {'arm': 'train_s', 'inputs_sha256': {'split': 'b'}}
+  with pytest.raises(runs.RunError, match='baselines.json'):
+    records._without_model(path, other)
+
+
+def test_tests_are_given_to_what_needs_no_model_before_the_record(tmp_path):
+  found = _study(tmp_path, 'cpu')
+  for run in found.runs:
+    commands = [command[2] for command in found.job(run).commands]
+    assert ('synth.baselines' in commands) == (
+      run.contrast in study_config._WITHOUT_MODEL
+    )
+    assert commands[-1] == 'synth.records'
+
+
 def test_some_tasks_are_the_same_ones_at_each_evaluation(toy_run):
   _, workdir, record = toy_run
   result = evaluate.evaluate(workdir, {'num_tasks': 4})

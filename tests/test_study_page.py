@@ -85,6 +85,22 @@ def test_splits_and_copied_subtrees_are_told_in_numbers(small):
   assert '+20.0 [+15.0, +25.0]' in page
 
 
+def test_models_stand_beside_what_needs_none(small):
+  _, _, page = small
+  section = page[page.index('What do the tests take without a model?') :]
+  # 0.25 and 0.375 of two splits; models are there up to their samples.
+  assert (
+    '<td>enumeration</td><td class="n">31.2%</td>'
+    '<td class="n">100.0%</td>'
+  ) in section
+  (row,) = re.findall(
+    r'<td>novel</td><td>models, train_s</td>(.*?)</tr>', section
+  )
+  assert re.fullmatch(
+    r'<td class="n">[\d.]+%</td><td class="n">&ndash;</td>', row
+  )
+
+
 def test_deviations_are_those_of_the_preregistration(small, monkeypatch):
   root, _, text = small
   section = text[text.index('Deviations from the preregistration') :]

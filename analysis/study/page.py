@@ -28,6 +28,7 @@ from analysis.study import retrieval
 from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import tables
+from analysis.study import without_model
 from synth import runs
 
 _Draw = Callable[[study_lib.Study], effect_figures.Drawn]
@@ -133,6 +134,8 @@ def write(
     *(_figure(study, name, figures_dir, command) for name in _FIGURES),
     '<h2>Are the parts of what they write taken from training?</h2>',
     retrieval.subtrees(study),
+    '<h2>What do the tests take without a model?</h2>',
+    without_model.table(study),
     '<h2>All support contrasts</h2>',
     _incomplete(study, _HELD_OUT),
     tables.support(study),

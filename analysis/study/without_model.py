@@ -1,0 +1,65 @@
+"""What the tests of a contrast take without a model, beside the models."""
+
+import numpy as np
+
+from analysis import webpage
+from analysis.study import effect_figures
+from analysis.study import study as study_lib
+from analysis.study import tables
+from synth.splits import split as split_lib
+
+_LEARNERS = ('nearest_neighbour', 'pcfg')  # what differs from arm to arm
+
+
+def table(study: study_lib.Study) -> str:
+  """Share of tasks solved by so many candidates: means over splits and seeds.
+
+  Models are there up to as many candidates as they wrote samples (pass@k).
+  """
+  rows: list[list[str]] = []
+  budgets: list[int] = []
+  for contrast, found in study.contrasts.items():
+    told = [record for record in found if 'without_model' in record.facts]
+    if not told:
+      continue
+    solved: dict[tuple[str, str], list[dict[int, float]]] = {}
+    for record in told:
+      arm = record.facts['arm']
+      for name, baseline in record.facts['without_model'].items():
+        who = name.replace('_', ' ')
+        if name in _LEARNERS:
+          who += f', of {arm}'
+        for test, one in baseline['tests'].items():
+          shares = {int(k): share for k, share in one['solved'].items()}
+          budgets = sorted({*budgets, *shares})
+          solved.setdefault((test, who), []).append(shares)
+    grid = study.grid(contrast, lambda record: 'without_model' in record.facts)
+    for cell in grid:
+      shares = {
+        k: float(cell.value(k).mean()) for k in budgets if k <= cell.samples
+      }
+      solved.setdefault((cell.test, f'models, {cell.arm}'), []).append(shares)
+    title = effect_figures.HELD_OUT.get(contrast, contrast)
+    for test in grid.tests:
+      if test in (split_lib.DEV, study_lib.FORCED, study_lib.AVOIDABLE):
+        continue
+      rows += [
+        [title, test, who, *(_share(shares, k) for k in budgets)]
+        for (tests, who), shares in sorted(solved.items())
+        if tests == test
+      ]
+  if not rows:
+    return tables.lack('no record holds baselines')
+  head = ['held out', 'tests', 'who', *(f'{k:,}' for k in budgets)]
+  return webpage.table(head, rows, numeric=3) + (
+    '<p class="note">Share of tasks solved by so many candidates. Enumeration '
+    'and meet-in-the-middle know all functions up to the largest task and no '
+    'more, the best constant answers are programs of the tasks themselves. A '
+    'candidate of a model costs more operations than one of enumeration; the '
+    'charges are in the records.</p>'
+  )
+
+
+def _share(shares: list[dict[int, float]], k: int) -> str:
+  there = [one[k] for one in shares if k in one]
+  return f'{np.mean(there):.1%}' if there else '&ndash;'
