@@ -144,7 +144,7 @@ def _state(env, job):
   return found.get('JobState'), found.get('ExitCode')
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_two_tasks_train_one_run_and_survive_preemption(cluster, tmp_path):
   whole, cut = tmp_path / 'whole', tmp_path / 'cut'
   tasks = ['--tasks_per_node=2', '--sbatch=cpus-per-task=2']
@@ -185,7 +185,7 @@ def test_two_tasks_train_one_run_and_survive_preemption(cluster, tmp_path):
   )
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_sweep_is_an_array_of_what_is_not_finished(cluster, tmp_path):
   out = tmp_path / 'sweep'
   arguments = [*_TINY, *_AS_ELSEWHERE]
@@ -204,7 +204,7 @@ def test_a_sweep_is_an_array_of_what_is_not_finished(cluster, tmp_path):
   assert result['jobs'] == []
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_job_that_fails_is_told_with_its_log(cluster, tmp_path):
   done = subprocess.run(
     [sys.executable, '-m', 'launch.slurm', f'--folder={tmp_path}', '--wait',

@@ -223,7 +223,7 @@ def test_baselines_of_a_run_are_in_its_record(tmp_path):
     }
   }
   other = {'arm': 'train_s', 'inputs_sha256': {'split': 'b'}}
-  with pytest.raises(runs.RunError, match='baselines.json'):
+  with pytest.raises(runs.RunError, match=r'baselines\.json'):
     records._without_model(path, other)
 
 
