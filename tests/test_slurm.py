@@ -7,9 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
-from absl import flags
-from absl.testing import flagsaver
 import pytest
 
 from launch import slurm
@@ -52,13 +51,6 @@ def _launch(env, folder, options, arguments):
   return lines, json.loads(last)
 
 
-@pytest.fixture(scope='module', autouse=True)
-def _flags():
-  if 'tasks_per_node' not in flags.FLAGS:
-    slurm.define_flags()
-
-
-@flagsaver.flagsaver
 @pytest.mark.parametrize(
   'given, wanted',
   [
@@ -72,9 +64,13 @@ def _flags():
     ({'cluster': 'local', **_SWEEP}, 'runs one task'),
   ],
 )
-def test_what_does_not_fit_together_is_refused(given, wanted):
-  for name, value in given.items():
-    setattr(flags.FLAGS, name, value)
+def test_what_does_not_fit_together_is_refused(given, wanted, monkeypatch):
+  # Not absl's own flags: other launchers have some of the same names.
+  usual = {'cluster': 'slurm', 'nodes': 1, 'tasks_per_node': 1,
+           'gpus_per_node': 0, 'hours': 24.0, 'sbatch': [], 'folder': 'logs',
+           'out': None, 'over': [], 'point': [], 'evaluate': False}  # fmt: skip
+  args = types.SimpleNamespace(**usual | given)
+  monkeypatch.setattr(slurm.flags, 'FLAGS', args)
   with pytest.raises(errors.InputError, match=wanted):
     slurm.settings()
 
