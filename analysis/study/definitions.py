@@ -22,14 +22,17 @@ DEFINITIONS = """
 <table>
 <tr><th>word</th><th>definition</th></tr>
 <tr><td>program</td><td>A syntax tree u of the grammar (constants, the variable
-x, + &minus; * /) with at most L nodes. |u| is its number of nodes, its
-<i>size</i>; U is the set of all of them.</td></tr>
+x, + &minus; * /) with at most L nodes (<i>largest program</i> in the table of
+configurations; what a model writes has at most L nodes too). |u| is its number
+of nodes, its <i>size</i>; U is the set of all of them.</td></tr>
 <tr><td>class, function</td><td>u and v are of one class c if they compute the
-same rational function, decided exactly (residues modulo large primes). C is the
-set of classes. A(c) are the smallest programs of c (<i>minimal programs</i>),
-k(c) is their size. Splits are of classes, never of programs.</td></tr>
+same rational function, decided by residues at four random points, each modulo a
+prime of its own near 2<sup>31</sup> (a wrong merge anywhere has a chance below
+10<sup>&minus;15</sup>). C is the set of classes. A(c) are the smallest programs
+of c (<i>minimal programs</i>), k(c) is their size. Splits are of classes, never
+of programs.</td></tr>
 <tr><td>task</td><td>One class, given as its values at 32 fixed points of the
-specification grid. Classes equal at all of them in float32 are left
+specification grid. Classes equal at all of them in float32 are all left
 out.</td></tr>
 <tr><td>success</td><td>The program that was written is in c: equal as a
 rational function, not only at the points.</td></tr>
@@ -37,14 +40,25 @@ rational function, not only at the points.</td></tr>
 of n independent samples, mean over tasks: the unbiased estimator of the chance
 that one of k samples is right.</td></tr>
 <tr><td>arm</td><td>A training set: classes drawn from one universe. At each
-visit of a class a random program of A(c) is shown.</td></tr>
+visit of a class a random program of A(c) is shown, without the held-out
+structure wherever A(c) has one without.</td></tr>
+<tr><td>run, model</td><td>A run is one arm of one split; it trains a model for
+each of its seeds. Seeds differ in initial parameters and in the order of the
+data. Splits of a contrast are drawn from one universe, so their tests may share
+classes; intervals over splits are for new draws from it.</td></tr>
 <tr><td>density shift</td><td>With &pi;(c) the chance of c to be drawn for
 training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
-where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;
-(<code>uniform</code>, <code>semantic</code>, <code>syntactic</code>,
-<code>joint</code>: inversely to the density in a space; <code>..._half</code>:
-exponent &frac12;; <code>..._raked</code>: with the sizes, operators and
-constants of <code>uniform</code>); the tests are shared.</td></tr>
+where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;;
+the tests are shared. <code>uniform</code>: equal for all classes.
+<code>semantic</code>, <code>syntactic</code>: &pi; &prop; r<sup>d</sup>, r the
+distance to the 16th nearest class in that space, d its intrinsic dimension (the
+largest hundredth of the weights is cut): against the density.
+<code>joint</code>: the mean of both log-weights, brought to one distribution by
+rank. <code>..._half</code>: the root of the weights. <code>programs</code>: by
+the number of programs. <code>..._raked</code>: reweighted to the sizes,
+operators and constants of <code>uniform</code>. <i>Shifted laws</i>: the tests
+uniform over the cells of the semantic space, of the syntactic one, and of both;
+their unweighted mean is what rows on density are about.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
@@ -68,7 +82,10 @@ chosen on them.</td></tr>
 tasks, paired by task and training seed. D(novel) is the <i>drop</i>, what never
 having seen R costs; D(control) is the <i>price</i> of seeing it.</td></tr>
 <tr><td>difference of differences</td><td>D(novel) &minus; D(control), the
-<i>gap</i>. Test sets of different difficulty are never compared.</td></tr>
+<i>gap</i>. Each difference is between arms on the same tasks. The gap is in
+points, on tests of different difficulty, and counts what novel gains by the
+structure and what control loses because novel classes took the places of its
+like: both are printed apart, as ratios and log-odds too.</td></tr>
 <tr><td>forced</td><td>A novel class that no program the model may write (any
 size up to L) computes without the structure; decided by enumerating the
 programs without it. Otherwise <i>avoidable</i>.</td></tr>
@@ -129,16 +146,28 @@ one-sided tests against a margin of 3 points.</p>
 SCOPE = """
 <h2>What is not claimed?</h2>
 <ul>
-<li><b>Search.</b> No search was run in this study. That search is necessary, or
-breaks a bottleneck, is neither supported nor refuted by these records; the
-coverage figure says only what more samples of the same models reach. It would
-take a comparison at equal compute.</li>
+<li><b>Search.</b> No search that uses a model was run, and none at equal
+compute. That search is necessary, or breaks a bottleneck, is neither supported
+nor refuted by these records: the coverage figure says only what more samples of
+the same models reach, and enumeration without a model only how hard the tasks
+are.</li>
+<li><b>Diversity where it is not favoured.</b> The shifted laws are even over
+cells of the same spaces that diverse arms are spread over. F5 has every arm on
+every law, the uniform one too.</li>
 <li><b>Other models and languages.</b> All this is about decoder transformers of
 the sizes in the table of configurations, trained from scratch on one small
 arithmetic language.</li>
 <li><b>Other hold-outs.</b> The held-out structure is one edge of many; regions
 are half-spaces. Intervals over splits are over new seeds of these kinds.</li>
 <li><b>Scaling forms</b> are told apart only with enough levels and decades of
-compute (the rule says how many).</li>
+compute (the rule says how many). Tier cpu has six levels: by plan its rows on
+the form stay undecided.</li>
+<li><b>What weak models cannot lose.</b> A drop in points is at most what models
+that saw the structure solve (beside the verdicts), and equivalence within three
+points needs standard errors below about 1.5 (planned ones in "Were the errors
+what was planned?").</li>
+<li><b>Equal numbers of programs.</b> Novel and control are equal in size and
+symbols, not in their numbers of minimal programs ("Are the splits
+matched?").</li>
 </ul>
 """

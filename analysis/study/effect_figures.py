@@ -351,8 +351,8 @@ def solved(study: study_lib.Study) -> Drawn:
     'new structure. Specification only: equal at the points shown, another '
     'function. In brackets tasks, all splits together; '
     f'{_design(study.grid(next(iter(_made(study)))))}. Lines: 95 % intervals '
-    'for these splits, over new seeds and tasks. The negative control div > '
-    'mul was not run: no function needs it.'
+    'for these splits, over new seeds and tasks. The negative control, div > '
+    'mul, which no function needs, is the contrast avoidable.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(dict.fromkeys(lacking))}.'

@@ -209,8 +209,10 @@ def negative(rows: Sequence[claims.Row]) -> str:
     if row.verdict in (Verdict.NOT_REPRODUCED, Verdict.UNDECIDED)
   ]
   head = ['row', 'claim', 'verdict', 'estimate [95 %]']
+  if not any(row.measured for row in rows):
+    return '<p>No claim has been measured yet.</p>'
   if not shown:
-    return '<p>None of the claims that were measured.</p>'
+    return '<p>All claims that were measured came out.</p>'
   return webpage.table(head, shown)
 
 
@@ -318,7 +320,24 @@ def certificates(study: study_lib.Study) -> str:
       ]
   head = ['contrast', 'split seed', 'settings', 'functions of the arms',
           'tasks', 'certificate', 'sha256']  # fmt: skip
-  return webpage.table(head, list(rows.values()))
+  return webpage.table(head, list(rows.values())) + (
+    '<p class="note">What is checked, by kind of split: '
+    f'{"; ".join(_checks(study))}. The hash is that of the manifest, which '
+    'holds those of all sets.</p>'
+  )
+
+
+def _checks(study: study_lib.Study) -> list[str]:
+  """The names of the checks of each kind of split."""
+  named: dict[str, list[str]] = {}
+  for found in study.contrasts.values():
+    for record in found:
+      kind = record.facts['config']['split']['kind']
+      named[kind] = list(record.facts['split']['checks'])
+  return [
+    f'<b>{kind}</b> {html.escape(", ".join(names)).replace("_", " ")}'
+    for kind, names in named.items()
+  ]
 
 
 def _numbers(of: Mapping[str, int]) -> str:

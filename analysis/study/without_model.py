@@ -50,13 +50,17 @@ def table(study: study_lib.Study) -> str:
       ]
   if not rows:
     return tables.lack('no record holds baselines')
-  head = ['held out', 'tests', 'who', *(f'{k:,}' for k in budgets)]
+  counts = [f'{k:,} candidate{"s" * (k > 1)}' for k in budgets]
+  head = ['held out', 'tests', 'who', *counts]
   return webpage.table(head, rows, numeric=3) + (
-    '<p class="note">Share of tasks solved by so many candidates. Enumeration '
-    'and meet-in-the-middle know all functions up to the largest task and no '
-    'more, the best constant answers are programs of the tasks themselves. A '
-    'candidate of a model costs more operations than one of enumeration; the '
-    'charges are in the records.</p>'
+    '<p class="note">Share of tasks solved by so many candidates, means over '
+    'splits and seeds: how hard the tasks are, not a comparison at equal '
+    'compute (a candidate of a model costs many more operations than one of '
+    'enumeration; the charges are in the records). The nearest neighbour '
+    'solves none by construction: no task is in training. The best constant '
+    'answers are chosen with knowledge of the tests: a bound from above. '
+    'Enumeration ends at the largest size of a task; meet in the middle joins '
+    'two small programs and ends where no two give the task.</p>'
   )
 
 
