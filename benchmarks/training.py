@@ -94,7 +94,7 @@ _MESHES = tuple(
 )
 _COLLECTIVE = re.compile(
   r' = (?P<shapes>\(.*?\)|\S+) (?P<name>all-reduce|all-gather|reduce-scatter'
-  r'|all-to-all|collective-permute)(-start)?\('
+  r'|all-to-all|collective-permute)\('
 )
 _SHAPE = re.compile(r'[a-z]+(?P<bits>\d+)\[(?P<lengths>[\d,]*)\]')
 _FIRST_STEP_S = 600.0  # after which a training is given up
