@@ -200,6 +200,19 @@ def ratio(
   }
 
 
+def ratios(
+  seconds: Mapping[str, Mapping[str, list[float]]],
+  above: str,
+  below: str,
+  factor: float = 1.0,
+) -> dict[str, dict[str, float]]:
+  """The `ratio` of two contestants by each clock."""
+  return {
+    clock: ratio(seconds[above][clock], seconds[below][clock], factor)
+    for clock in ('wall', 'processor')
+  }
+
+
 def peers(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """Beside PyTorch; see the module's docstring."""
   args = flags.FLAGS
@@ -262,8 +275,11 @@ def peers(config: ml_collections.ConfigDict) -> dict[str, Any]:
   }
   peak = flops.peak()
   return {
-    'speed_of_synth_over': _against(seconds, 'wall', 'synth'),
-    'processor_time_of_synth_under': _against(seconds, 'processor', 'synth'),
+    'speed_of_synth_over': {
+      name: ratios(seconds, name, 'synth')
+      for name in contestants
+      if name != 'synth'
+    },
     'tokens_per_second': {
       name: r * ours.tokens(config) for name, r in rate.items()
     },
@@ -275,17 +291,6 @@ def peers(config: ml_collections.ConfigDict) -> dict[str, Any]:
     'seconds_first_steps_and_compilation': first,
     'seconds': seconds,
     'torch': plain_torch and plain_torch.VERSION,
-  }
-
-
-def _against(
-  seconds: Mapping[str, Mapping[str, list[float]]], clock: str, who: str
-) -> dict[str, dict[str, float]]:
-  """Seconds of each of the others over those of one."""
-  return {
-    name: ratio(found[clock], seconds[who][clock])
-    for name, found in seconds.items()
-    if name != who
   }
 
 
@@ -337,8 +342,8 @@ def loader(config: ml_collections.ConfigDict) -> dict[str, Any]:
     args.rounds,
   )
   return {
-    'time_with_loader_over_resident_batch': ratio(
-      seconds['loader']['wall'], seconds['resident']['wall']
+    'time_with_loader_over_resident_batch': ratios(
+      seconds, 'loader', 'resident'
     ),
     'seconds': seconds,
   }
@@ -355,8 +360,8 @@ def ensemble(config: ml_collections.ConfigDict) -> dict[str, Any]:
     {name: ours.steps for name, ours in made.items()}, args.steps, args.rounds
   )
   return {
-    'aggregate_throughput_over_one': ratio(
-      seconds['one']['wall'], seconds['ensemble']['wall'], args.ensemble
+    'aggregate_throughput_over_one': ratios(
+      seconds, 'one', 'ensemble', args.ensemble
     ),
     'tokens_per_second': {
       name: args.steps
@@ -473,11 +478,10 @@ def devices(config: ml_collections.ConfigDict) -> dict[str, Any]:
       args.steps,
       args.rounds,
     )
-  (alone, *_) = entries
+  alone, *others = entries
   return {
-    'time_over_one_device': {
-      name: found['median']
-      for name, found in _against(seconds, 'wall', alone).items()
+    'time_over_one_device': {  # by the wall: this process only waits
+      name: ratios(seconds, name, alone)['wall'] for name in others
     },
     'meshes': entries,
     'seconds': {name: found['wall'] for name, found in seconds.items()},
@@ -564,7 +568,9 @@ def main() -> dict[str, Any]:
   part = cli.choose(args.part, PARTS, 'part')
   host_memory.keep_freed()  # as synth.train does
   config = args.config
-  settings = {
+  before = os.getloadavg()[0]
+  measured = part(config)
+  settings = {  # after it: a part has its own number of models
     'model': cli.plain(config.model),
     'batch_size': config.data.batch_size,
     'num_seeds': config.train.num_seeds,
@@ -572,8 +578,6 @@ def main() -> dict[str, Any]:
     'steps': args.steps,
     'rounds': args.rounds,
   }
-  before = os.getloadavg()[0]
-  measured = part(config)
   kind = jax.devices()[0].device_kind
   entry = {
     **measured,
