@@ -180,7 +180,9 @@ class Trainer:
       betas=(0.9, opt.b2),
       fused=True,
     )
-    self._loss = torch.compile(self._loss_fn) if compiled else self._loss_fn
+    self._loss = self._loss_fn
+    if compiled:
+      self._loss = torch.compile(self._loss_fn, fullgraph=True)
     self._steps = 0
 
   def host(self, batch: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
