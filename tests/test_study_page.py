@@ -218,9 +218,9 @@ def test_a_whole_study_opens_in_a_browser(tmp_path):
     assert browser.run(
       '[...document.images].every(i => i.complete && i.naturalWidth > 300)'
     )
-    assert browser.run("document.querySelectorAll('.plot svg').length") == 8
+    assert browser.run("document.querySelectorAll('.plot svg').length") == 9
     box = "document.querySelector('#hover')"
-    for number in range(8):
+    for number in range(9):
       mark = f"document.querySelectorAll('.plot svg')[{number}].children[3]"
       x, y, label = browser.run(
         f"{mark}.scrollIntoView({{block: 'center'}}); "
