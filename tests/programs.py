@@ -25,6 +25,14 @@ def all_programs(
   ]
 
 
+def has_sub_div(program: program_lib.Node) -> bool:
+  """Whether a quotient stands directly under a difference."""
+  here = program.symbol == 'sub' and any(
+    arg.symbol == 'div' for arg in program.args
+  )
+  return here or any(map(has_sub_div, program.args))
+
+
 def _of_size(
   grammar: grammar_lib.Grammar,
   table: dict[tuple[str, int], list[program_lib.Node]],

@@ -9,6 +9,7 @@ from synth import retrieval
 from synth.language import program as program_lib
 from synth.spaces import syntactic
 from synth.splits import support
+from tests import programs as programs_lib
 
 
 @pytest.fixture(scope='module')
@@ -17,13 +18,6 @@ def inputs(tmp_path_factory):
   config.universe.max_size = 5
   config.split.num_test, config.split.num_dev = 4, 6
   return inputs_lib.load_or_build(config, tmp_path_factory.mktemp('data'))
-
-
-def _edge(program):
-  here = program.symbol == 'sub' and any(
-    a.symbol == 'div' for a in program.args
-  )
-  return here or any(map(_edge, program.args))
 
 
 def _subtrees(program):
@@ -39,7 +33,9 @@ def _shown(inputs, arm):
   for number in inputs.split.arms[arm].tolist():
     node = int(inputs.universe.node_C[number])
     programs = list(inputs.universe.minimal_programs(node))
-    yield from [p for p in programs if not _edge(p)] or programs
+    yield from [
+      p for p in programs if not programs_lib.has_sub_div(p)
+    ] or programs
 
 
 def _of_universe(inputs):

@@ -15,6 +15,7 @@ from synth.language import tokens
 from synth.sample_records import Best
 from synth.splits import support
 from synth.verify import Outcome
+from tests import programs as programs_lib
 
 _ARM = support.WITHOUT
 
@@ -27,21 +28,15 @@ def inputs(tmp_path_factory):
   return inputs_lib.load_or_build(config, tmp_path_factory.mktemp('data'))
 
 
-def _edge(program):
-  """Whether a quotient stands directly under a difference, in Python."""
-  here = program.symbol == 'sub' and any(
-    a.symbol == 'div' for a in program.args
-  )
-  return here or any(map(_edge, program.args))
-
-
 def _shown(inputs, arm):
   """All programs that training can show, one by one, as texts."""
   found = set()
   for number in inputs.split.arms[arm].tolist():
     node = int(inputs.universe.node_C[number])
     programs = list(inputs.universe.minimal_programs(node))
-    free = [program for program in programs if not _edge(program)]
+    free = [
+      program for program in programs if not programs_lib.has_sub_div(program)
+    ]
     found |= set(map(program_lib.to_prefix, free or programs))
   return found
 
@@ -138,7 +133,7 @@ def test_every_distinct_sample_has_its_record(inputs, samples, records):
         'fits': judged in (Outcome.CORRECT, Outcome.GRID_ONLY),
         'exact': judged == Outcome.CORRECT,
         'shown': ' '.join(symbols) in shown,
-        'structure': program is not None and _edge(program),
+        'structure': program is not None and programs_lib.has_sub_div(program),
       }
       assert found == wanted
       kinds.add((wanted['parses'], wanted['exact'], wanted['shown']))

@@ -83,17 +83,12 @@ def holdout7(universe7, tmp_path_factory):
 def brute(arithmetic, universe7):
   """Class -> {size: [program has the edge]} from all programs to size 7."""
 
-  def has_edge(node):
-    if node.symbol == 'sub' and any(a.symbol == 'div' for a in node.args):
-      return True
-    return any(has_edge(arg) for arg in node.args)
-
   function = reference.RationalFunctions(arithmetic.variables)
   table = collections.defaultdict(lambda: collections.defaultdict(list))
   for program in programs_lib.all_programs(arithmetic, 7):
     value = function(program)
     if value is not reference.Undefined.ZERO_FUNCTION:
-      table[value][program.size].append(has_edge(program))
+      table[value][program.size].append(programs_lib.has_sub_div(program))
   classes = {
     function(universe7.vocabulary.decode(tok_L)): number
     for number, tok_L in enumerate(universe7.representative_CxL)

@@ -2,7 +2,7 @@
 
 XLA's CPU back end takes and frees the temporaries of every step. By default
 glibc returns large blocks to the system as soon as they are free, so that every
-step touches fresh pages: eight small models faulted on 100 MB a step, a fifth
+step touches fresh pages: eight small models faulted on 100 MB a step, a sixth
 of their time (docs/log.md).
 """
 
