@@ -41,13 +41,19 @@ def test_planted_drop_is_recovered_with_its_price(tmp_path):
     assert effect.interval.low < truth < effect.interval.high
     assert effect.interval.high - effect.interval.low < 0.1
     assert (effect.splits, effect.seeds) == (3, 8)
-    assert effect.p == pytest.approx(2 / 2**8)  # of 24 runs, sums of three
+    assert effect.p == pytest.approx(2 / 2**24)  # of all runs
     assert [part.split for part in effect.parts] == [0, 1, 2]
     for part in effect.parts:
       assert part.p == pytest.approx(2 / 2**8)
   assert found.relative.low < 0.4 / 0.6 < found.relative.high
   odds = scipy.special.logit(0.6) - scipy.special.logit(0.2)
   assert found.log_odds.low < odds < found.log_odds.high
+
+
+def test_more_runs_than_can_be_flipped_are_summed_over_splits(tmp_path):
+  study = _support(tmp_path, drop=0.4, splits=6, item_sd=0.0)
+  found = support.measure(study.grid('support'))
+  assert found.drop.p == pytest.approx(2 / 2**8)  # of 48 runs, sums of six
 
 
 def test_the_ratio_has_the_interval_of_fieller():
@@ -187,7 +193,9 @@ def test_the_ladder_recovers_a_planted_slope(tmp_path):
         measurements={'compound_divergence': {f'{arm} -> novel': novelty}},
       )  # fmt: skip
   effect = claims.rungs(simulated.load(root))
-  assert effect.interval.low < 0.5 < effect.interval.high
+  # 0.5 a unit, over 0.8 of them.
+  assert effect.interval.low < 0.4 < effect.interval.high
+  assert effect.interval.high - effect.interval.low < 0.1
   assert effect.p < 0.05
 
 
@@ -236,6 +244,36 @@ def test_of_equal_compute_dev_chooses_not_the_test(tmp_path):
   found = simulated.load(root).of('scaling')
   (rate_S,) = study_lib.by_compute(found, 'novel', 1).values()
   assert rate_S.mean() < 0.3
+
+
+def test_distance_does_not_stand_for_being_held_out():
+  """Novel tasks are far and never solved; distance itself does nothing."""
+  rng = np.random.default_rng(3)
+
+  def cell(test, rate, nearest):
+    correct_SxI = rng.binomial(16, rate, (2, 400))
+    distance_I = nearest + 0.2 * rng.random(400)
+    facts = {
+      study_lib.SYNTACTIC: distance_I, study_lib.SEMANTIC: rng.random(400),
+      'size': np.repeat([7, 9], 200),
+    }  # fmt: skip
+    item_I = np.arange(400)
+    return study_lib.cells_lib.Cell(
+      0, 'train_s', test, (0, 1), correct_SxI, 16, item_I, item_I, facts
+    )
+
+  both = [cell('control', 0.5, 0.2), cell('novel', 0.01, 0.6)]
+  found = distance.measure(both)
+  _, low, high = found.slope[study_lib.SYNTACTIC]
+  assert low < 0 < high
+  assert found.sizes == {False: {7: 200, 9: 200}, True: {7: 200, 9: 200}}
+  for curves in found.curves[study_lib.SYNTACTIC].values():
+    # Ten times the spread of a binomial mean of 400 tasks is 0.03.
+    for curve in curves.values():
+      assert curve.rate_D[0] - curve.rate_D[-1] < 0.2
+  explained = {name: one.explained for name, one in found.rivals.items()}
+  assert explained[distance.HELD_OUT] == pytest.approx(found.everything,
+                                                       abs=0.02)  # fmt: skip
 
 
 def test_the_distance_that_matters_is_found_among_its_rivals(tmp_path):

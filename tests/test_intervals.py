@@ -328,7 +328,7 @@ def test_wrong_designs_are_refused():
 
 def test_sign_flip_has_the_smallest_p_that_its_seeds_allow():
   rng = np.random.default_rng(0)
-  for seeds, wanted in ((5, 0.0625), (8, 2 / 2**8), (12, 2 / 2**12)):
+  for seeds, wanted in ((1, 1.0), (5, 0.0625), (8, 2 / 2**8), (40, 2 / 2**40)):
     assert hypotheses.sign_flip(1 + rng.random(seeds)) == wanted
     assert hypotheses.sign_flip(-1 - rng.random(seeds)) == wanted
 
@@ -337,7 +337,8 @@ def test_sign_flip_equals_brute_force():
   rng = np.random.default_rng(1)
   # Also with ties, which rounding must not break.
   tied = np.array([0.1, 0.1, 0.1, -0.1])
-  for difference in (rng.standard_normal(7) + 0.5, tied):
+  odd, even = rng.standard_normal(11) + 0.5, rng.standard_normal(12) + 0.3
+  for difference in (odd, even, even[:2], tied, np.zeros(3)):
     sums = [
       abs(np.dot(sign, difference))
       for sign in itertools.product((1, -1), repeat=len(difference))
@@ -353,7 +354,7 @@ def test_sign_flip_rejects_no_more_often_than_it_says():
   assert np.mean(np.array(p) <= 12 / 256) == pytest.approx(12 / 256, abs=0.02)
 
 
-@pytest.mark.parametrize('units', [0, 25])
+@pytest.mark.parametrize('units', [0, 41])
 def test_sign_flip_of_no_or_too_many_units_is_refused(units):
   with pytest.raises(ValueError, match=f'{units} differences'):
     hypotheses.sign_flip(np.ones(units))

@@ -175,10 +175,10 @@ def test_the_distance_law_is_drawn_for_every_region(study):
   for name in ('support', 'region_semantic'):
     assert slope[name][near][1] < 0.1 and slope[name][near][2] > -0.1
   assert abs(slope['region_syntactic'][far][0]) < 0.2
-  # Success of 0.4 to 0.6 in the middle, 0.5, is half of nearly 1 up close.
+  # Success of control is 0.6 in the middle, 0.5: half at 0.5 + logit(0.6) / 9.
   for size in (7, 9):
     half = numbers['region_syntactic']['D50'][f'{near}, size {size}']
-    assert half[0] == pytest.approx(0.5, abs=0.06)
+    assert half[0] == pytest.approx(0.545, abs=0.05)
     assert half[1] <= half[0] <= half[2]
     assert numbers['support']['D50'][f'{near}, size {size}'][0] is None
 

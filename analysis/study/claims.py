@@ -20,6 +20,7 @@ from analysis.study import support
 from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
 from synth.splits import density as density_split
+from synth.splits import ladder as ladder_split
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics import hypotheses
@@ -169,14 +170,21 @@ def held_out(study: study_lib.Study, contrast: str) -> support.Support:
 
 @functools.cache
 def rungs(study: study_lib.Study) -> effects.Effect:
-  """What a step of 1 in compound divergence costs, on the ladder's novel test.
+  """What the whole ladder of compound divergence costs, on its novel test.
 
   Raises:
     NotMeasured: if records lack.
   """
-  found = study.of(LADDER)
-  divergence = study_lib.divergence(found, support_split.NOVEL)
-  return ladder.cost(study.grid(LADDER), divergence)
+  return ladder.cost(study.grid(LADDER), rung_divergence(study))
+
+
+def rung_divergence(study: study_lib.Study) -> dict[int, dict[str, float]]:
+  """Compound divergence of the ladder's novel test: split -> rung -> D_C.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return study_lib.divergence(study.of(LADDER), ladder_split.NOVEL)
 
 
 def table(study: study_lib.Study) -> list[Row]:
@@ -299,11 +307,12 @@ def table(study: study_lib.Study) -> list[Row]:
     row(
       LADDER,
       f'{_CHECK}: the loss grows with the divergence of compounds (C5)',
-      'pass@1 lost on novel programs per unit of compound divergence of '
-      'training from the test, equal tests and atoms (ladder)',
+      'pass@1 lost on novel programs from the lowest to the highest rung of '
+      'compound divergence, by the slope over all rungs; equal tests and atoms '
+      '(ladder)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(rungs(study), p['C5']),
+      lambda: _positive(rungs(study), p['C5'], _per_unit(study, rungs(study))),
     ),
   ]
 
@@ -370,8 +379,14 @@ def _of(
   )
 
 
-def _positive(effect: effects.Effect, p: float) -> Measured:
-  return _of(effect, verdicts.positive(effect, p), p)
+def _positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
+  return _of(effect, verdicts.positive(effect, p), p, note)
+
+
+def _per_unit(study: study_lib.Study, effect: effects.Effect) -> str:
+  span = ladder.span(rung_divergence(study))
+  slope = 100 * effect.interval.estimate / span
+  return f'D_C spans {span:.2f}: {slope:.1f} points per unit'
 
 
 def _alone(effect: effects.Effect) -> Measured:
@@ -407,7 +422,18 @@ def _no_drop(found: support.Support) -> Measured:
     f'90 % interval of the gap to controls {100 * gap.low:+.1f} to '
     f'{100 * gap.high:+.1f} points'
   )
+  half = max(_half(effect) for effect in (found.drop, found.gap))
+  if half >= effects.MARGIN:
+    note += (
+      f'; with 90 % intervals of +-{100 * half:.1f} points no estimate could '
+      f'have been placed within {100 * effects.MARGIN:g} of 0'
+    )
   return _of(found.drop, verdict, None, note)
+
+
+def _half(effect: effects.Effect) -> float:
+  interval = effect.equivalence.interval
+  return (interval.high - interval.low) / 2
 
 
 @functools.cache

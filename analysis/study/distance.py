@@ -1,8 +1,11 @@
 """The distance law: success against distance to training, and its rivals.
 
-Curves that never rise, by program size; a logistic regression of success on
-both distances and what else makes a task hard; and how well each predictor
-alone foretells tasks it was not fitted to (methods: 4.5).
+Curves that never rise, by program size, apart for tasks of what is held out; a
+logistic regression of success on both distances and what else makes a task
+hard; and how well each predictor alone foretells tasks it was not fitted to
+(methods: 4.5). Held-out tasks are farther than others by their choice, so
+whether a task is one of them is a predictor too: without it distance would
+stand for it.
 """
 
 from typing import NamedTuple
@@ -12,6 +15,7 @@ import numpy as np
 from analysis.study import cells as cells_lib
 from analysis.study import study as study_lib
 from synth import seeding
+from synth.splits import support
 from synth.statistics import isotonic
 from synth.statistics import logistic
 from synth.statistics import rivals
@@ -22,13 +26,15 @@ _COLUMNS = 3  # of a spline
 _RIDGE = 1e-3
 _RESAMPLES = 300
 NUISANCES = ('size', 'minimal programs', 'programs', 'probability')
+HELD_OUT = 'held out or not'
 
 
 class Law(NamedTuple):
   """What distance explains.
 
   Attributes:
-    curves: Space -> size -> curve of pass@1.
+    curves: Space -> whether held out -> size -> curve of pass@1.
+    sizes: Whether held out -> size -> tasks.
     slope: Space -> change of the logit of success by one standard deviation of
       distance, everything else equal; 95 % interval, robust to tasks.
     rivals: Predictor -> held-out standing of it alone.
@@ -39,7 +45,8 @@ class Law(NamedTuple):
     seeds: Training seeds.
   """
 
-  curves: dict[str, dict[int | str, isotonic.Curve]]
+  curves: dict[str, dict[bool, dict[int, isotonic.Curve]]]
+  sizes: dict[bool, dict[int, int]]
   slope: dict[str, Interval]
   rivals: dict[str, rivals.Rival]
   all_but: dict[str, float]
@@ -65,6 +72,10 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
     name: np.concatenate([cell.facts[name] for cell in cells]).astype(float)
     for name in (*spaces, *names)
   }
+  novel_I = np.concatenate(
+    [np.full(len(cell.item_I), cell.test == support.NOVEL) for cell in cells]
+  )
+  fact[HELD_OUT] = novel_I.astype(float)
   correct_SxI = np.concatenate([cell.correct_SxI for cell in cells], axis=1)
   success_I = correct_SxI.sum(axis=0)
   trials_I = np.full(len(success_I), len(correct_SxI) * cells[0].samples)
@@ -83,12 +94,30 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
     },
   }
   found = rivals.compare(groups, success_I, trials_I, rng, ridge=_RIDGE)
+  parts = {bool(held_out): novel_I == held_out for held_out in set(novel_I)}
+
+  def curves(space: str, chosen_I: np.ndarray) -> dict[int, isotonic.Curve]:
+    return isotonic.curves(
+      value_SxI[:, chosen_I],
+      fact[space][chosen_I],
+      stratum_I[chosen_I],
+      rng,
+      resamples=_RESAMPLES,
+    )
+
   return Law(
     {
-      space: isotonic.curves(
-        value_SxI, fact[space], stratum_I, rng, resamples=_RESAMPLES
-      )
+      space: {part: curves(space, parts[part]) for part in sorted(parts)}
       for space in spaces
+    },
+    {
+      part: {
+        int(size): int(number)
+        for size, number in zip(
+          *np.unique(stratum_I[parts[part]], return_counts=True), strict=True
+        )
+      }
+      for part in sorted(parts)
     },
     _slopes(fact, spaces, success_I, trials_I),
     {name: found[name] for name in fact},

@@ -378,14 +378,14 @@ def rungs(study: study_lib.Study) -> Drawn:
   slope = claims.rungs(study)
   tests = {ladder_split.NOVEL: picture.VERMILION,
            ladder_split.CONTROL: picture.BLUE}  # fmt: skip
-  divergence = study_lib.divergence(study.of(claims.LADDER), ladder_split.NOVEL)
+  divergence = claims.rung_divergence(study)
   arms = sorted(grid.arms)
   x = [np.mean([by_arm[arm] for by_arm in divergence.values()]) for arm in arms]
   fig, axes = picture.mosaic(
     'Does success fall as compounds diverge?', [['ladder']], (6.5, 4)
   )
   axis = axes['ladder']
-  numbers: dict[str, Any] = {'slope': list(slope.interval), 'p': slope.p}
+  numbers: dict[str, Any] = {'cost': list(slope.interval), 'p': slope.p}
   for test, colour in tests.items():
     found = [effects.effect(grid, {(arm, test): 1.0}).interval for arm in arms]
     _bars(axis, np.array(x), found, colour, '-')
@@ -399,8 +399,9 @@ def rungs(study: study_lib.Study) -> Drawn:
   value, low, high = (100 * v for v in slope.interval)
   caption = (
     f'Arms hold out more and more edges; equal tests and atoms. 95 % intervals '
-    f'over {_design(grid)}. Loss on novel per unit of divergence: {value:.1f} '
-    f'points [{low:.1f}, {high:.1f}], p = {slope.p:.2g}.'
+    f'over {_design(grid)}. Loss on novel from the lowest to the highest rung, '
+    f'by the slope over all: {value:.1f} points [{low:.1f}, {high:.1f}], p = '
+    f'{slope.p:.2g}.'
   )
   return Drawn(fig, caption, numbers)
 

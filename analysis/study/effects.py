@@ -25,7 +25,6 @@ from synth.statistics import small_sample
 from synth.statistics.design import Interval
 
 MARGIN = 0.03  # of equivalence: a tenth of the effect that the paper claims
-_MOST_RUNS = 20  # whose signs are flipped one by one
 
 # (arm, test set) -> weight.
 Weights = Mapping[tuple[str, str], float]
@@ -46,8 +45,9 @@ class Effect(NamedTuple):
   Attributes:
     interval: Estimate and 95 % interval.
     error: Standard error, over the same as the interval.
+    degrees: Of freedom of `error`; few make it a rough estimate.
     p: Two-sided, exact sign-flip over the runs of the splits there are (over
-      sums of one run of every split if there are more than 20).
+      sums of one run of every split if there are more than 40).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
     parts: Each split on its own; empty with one seed a split.
     splits: How many.
@@ -57,6 +57,7 @@ class Effect(NamedTuple):
 
   interval: Interval
   error: float
+  degrees: float
   p: float
   equivalence: hypotheses.Equivalence
   parts: tuple[Part, ...]
@@ -143,6 +144,7 @@ def effect(
   return Effect(
     interval,
     small_sample.standard_error(contrast),
+    small_sample.degrees(contrast),
     hypotheses.sign_flip(_units(by_run)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),
@@ -275,7 +277,7 @@ def _units(by_run: Sequence[np.ndarray]) -> np.ndarray:
   Under the null hypothesis a sum of independent symmetric differences is
   symmetric too.
   """
-  if sum(map(len, by_run)) <= _MOST_RUNS:
+  if sum(map(len, by_run)) <= hypotheses.MOST_UNITS:
     return np.concatenate([v_S / len(v_S) for v_S in by_run])
   unit_U = np.zeros(max(map(len, by_run)))
   for value_S in by_run:

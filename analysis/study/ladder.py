@@ -7,13 +7,27 @@ from analysis.study import effects
 from synth.splits import ladder
 
 
+def span(divergence: Mapping[int, Mapping[str, float]]) -> float:
+  """D_C from the lowest to the highest rung, mean of the splits.
+
+  Args:
+    divergence: Split -> arm -> D_C of the test from the arm.
+  """
+  spans = [max(arms.values()) - min(arms.values())
+           for arms in divergence.values()]  # fmt: skip
+  return sum(spans) / len(spans)
+
+
 def cost(
   grid: cells_lib.Grid,
   divergence: Mapping[int, Mapping[str, float]],
   test: str = ladder.NOVEL,
   k: int = 1,
 ) -> effects.Effect:
-  """Success lost per unit of compound divergence, the tests fixed.
+  """Success lost from the lowest to the highest rung, the tests fixed.
+
+  It is the slope over compound divergence times its `span`: points of pass@1,
+  which a margin of equivalence can be stated in.
 
   Args:
     grid: The records; arms are rungs.
@@ -25,10 +39,12 @@ def cost(
     NotMeasured: if a split lacks a rung or its divergence.
   """
 
+  height = span(divergence)
+
   def weights(split: int) -> effects.Weights:
     if split not in divergence:
       raise cells_lib.NotMeasured(f'split {split} states no divergence')
     rising = effects.slope(divergence[split], test)
-    return {key: -weight for key, weight in rising.items()}
+    return {key: -height * weight for key, weight in rising.items()}
 
   return effects.effect(grid, weights, k)

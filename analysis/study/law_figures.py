@@ -1,5 +1,6 @@
 """Figures of laws: distance, coverage."""
 
+import itertools
 import math
 from typing import Any
 
@@ -97,12 +98,14 @@ def distances(study: study_lib.Study) -> Drawn:
   caption = (
     f'{counts} (novel, control and dev of all splits), models that never saw '
     'what is held out. Curves: decreasing isotonic regression by program size, '
-    'pointwise 95 % bootstrap intervals over seeds and tasks. Diamonds: D50, '
-    'the distance at which success is half of that of the nearest tenth, with '
-    'its 95 % interval; an arrow: never within the distances there are. Slope: '
+    'pointwise 95 % bootstrap intervals over seeds and tasks; dashed: tasks of '
+    'what is held out, which were chosen far. Diamonds: D50 of the others, the '
+    'distance at which success is half of that of the nearest tenth, with its '
+    '95 % interval; an arrow: never within the distances there are. Slope: '
     'change of the logit of success by one standard deviation of distance, all '
-    'else equal (95 %, robust). Right: 5-fold cross-validated logistic '
-    'regressions.'
+    'else equal, held out or not among it (95 %, robust). Right: 5-fold '
+    'cross-validated logistic regressions. Model and learning rate were chosen '
+    'on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
@@ -116,26 +119,39 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     mean, low, high = law.slope[space]
     title += f': slope {mean:+.2f} [{low:+.2f}, {high:+.2f}] a SD'
   axis.set_title(title, fontsize=9.5)
-  curves = law.curves[space]
-  end = max(float(curve.distance_D[-1]) for curve in curves.values())
-  start = min(float(curve.distance_D[0]) for curve in curves.values())
-  top = max(float(curve.rate_D[0]) for curve in curves.values())
-  for row, ((size, curve), colour) in enumerate(
-    zip(curves.items(), _LINES, strict=False)
-  ):
+  parts = law.curves[space]
+  every = [curve for part in parts.values() for curve in part.values()]
+  end = max(float(curve.distance_D[-1]) for curve in every)
+  start = min(float(curve.distance_D[0]) for curve in every)
+  top = max(float(curve.rate_D[0]) for curve in every)
+  sizes = sorted({size for part in parts.values() for size in part})
+  colours = dict(zip(sizes, itertools.cycle(_LINES), strict=False))
+  for held_out, part in parts.items():
+    for size, curve in part.items():
+      axis.plot(curve.distance_D, curve.rate_D, color=colours[size],
+                ls='--' if held_out else '-', drawstyle='steps')  # fmt: skip
+      axis.fill_between(curve.distance_D, curve.low_D, curve.high_D, lw=0,
+                        color=colours[size], alpha=0.15, step='pre',
+                        )  # fmt: skip
+  curves = parts.get(False, {})
+  for row, (size, curve) in enumerate(curves.items()):
     half, low, high = curve.d50
     shown = _number(half)
     if math.isfinite(half):
       shown += f' [{_number(low)}, {_number(high)}]'
-    axis.plot(curve.distance_D, curve.rate_D, color=colour, drawstyle='steps',
-              label=f'size {size}: D50 {shown}')  # fmt: skip
-    axis.fill_between(curve.distance_D, curve.low_D, curve.high_D,
-                      color=colour, alpha=0.15, lw=0, step='pre')  # fmt: skip
+    colour = colours[size]
+    number = law.sizes[False][size]
+    axis.plot([], [], color=colour,
+              label=f'size {size} ({number:,}): D50 {shown}')  # fmt: skip
     # Below the curves, one line a size.
     y = -0.05 * top * (row + 1)
     axis.plot([min(low, end), min(high, end)], [y, y], color=colour, lw=1.6)
     axis.plot(min(half, end), y, 'D' if math.isfinite(half) else '>',
               color=colour, ms=5)  # fmt: skip
+  if True in parts:
+    number = sum(law.sizes[True].values())
+    axis.plot([], [], color=picture.GREY, ls='--',
+              label=f'held out ({number:,})')  # fmt: skip
   axis.axhline(0, color=picture.BLACK, lw=0.6)
   axis.set_xlim(start - 0.02 * (end - start), end + 0.03 * (end - start))
   axis.set_ylim(-0.05 * top * (len(curves) + 0.8), min(1.45 * top, 1.3))
@@ -181,8 +197,14 @@ def _numbers(law: distance.Law) -> dict[str, Any]:
       f'{space}, size {size}': [
         v if math.isfinite(v) else None for v in curve.d50
       ]
-      for space, curves in law.curves.items()
-      for size, curve in curves.items()
+      for space, parts in law.curves.items()
+      for size, curve in parts.get(False, {}).items()
+    },
+    'tasks': {
+      'held out' if held_out else 'others': {
+        str(size): number for size, number in sizes.items()
+      }
+      for held_out, sizes in law.sizes.items()
     },
     'explained': _shares(law),
   }

@@ -152,7 +152,11 @@ def write(
     tables.errors(study),
     '<p class="note">Standard errors of pass@1 in points. Planned from the '
     'pilots for the splits of the study, with tasks as binomial and unpaired '
-    '(docs/preregistration.md); realised with pairing.</p>',
+    '(docs/preregistration.md); realised with pairing. The error for new '
+    'splits too is estimated from as few as its degrees of freedom say: with '
+    'two or three it is rough, and may come out below the error for these '
+    'splits, though the true one never is. The intervals allow for it by the '
+    'quantiles of so few degrees.</p>',
     '<h2>What did not come out?</h2>',
     tables.negative(rows),
     '<h3>Not run, as stated before</h3>',

@@ -169,7 +169,7 @@ def errors(study: study_lib.Study) -> str:
   for contrast, label, measure in (
     (claims.DENSITY, 'joint less uniform (C2)',
      lambda: claims.diverse(study, 'joint')),
-    (claims.LADDER, 'cost of a unit of D_C (C5)', lambda: claims.rungs(study)),
+    (claims.LADDER, 'cost of the ladder (C5)', lambda: claims.rungs(study)),
   ):  # fmt: skip
     cells = [contrast, label, '&ndash;', 'no pilot']
     try:
@@ -181,7 +181,8 @@ def errors(study: study_lib.Study) -> str:
       rows.append([*cells, design, *_two_errors(one)])
   head = ['contrast', 'of', 'planned splits &times; seeds &times; tasks',
           'planned', 'realised splits &times; seeds &times; tasks in all',
-          'realised, these splits', 'realised, new splits too']  # fmt: skip
+          'realised, these splits', 'realised, new splits too (degrees of '
+          'freedom)']  # fmt: skip
   return webpage.table(head, rows)
 
 
@@ -191,7 +192,9 @@ def _design(splits: int, seeds: int, items: int) -> str:
 
 def _two_errors(effect: effects.Effect) -> list[str]:
   """For these splits, and for new ones where there are several."""
-  new = f'{100 * effect.error:.2f}' if effect.splits > 1 else 'one split'
+  new = 'one split'
+  if effect.splits > 1:
+    new = f'{100 * effect.error:.2f} ({effect.degrees:.1f})'
   these = effect.these_splits_error
   return ['&ndash;' if math.isnan(these) else f'{100 * these:.2f}', new]
 

@@ -8,7 +8,7 @@ from synth.statistics import small_sample
 from synth.statistics.design import Contrast
 from synth.statistics.design import Interval
 
-_MOST_UNITS = 24  # 2^23 sums: 64 MB
+MOST_UNITS = 40  # 2^20 sums of either half: 8 MB each
 
 
 def sign_flip(difference_U: np.ndarray) -> float:
@@ -24,18 +24,31 @@ def sign_flip(difference_U: np.ndarray) -> float:
       (`design.by_unit`).
 
   Raises:
-    ValueError: if there are no or more than 24 differences.
+    ValueError: if there are no or more than 40 differences.
   """
   units = len(difference_U)
-  if not 1 <= units <= _MOST_UNITS:
-    raise ValueError(f'{units} differences, not 1..{_MOST_UNITS}')
-  # A pattern and its opposite have sums of one size: the first sign is fixed.
-  sums = np.asarray(difference_U, float)[:1]
-  for value in difference_U[1:]:
-    sums = np.concatenate([sums + value, sums - value])
-  observed = abs(sums[0])
+  if not 1 <= units <= MOST_UNITS:
+    raise ValueError(f'{units} differences, not 1..{MOST_UNITS}')
+  difference_U = np.asarray(difference_U, float)
   slack = 1e-12 * np.abs(difference_U).sum()  # sums that differ by rounding
-  return float(np.mean(np.abs(sums) >= observed - slack))
+  least = abs(difference_U.sum()) - slack
+  if least <= 0:
+    return 1.0
+  # A pattern and its opposite have sums of one size: the first sign is fixed.
+  # Patterns of the two halves meet by binary search, not one by one.
+  half = units - units // 2
+  left_P = _sums(difference_U[:1], difference_U[1:half])
+  right_Q = np.sort(_sums(np.zeros(1), difference_U[half:]))
+  above = len(right_Q) - np.searchsorted(right_Q, least - left_P, 'left')
+  below = np.searchsorted(right_Q, -least - left_P, 'right')
+  return float((above + below).sum() / (len(left_P) * len(right_Q)))
+
+
+def _sums(start: np.ndarray, difference_U: np.ndarray) -> np.ndarray:
+  """Those of all patterns of signs."""
+  for value in difference_U:
+    start = np.concatenate([start + value, start - value])
+  return start
 
 
 class Equivalence(NamedTuple):

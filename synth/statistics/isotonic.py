@@ -37,7 +37,7 @@ def curves(
   rng: np.random.Generator,
   level: float = 0.95,
   resamples: int = _RESAMPLES,
-) -> dict[int | str, Curve]:
+) -> dict[int, Curve]:
   """The curve of each stratum, so that its label cannot explain the slope.
 
   Seeds and items are resampled as in `bootstrap.crossed`, percentiles.
@@ -49,7 +49,7 @@ def curves(
   Args:
     value_SxI: Success of every training seed and item, 0..1.
     distance_I: Distance of each item from training.
-    stratum_I: Labels, for instance sizes.
+    stratum_I: Labels, for instance sizes; integers.
     rng: Source of randomness.
     level: Of the intervals.
     resamples: How many.

@@ -38,8 +38,8 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
   if used:
     tail = (1 + level) / 2
     variance = sum(v for v, _ in used)
-    df = variance**2 / sum(v**2 / d for v, d in used)
-    short = scipy.special.stdtrit(df, tail) * math.sqrt(variance)
+    short = scipy.special.stdtrit(_satterthwaite(used), tail)
+    short *= math.sqrt(variance)
     long = math.sqrt(
       sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
     )
@@ -55,6 +55,20 @@ def standard_error(contrast: Contrast) -> float:
     ValueError: if there is one split with one seed.
   """
   return math.sqrt(sum(variance for variance, _ in _parts(contrast)))
+
+
+def degrees(contrast: Contrast) -> float:
+  """Satterthwaite's degrees of freedom of A + C; infinite if it is 0.
+
+  Raises:
+    ValueError: if there is one split with one seed.
+  """
+  used = _parts(contrast)
+  return _satterthwaite(used) if used else math.inf
+
+
+def _satterthwaite(used: list[tuple[float, int]]) -> float:
+  return sum(v for v, _ in used) ** 2 / sum(v**2 / d for v, d in used)
 
 
 def _parts(contrast: Contrast) -> list[tuple[float, int]]:
