@@ -8,6 +8,8 @@ import scipy.special
 from analysis.study import cells
 from analysis.study import plan
 from analysis.study import study as study_lib
+from configs import support as recipe
+from synth import cli
 from synth import records
 
 SAMPLES = 16
@@ -105,6 +107,16 @@ def write(
   }
   shares = {'correct': 0.5, 'grid_only': 0.1, 'wrong': 0.4}
   name = run or f'{arm}-split{split}'
+  config = cli.plain(recipe.get_config('small'))
+  config['split'] = {
+    'kind': kind,
+    'seed': split,
+    'edges': 'sub > div',
+    'num_test': items,
+  }
+  config['data']['arm'] = arm
+  config['opt'] |= {'lr': lr, 'num_steps': 1000}
+  config['eval']['num_samples'] = samples
   facts = {
     'format': records.FORMAT,
     'tier': root.name,
@@ -113,29 +125,7 @@ def write(
     'arm': arm,
     'seeds': [100 * split + seed for seed in range(seeds)],
     'step': 1000,
-    'config': {
-      'universe': {'max_size': 9, 'grammar': 'arithmetic'},
-      'split': {'kind': kind, 'seed': split, 'edges': 'sub > div'},
-      'model': {
-        'N': 2,
-        'D': 64,
-        'H': 4,
-        'F': 256,
-        'W': 512,
-        'M': 1,
-        'dtype': 'float32',
-      },
-      'data': {'arm': arm, 'batch_size': 64},
-      'opt': {
-        'lr': lr,
-        'b2': 0.98,
-        'weight_decay': 0.05,
-        'warmup_share': 0.05,
-        'schedule': 'cosine',
-        'num_steps': 1000,
-      },
-      'eval': {'temperature': 0.4, 'num_samples': samples},
-    },
+    'config': config,
     'versions': {'jax': 'x', 'synth': 'y'},
     'device': {'kind': 'cpu'},
     'diverged': {},
@@ -196,6 +186,7 @@ def declared(root):
       tuple(record.tests),
       len(next(iter(record.tests.values())).class_I),
       {key: record.facts[key] for key in ('arm', 'seeds', 'step', 'samples')},
+      record.facts['config'],
     )
     for record in records.load(root)
   ]

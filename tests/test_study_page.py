@@ -175,8 +175,11 @@ def test_configurations_are_those_of_the_records(small):
   section = text[text.index('All configurations') :]
   assert '2, 64, 4, 256' in section  # layers, width, heads, MLP
   assert '100,000' in section and '1.00e+12' in section
-  assert '<td>4</td><td>12</td>' in section  # runs, seeds
+  assert '<td>3</td><td>4 of 5</td>' in section  # splits, runs
   assert '100,000 (90,000)' in section  # parameters, without embedding
+  # What was declared but not run is computed: the small recipe's true size.
+  assert '<td>480,331 (478,923)</td>' in section
+  assert '<td>1</td><td>0 of 1</td><td>not measured</td>' in section
 
 
 def test_records_are_told_from_runs(small, tmp_path):

@@ -17,6 +17,7 @@ from analysis import webpage
 from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import claims
+from analysis.study import configurations
 from analysis.study import definitions
 from analysis.study import effect_figures
 from analysis.study import hover
@@ -174,7 +175,7 @@ def write(
     '<h2>What are the distances worth?</h2>',
     atlas_view.metric(study),
     '<h2>All configurations</h2>',
-    tables.configurations(study),
+    configurations.table(study),
     f'<p class="note">Made by <code>{html.escape(command)}</code>.</p>',
   ]
   page = webpage.document('synth: the claims, measured', parts, hover.HEAD)

@@ -36,6 +36,7 @@ class Declared(NamedTuple):
     tests: Its test sets, dev among them.
     items: Tasks of a test set.
     facts: Facts that its record must have: arm, seeds, step, samples.
+    config: Its settings, all of them.
   """
 
   contrast: str
@@ -44,6 +45,7 @@ class Declared(NamedTuple):
   tests: tuple[str, ...]
   items: int
   facts: Mapping[str, Any]
+  config: Mapping[str, Any]
 
 
 class State(NamedTuple):
@@ -100,6 +102,7 @@ def of(tier: str) -> list[Declared]:
         (*tests, split_lib.DEV),
         min(split['num_test'], config['eval']['num_tasks'] or math.inf),
         facts,
+        config,
       )
     )
   return found

@@ -1,7 +1,9 @@
 """F19: does a model copy what training shows, the more the farther it is?
 
 No test function is in training, so a sample that is a training program is
-wrong: a copy is retrieval where generalization was asked for.
+wrong: a copy is retrieval where generalization was asked for. Wrong programs
+hit training by chance, too: dotted is the share of all functions that training
+has.
 """
 
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ import numpy as np
 
 from analysis import picture
 from analysis import webpage
+from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import effects
@@ -132,6 +135,20 @@ def subtrees(study: study_lib.Study) -> str:
   )
 
 
+def _chance(study: study_lib.Study, contrast: str, arm: str) -> float | None:
+  """Share of all functions that an arm has; None if not known."""
+  try:
+    functions = atlas_view.functions(study)
+  except cells_lib.NotMeasured:
+    return None
+  sizes = [
+    record.facts['classes'][f'arm_{arm}']
+    for record in study.of(contrast)
+    if record.facts['arm'] == arm
+  ]
+  return sum(sizes) / len(sizes) / functions
+
+
 def draw(study: study_lib.Study) -> Drawn:
   """F19: copies by distance to training, of every support contrast.
 
@@ -177,12 +194,16 @@ def draw(study: study_lib.Study) -> Drawn:
                 label=f'{arm}: of all samples')  # fmt: skip
       axis.plot(copies.distance_B, copies.of_wrong_B, '--', color=colour,
                 lw=1.1, label=f'{arm}: of wrong ones')  # fmt: skip
+      chance = _chance(study, name, arm)
+      if chance is not None:
+        axis.axhline(chance, color=colour, ls=':', lw=1.1)
       axis.set_xlabel(f'{space} to training')
       axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
       numbers[f'{name}, {arm}, {space}'] = {
         'distance': copies.distance_B.tolist(),
         'share': [list(v) for v in copies.share],
         'of wrong': [None if np.isnan(v) else v for v in copies.of_wrong_B],
+        'chance': chance,
       }
     left = axes[f'{name} {spaces[0]}']
     left.set_ylabel('samples that are\nprograms of training')
@@ -198,7 +219,9 @@ def draw(study: study_lib.Study) -> Drawn:
     f'Tasks (novel, control and dev of all splits): {items}; {seeds} seeds '
     f'each. Points: an {_BINS}th of the tasks each; bands: 95 % intervals for '
     'these splits, over new seeds and tasks. No test function is in training: '
-    'every copy is wrong.'
+    'every copy is wrong. Dotted: the share of wrong programs that would be of '
+    'training if all functions were written equally often. Settings were '
+    'chosen on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import html
 import math
-from typing import Any
 
 from analysis import webpage
 from analysis.study import cells as cells_lib
@@ -15,7 +14,6 @@ from analysis.study import power
 from analysis.study import study as study_lib
 from analysis.study import support as support_lib
 from analysis.study.verdicts import Verdict
-from synth import records
 from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
@@ -222,76 +220,6 @@ def negative(rows: Sequence[claims.Row]) -> str:
 def _verdict(verdict: Verdict) -> str:
   css = verdict.value.replace(' ', '-')
   return f'<span class="verdict {css}">{verdict.value}</span>'
-
-
-def configurations(study: study_lib.Study) -> str:
-  """T2: every configuration that was run."""
-  rows: dict[tuple[str, ...], list[records.Record]] = {}
-  for contrast, found in study.contrasts.items():
-    for record in found:
-      rows.setdefault(_configuration(contrast, record), []).append(record)
-  head = ['contrast', 'largest program', 'layers, width, heads, MLP',
-          'encoder: layers, width', 'precision',
-          'parameters (without embedding)', 'batch', 'steps', 'programs shown',
-          'peak rate, b2, weight decay, warm-up, schedule', 'samples, '
-          'temperature', 'FLOPs a model', 'runs', 'seeds', 'seconds to train, '
-          'a run', 'device']  # fmt: skip
-  shown = [
-    [*map(html.escape, key[:-1]), *_cost(found), html.escape(key[-1])]
-    for key, found in rows.items()
-  ]
-  same = [
-    len(shown) > 1 and len(set(column)) == 1
-    for column in zip(*shown, strict=True)
-  ]
-  common = ''.join(
-    f'<li>{name}: {cell}</li>'
-    for name, cell, all_of in zip(head, shown[0], same, strict=True)
-    if all_of
-  )
-  differing = [
-    [cell for cell, all_of in zip(row, same, strict=True) if not all_of]
-    for row in (head, *shown)
-  ]
-  told = f'<p>The same in all runs:</p><ul>{common}</ul>' if common else ''
-  return told + webpage.table(differing[0], differing[1:])
-
-
-def _configuration(contrast: str, record: records.Record) -> tuple[str, ...]:
-  facts = record.facts
-  config = facts['config']
-  model, opt, sampling = config['model'], config['opt'], config['eval']
-  batch, total = config['data']['batch_size'], facts['params']['total']
-  return (
-    contrast,
-    str(config['universe']['max_size']),
-    f'{model["N"]}, {model["D"]}, {model["H"]}, {model["F"]}',
-    f'{model["M"]}, {model["W"]}',
-    str(model['dtype']),
-    f'{total:,} ({total - facts["params"]["embedding"]:,})',
-    str(batch),
-    f'{facts["step"]:,}',
-    f'{batch * facts["step"]:,}',
-    f'{opt["lr"]:g}, {opt["b2"]:g}, {opt["weight_decay"]:g}, '
-    f'{opt["warmup_share"]:g}, {opt["schedule"]}',
-    f'{facts["samples"]:,}, {sampling["temperature"]:g}',
-    f'{facts["flops"]:.2e}',
-    _device(facts['device']),
-  )
-
-
-def _device(device: Any) -> str:
-  if isinstance(device, dict):
-    return ', '.join(str(value) for value in device.values())
-  return str(device)
-
-
-def _cost(found: Sequence[records.Record]) -> list[str]:
-  seconds = [r.facts['seconds'].get('train') for r in found]
-  known = [value for value in seconds if value is not None]
-  spent = f'{sum(known) / len(known):,.0f}' if known else 'not measured'
-  seeds = sum(len(record.facts['seeds']) for record in found)
-  return [str(len(found)), str(seeds), spent]
 
 
 def certificates(study: study_lib.Study) -> str:
