@@ -68,7 +68,6 @@ _AS_THEY_ARE = (  # of result.json
   'baselines',
   'strata',
   'best_of_task',
-  'best_by_forced',
   'errors',
   'copies',
   'with_structure',
@@ -76,6 +75,7 @@ _AS_THEY_ARE = (  # of result.json
   'tail',
   'calibration',
 )
+_OF_EDGES = ('best_by_forced',)  # there if edges of programs are held out
 ATLAS = 'atlas.json'  # beside the records of a tier: of `analysis.atlas`
 
 
@@ -275,6 +275,7 @@ def make(
       for name, tasks in tests.items()
     },
     **{key: result[key] for key in _AS_THEY_ARE},
+    **{key: result[key] for key in _OF_EDGES if key in result},
     **_without_model(workdir / runs.BASELINES, result),
     'split': _certificate(inputs.split, arm),
     'tests': {

@@ -201,6 +201,29 @@ def test_a_record_holds_what_the_run_left(toy_run):
   assert records.load(record.path.parent)[0].facts == record.facts
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('contrast', ['region_semantic', 'density', 'ladder',
+                                      'avoidable'])  # fmt: skip
+def test_runs_of_every_kind_of_split_leave_a_record(contrast, tmp_path):
+  """The first contrast of each kind that is not that of `toy_run`."""
+  runs_of = study_config.get_config('toy').runs
+  run = next(run for run in runs_of if run.contrast == contrast)
+  config = run.config.copy_and_resolve_references()
+  config.opt.num_steps = 2
+  train.train_and_evaluate(config, tmp_path / 'run', tmp_path / 'data')
+  evaluate.evaluate(tmp_path / 'run')
+  records.times(tmp_path / 'run', contrast, run.name).write_text('')
+  path = tmp_path / 'r.json'
+  runs.write_json(path, records.make(tmp_path / 'run', 'toy', contrast, 'r'))
+  found = records.read(path)
+  assert found.facts['arm'] == run.config.data.arm
+  assert all(found.facts['split']['checks'].values())
+  cells = {cell.test: cell for cell in study_cells.cells(found)}
+  assert set(found.tests) <= set(cells)
+  for name, tasks in found.tests.items():
+    assert cells[name].correct_SxI.shape == (1, len(tasks.class_I))
+
+
 def test_baselines_of_a_run_are_in_its_record(tmp_path):
   told = {'solved': {'1': 0.5}, 'candidates': 3.0, 'operations': 4.0}
   told |= {'seconds': 5.0, 'solved_by_task': 'much'}
