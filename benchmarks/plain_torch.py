@@ -284,7 +284,7 @@ def _layer(
   block: Any, x: torch.Tensor, heads: int, attend: _Attend
 ) -> torch.Tensor:
   qkv = _linear(block['qkv'], _norm(block['attention_norm'], x))
-  q, k, v = qkv.view(*x.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)
+  q, k, v = qkv.view(*x.shape[:2], heads, 3, -1).permute(3, 0, 2, 1, 4)
   y = attend(q, k, v)
   x = x + _linear(block['out'], y.transpose(1, 2).reshape(x.shape))
   h = F.relu(_linear(block['up'], _norm(block['mlp_norm'], x)))

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 
 from synth import cli
 from synth import errors
+from synth.training import sharding
 
 _ROPE_BASE = 10_000.0  # Su et al. 2021 (arXiv 2104.09864), section 3.3
 _FUSED_HEAD = 128  # widest head that cuDNN's kernel differentiates everywhere
@@ -214,8 +215,9 @@ class Block(nnx.Module):
     config = self.config
     # Matrix products on flat rows: faster on CPU, the same elsewhere.
     h = self.qkv(self.attention_norm(x_BxTxD).reshape(-1, width))
-    qkv = h.reshape(batch, new, 3, config.H, config.head_width)
-    q_BxTxHxK, k_BxMxHxK, v_BxMxHxK = qkv[:, :, 0], qkv[:, :, 1], qkv[:, :, 2]
+    # Heads outermost: where columns are cut, each part has whole heads.
+    qkv = h.reshape(batch, new, config.H, 3, config.head_width)
+    q_BxTxHxK, k_BxMxHxK, v_BxMxHxK = (qkv[:, :, :, i] for i in range(3))
     if config.positions == 'rope':
       position_T = start + jnp.arange(new)
       q_BxTxHxK = rotate(q_BxTxHxK, position_T)
@@ -334,7 +336,9 @@ class Model(nnx.Module):
     def layer(
       graph: nnx.GraphDef, x: jax.Array, params: Any, cache: Any
     ) -> tuple[jax.Array, Any]:
-      return nnx.merge(graph, params)(x, cache, start)
+      block = nnx.merge(graph, params)
+      x, cache = block(sharding.by_rows(x), cache, start)
+      return sharding.by_rows(x), cache
 
     if self.config.remat and cache is None:
       layer = jax.checkpoint(layer, static_argnums=0)
@@ -351,7 +355,7 @@ class Model(nnx.Module):
     return x_BxTxD, new
 
   def _prefix(self, spec_BxF: jax.Array) -> jax.Array:
-    x_BxRxD = self.encoder(spec_BxF)
+    x_BxRxD = sharding.by_rows(self.encoder(spec_BxF))
     if self.config.positions == 'learned':
       x_BxRxD = x_BxRxD + self.position[: self.config.prefix]
     return x_BxRxD.astype(self.config.compute_dtype)

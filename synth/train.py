@@ -178,13 +178,11 @@ class Trainer:
     self._batch_size = config.data.batch_size
     self._batch_sharding = sharding.of_batch(self.mesh)
     whole = sharding.whole(self.mesh)
+    step = functools.partial(
+      train_step, graph=self.graph, tx=tx, accumulation=self.accumulation
+    )
     self.step = jax.jit(
-      functools.partial(
-        train_step,
-        graph=self.graph,
-        tx=tx,
-        accumulation=self.accumulation,
-      ),
+      sharding.on(self.mesh, step),
       donate_argnums=0,
       out_shardings=(state_sharding, whole),
     )

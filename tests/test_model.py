@@ -178,7 +178,7 @@ def _reference(c, params, spec_F, tok_T):
     )
     h = _linear(_norm(x, block['attention_norm']['scale']), block['qkv'])
     heads = []
-    for q, k, v in h.reshape(len(x), 3, c.H, -1).transpose(2, 1, 0, 3):
+    for q, k, v in h.reshape(len(x), c.H, 3, -1).transpose(1, 2, 0, 3):
       if c.positions == 'rope':
         q, k = _turned(q), _turned(k)
       width = c.D // c.H

@@ -46,20 +46,22 @@ import json, pathlib, sys
 from absl import flags
 flags.FLAGS.mark_as_parsed()
 import jax
+from benchmarks import training
 from synth import errors, train
 from synth.training import sharding
 from tests import test_sharding
 directory = pathlib.Path(sys.argv[1])
 result = {'devices': jax.device_count()}
 for mesh in ((2, 1, 2), (2, 2, 1)):
-  losses, state = test_sharding.losses(directory, mesh)
+  losses, state, program = test_sharding.losses(directory, mesh)
   kernel = state['params']['blocks'][0]['qkv']['kernel']
   result[str(mesh)] = {
     'losses': losses,
     'local': kernel.addressable_shards[0].data.shape,
     'whole': kernel.shape,
+    'collectives': training.collectives(program),
   }
-losses, state = test_sharding.losses(
+losses, state, _ = test_sharding.losses(
   directory, (1, 2, 2), **{**test_sharding.OTHERS, 'opt.accumulation': 2}
 )
 kernel = state['params']['blocks']['gate']['kernel']
@@ -88,26 +90,27 @@ def config(**overrides):
 
 
 def losses(directory, mesh, **overrides):
-  """Losses of the first steps on a mesh, and the state after them."""
+  """Losses of the first steps on a mesh, the state after them, the program."""
   names = ('mesh.data', 'mesh.fsdp', 'mesh.tensor')
   settings = config(**dict(zip(names, mesh, strict=True)), **overrides)
   inputs = inputs_lib.load_or_build(settings, directory)
   trainer = train.Trainer(settings, inputs)
   source = data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
   state, found = trainer.init(), []
+  program = trainer.step.lower(state, trainer.put(source[0])).compile()
   for step in range(_STEPS):
-    state, values = trainer.step(state, trainer.put(source[step]))
+    state, values = program(state, trainer.put(source[step]))
     found.append(float(values['loss'][0]))
     found.append(float(values['grad_norm'][0]))
-  return found, state
+  return found, state, program.as_text()
 
 
 @pytest.fixture(scope='module')
 def on_four(tmp_path_factory):
   """What `_SCRIPT` prints, and losses on one device of both models."""
   directory = tmp_path_factory.mktemp('sharding')
-  alone, _ = losses(directory, (1, 1, 1))
-  others, _ = losses(directory, (1, 1, 1), **OTHERS)
+  alone, *_ = losses(directory, (1, 1, 1))
+  others, *_ = losses(directory, (1, 1, 1), **OTHERS)
   process = subprocess.run(
     [sys.executable, '-c', _SCRIPT, str(directory)],
     cwd=_ROOT,
@@ -146,6 +149,18 @@ def test_parameters_are_cut_along_their_axes(on_four):
   for mesh, fsdp, tensor in (('(2, 1, 2)', 1, 2), ('(2, 2, 1)', 2, 1)):
     models, rows, columns = found[mesh]['whole']
     assert found[mesh]['local'] == [models, rows // fsdp, columns // tensor]
+
+
+def test_no_residual_stream_is_gathered_for_a_cut_matrix(on_four):
+  found, *_ = on_four
+  shape = config().model
+  rows = 32 // 2  # of a device
+  length = int(config().universe.max_size) + 2  # prefix, BOS, tokens
+  stream = 4 * rows * length * shape.D
+  gathered = found['(2, 1, 2)']['collectives'].get('all-gather', {'bytes': 0})
+  assert gathered['bytes'] < stream
+  # Products of rows are summed: attention and MLP, forward and back.
+  assert found['(2, 1, 2)']['collectives']['all-reduce']['bytes'] > 4 * stream
 
 
 def test_lengths_that_a_mesh_does_not_divide_are_refused(on_four):

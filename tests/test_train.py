@@ -261,6 +261,12 @@ def test_nothing_but_damaged_checkpoints_is_refused(
     train.train_and_evaluate(_config(), workdir, data_dir)
 
 
+def test_arrays_of_another_meaning_are_refused(finished, data_dir, monkeypatch):
+  monkeypatch.setattr(checkpoint, 'FORMAT', checkpoint.FORMAT + 1)
+  with pytest.raises(errors.InputError, match=r'checkpoints/.* of format 2'):
+    train.train_and_evaluate(_config(), finished[0], data_dir)
+
+
 def _at_batch(monkeypatch, number, change):
   """Has `change` applied to the batch after step `number`, once."""
   put, calls = train.Trainer.put, itertools.count()

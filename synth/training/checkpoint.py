@@ -24,6 +24,10 @@ from synth import store
 
 _DIRECTORY = 'checkpoints'
 _KEEP = 2
+# Raised when equal arrays come to mean something else. In 1 the columns of qkv
+# had queries, keys and values outermost, not heads.
+FORMAT = 2
+_FORMAT_KEY = 'format'
 _HASHES = 'sha256.json'
 # Orbax writes them after the hashes were taken; nothing is read from them.
 NOT_HASHED = (_HASHES, '_CHECKPOINT_METADATA', 'commit_success.txt')
@@ -96,7 +100,8 @@ class Checkpoints:
       self._manager.save(
         step,
         args=ocp.args.Composite(
-          state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta)
+          state=ocp.args.StandardSave(state),
+          meta=ocp.args.JsonSave({**meta, _FORMAT_KEY: FORMAT}),
         ),
       )
     except Exception as error:  # orbax raises many kinds
@@ -181,7 +186,14 @@ class Checkpoints:
         f'checkpoint {self._path / str(step)} cannot be read '
         f'({_first_line(error)})'
       ) from None
-    return restored.state, restored.meta
+    meta = dict(restored.meta)
+    found = meta.pop(_FORMAT_KEY, 1)
+    if found != FORMAT:
+      raise CheckpointError(
+        f'checkpoint {self._path / str(step)} is of format {found}, not '
+        f'{FORMAT}: its arrays have another meaning; train anew'
+      )
+    return restored.state, meta
 
   def _cannot_write(self, error: Exception) -> CheckpointError:
     if isinstance(error, CheckpointError):

@@ -6,8 +6,11 @@ trivial case. All parameters have a leading axis S of models, and stacked layers
 one of layers after it, never cut here.
 """
 
+from collections.abc import Callable
 import re
 from typing import Any
+from typing import ParamSpec
+from typing import TypeVar
 
 import jax
 from jax.sharding import NamedSharding
@@ -16,6 +19,8 @@ import numpy as np
 
 from synth import errors
 
+P = ParamSpec('P')
+R = TypeVar('R')
 AXES = ('data', 'fsdp', 'tensor')
 _BATCH = PartitionSpec(None, ('data', 'fsdp'))
 _ROWS = PartitionSpec(None, 'fsdp', 'tensor')
@@ -29,9 +34,14 @@ RULES = (
   (r'(^|/)blocks/(out|down)/kernel$', _STACKED_COLUMNS),
   (r'(^|/)blocks/\d+/(qkv|up|gate)/kernel$', _ROWS),
   (r'(^|/)blocks/\d+/(out|down)/kernel$', _COLUMNS),
+  (r'(^|/)blocks/(up|gate)/bias$', PartitionSpec(None, None, 'tensor')),
+  (r'(^|/)blocks/\d+/(up|gate)/bias$', PartitionSpec(None, 'tensor')),
   # As many rows as features, which may be any number.
   (r'(^|/)encoder/embed/kernel$', PartitionSpec(None, None, 'tensor')),
-  (r'(^|/)encoder/(layers/\d+|out)/kernel$', _ROWS),
+  (r'(^|/)encoder/layers/\d+/kernel$', _ROWS),
+  (r'(^|/)encoder/out/kernel$', _COLUMNS),
+  (r'(^|/)encoder/(embed|layers/\d+)/bias$', PartitionSpec(None, 'tensor')),
+  (r'(^|/)encoder/(norms/\d+|norm)/scale$', PartitionSpec(None, 'tensor')),
   (r'(^|/)head/kernel$', PartitionSpec(None, 'fsdp')),
   (r'(^|/)(embed|position|scale|bias)$', PartitionSpec()),
   (r'(^|/)(count|step|diverged)$', PartitionSpec()),
@@ -81,6 +91,29 @@ def of_batch(mesh: jax.sharding.Mesh) -> NamedSharding:
 def whole(mesh: jax.sharding.Mesh) -> NamedSharding:
   """The sharding of an array that every device holds whole."""
   return NamedSharding(mesh, PartitionSpec())
+
+
+def by_rows(x: jax.Array) -> jax.Array:
+  """Has activations cut along their rows alone; does nothing outside `on`.
+
+  Left to itself the compiler cuts the residual stream along its width, too, and
+  gathers it before each product.
+  """
+  if jax.sharding.get_abstract_mesh().empty:
+    return x
+  return jax.lax.with_sharding_constraint(x, PartitionSpec(_BATCH[1]))
+
+
+def on(mesh: jax.sharding.Mesh, function: Callable[P, R]) -> Callable[P, R]:
+  """A function whose `by_rows` is on a mesh; itself on one device."""
+  if mesh.size == 1:
+    return function
+
+  def inside(*args: P.args, **kwargs: P.kwargs) -> R:
+    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+      return function(*args, **kwargs)
+
+  return inside
 
 
 def local_rows(
