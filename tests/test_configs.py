@@ -114,7 +114,10 @@ def _take_a_step(config, inputs):
   assert np.all(np.asarray(values['grad_norm']) > 0)
 
 
-@pytest.mark.parametrize('recipe', ['density', 'region', 'ladder'])
+@pytest.mark.parametrize(
+  'recipe',
+  ['density', 'region', pytest.param('ladder', marks=pytest.mark.slow)],
+)
 def test_a_tiny_recipe_takes_a_step(recipe, inputs):
   # That of the support recipe is trained in `test_train`.
   _take_a_step(_small(recipe, 'tiny'), inputs[recipe])

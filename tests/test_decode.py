@@ -45,7 +45,7 @@ def _random(shape):
   rng = np.random.default_rng(0)
   like = jax.eval_shape(lambda: model_lib.init(shape, jax.random.key(0)))
   return jax.tree.map(
-    lambda x: rng.normal(0, 0.4, (_MODELS, *x.shape)).astype(np.float32), like
+    lambda x: rng.normal(0, 0.6, (_MODELS, *x.shape)).astype(np.float32), like
   )
 
 

@@ -318,6 +318,7 @@ def _counting(monkeypatch, most=None):
   return done
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_goes_on_with_the_same_bits(
   run, tmp_path, monkeypatch
 ):

@@ -142,6 +142,7 @@ def _no_fresh_start(self):
   raise AssertionError('the run was resumed, but not from its checkpoint')
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
   finished, inputs, data_dir, tmp_path, monkeypatch
 ):
