@@ -1,6 +1,7 @@
 """The study's page: claims first, offline, nothing where nothing was run."""
 
 import json
+import pathlib
 import re
 
 from matplotlib import pyplot as plt
@@ -8,16 +9,21 @@ import numpy as np
 from PIL import Image as image_lib
 import pytest
 
+from analysis.study import claims
 from analysis.study import hover
+from analysis.study import markdown
 from analysis.study import page as page_lib
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
 from synth import errors
+from synth.statistics import design
 from tests import browser as browser_lib
 from tests import simulated
 from tests import simulated_study
+
+_ROOT = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture(scope='module')
@@ -48,6 +54,28 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   assert 'no records of density' in first
   assert 'support is incomplete: 4 of 5 runs; lacking: train_s-split2' in first
   assert (result['records'], result['lacking']) == (4, 2)
+
+
+@pytest.mark.slow
+def test_readme_tells_the_claims_as_the_records_have_them():
+  rows = claims.table(study_lib.load(_ROOT / 'results' / 'cpu'))
+  assert markdown.table(rows) in (_ROOT / 'README.md').read_text()
+
+
+def test_claims_in_markdown_are_told_with_their_design():
+  interval = design.Interval(0.1234, 0.1, 0.15)
+  verdict = claims.Verdict.REPRODUCED
+  measured = claims.Measured(interval, verdict, 3, 8, 2544)
+  row = claims.Row('it is', '', '', 'points', '', measured, verdict, '')
+  lacks = claims.Verdict.NOT_MEASURED
+  other = row._replace(measured=None, verdict=lacks)
+  nothing = design.Interval(0.1234, np.nan, np.nan)
+  bare = row._replace(measured=measured._replace(interval=nothing))
+  assert markdown.table([row, other, bare]).splitlines()[2:] == [
+    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | reproduced |',
+    '| it is |  |  | not measured |',
+    '| it is | 12.3 points | 3 x 8 x 2,544 | reproduced |',
+  ]
 
 
 def test_what_lacks_is_said_at_once_by_name_and_in_every_figure(small):

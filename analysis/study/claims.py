@@ -83,6 +83,7 @@ class Row(NamedTuple):
   """A line of the table.
 
   Attributes:
+    short: The claim in a few words of ours.
     sentence: Of the abstract, or that it is a check of our own.
     quantity: What is estimated.
     unit: Of the estimate: 'points', '%' (of success) or 'points per decade'.
@@ -92,6 +93,7 @@ class Row(NamedTuple):
     reason: Why it is not measured.
   """
 
+  short: str
   sentence: str
   quantity: str
   unit: str
@@ -195,6 +197,7 @@ def table(study: study_lib.Study) -> list[Row]:
   return [
     row(
       DENSITY,
+      'diverse training helps under shifted laws (C2)',
       f'{_DIVERSE} (C2)',
       'pass@1 under shifted test laws: trained on a sample diverse in both '
       'spaces, less trained on a uniform one',
@@ -204,6 +207,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       DENSITY,
+      'diverse in both spaces beats one (C4)',
       f'{_MANIFOLDS} (C4)',
       'pass@1 under shifted test laws: diverse in both spaces, less diverse in '
       'the better of the two (the smaller difference)',
@@ -213,6 +217,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SYNTACTIC,
+      'a structure never seen is lost, beyond controls (C1)',
       f'{_STRUGGLE} (C1)',
       'pass@1 lost on novel programs by never having seen the structure, '
       'beyond what is lost on matched controls (difference in differences)',
@@ -222,6 +227,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       REGION,
+      'a syntactic region never seen is lost, beyond controls',
       f'{_STRUGGLE}: a region of the syntactic space (secondary)',
       'the same, for the functions at one end of a syntactic axis',
       'points',
@@ -230,6 +236,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SYNTACTIC,
+      '... the structure, by over 30 points',
       f'{_THIRTY} (read as points)',
       'pass@1 lost on novel programs by never having seen the structure',
       'points',
@@ -238,6 +245,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SYNTACTIC,
+      '... the structure, by over 30 % of what there was',
       f'{_THIRTY} (read as a ratio)',
       'the same, as a share of the pass@1 of models that saw it',
       '%',
@@ -246,6 +254,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SEMANTIC,
+      'a semantic region never seen is **not** lost',
       _ROBUST,
       'pass@1 lost on functions of a region that training never touched, '
       'matched on syntax',
@@ -255,6 +264,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SCALING,
+      'compute helps in support',
       _COMPUTE,
       'pass@1 in support per tenfold training compute',
       'points per decade',
@@ -263,6 +273,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SCALING,
+      'compute helps out of support',
       _COMPUTE + ' (out of support)',
       'pass@1 on novel programs per tenfold training compute',
       'points per decade',
@@ -271,6 +282,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SCALING,
+      'the gain is log-linear in support',
       _LINE + ' (in support)',
       'error of the log-linear form where it foretells the upper levels of '
       'compute from the lower',
@@ -280,6 +292,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       SCALING,
+      'the gain is log-linear out of support',
       _LINE + ' (out of support)',
       'the same on novel programs',
       'points',
@@ -288,6 +301,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       None,
+      'search is needed',
       _SEARCH,
       'none: no search that uses a model was run',
       'points',
@@ -297,6 +311,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       DENSITY,
+      'diverse training helps at equal sizes and symbols (C3)',
       f'{_CHECK}: diversity beyond size, operators and constants (C3)',
       'as the first row, with the sizes, operators and constants of the '
       'uniform sample (raked)',
@@ -306,6 +321,7 @@ def table(study: study_lib.Study) -> list[Row]:
     ),
     row(
       LADDER,
+      'the loss grows with compound divergence (C5)',
       f'{_CHECK}: the loss grows with the divergence of compounds (C5)',
       'pass@1 lost on novel programs from the lowest to the highest rung of '
       'compound divergence, by the slope over all rungs; equal tests and atoms '
@@ -320,6 +336,7 @@ def table(study: study_lib.Study) -> list[Row]:
 def _row(
   study: study_lib.Study,
   contrast: str | None,
+  short: str,
   sentence: str,
   quantity: str,
   unit: str,
@@ -336,11 +353,11 @@ def _row(
       found = found._replace(note='; '.join(notes))
   except cells_lib.TooManyDiverged as lack:
     verdict = Verdict.UNDECIDED
-    return Row(sentence, quantity, unit, rule, None, verdict, str(lack))
+    return Row(short, sentence, quantity, unit, rule, None, verdict, str(lack))
   except cells_lib.NotMeasured as lack:
     verdict = Verdict.NOT_MEASURED
-    return Row(sentence, quantity, unit, rule, None, verdict, str(lack))
-  return Row(sentence, quantity, unit, rule, found, found.verdict, '')
+    return Row(short, sentence, quantity, unit, rule, None, verdict, str(lack))
+  return Row(short, sentence, quantity, unit, rule, found, found.verdict, '')
 
 
 def _means(study: study_lib.Study, contrast: str) -> str:

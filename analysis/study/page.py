@@ -1,7 +1,8 @@
 """The study's page: claims first; self-contained; from records alone.
 
 `python -m analysis.report --runs=results/TIER --out=FILE.html` writes it, and
-every figure as PNG, SVG, PDF and its numbers as JSON into FILE-figures/.
+every figure as PNG, SVG, PDF and its numbers as JSON into FILE-figures/, and
+the claim table as Markdown into FILE-claims.md.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from analysis.study import definitions
 from analysis.study import effect_figures
 from analysis.study import hover
 from analysis.study import law_figures
+from analysis.study import markdown
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
@@ -105,8 +107,8 @@ def write(
     declared: Tier -> the runs that it should have.
 
   Returns:
-    The page's path, the number of records, how many declared runs lack, and the
-    verdict on each claim.
+    Paths of page and claim table, the number of records, how many declared
+    runs lack, and the verdict on each claim.
 
   Raises:
     InputError: if there are no records or one is damaged.
@@ -180,8 +182,11 @@ def write(
   ]
   page = webpage.document('synth: the claims, measured', parts, hover.HEAD)
   runs.write_text(out, page)
+  claims_path = out.with_name(f'{out.stem}-claims.md')
+  runs.write_text(claims_path, markdown.table(rows))
   return {
     'report': str(out),
+    'claims': str(claims_path),
     'records': sum(map(len, study.contrasts.values())),
     'lacking': sum(len(state.lacking) for state in study.states.values()),
     'verdicts': {row.sentence: row.verdict.value for row in rows},

@@ -1,0 +1,25 @@
+"""The claim table as Markdown, for README: each claim in a few words."""
+
+from collections.abc import Sequence
+import math
+
+from analysis.study import claims
+
+_HEAD = '| claim | estimate [95 %] | splits x seeds x tasks | verdict |'
+_RULE = '|---|---|---|---|'
+
+
+def table(rows: Sequence[claims.Row]) -> str:
+  """A line a claim; reasons are on the page."""
+  lines = [_HEAD, _RULE]
+  for row in rows:
+    cells = [row.short, '', '', row.verdict.value]
+    if row.measured:
+      one = row.measured
+      mean, low, high = (100 * value for value in one.interval)
+      cells[1] = f'{mean:.1f} {row.unit}'
+      if not math.isnan(low):
+        cells[1] += f' [{low:.1f}, {high:.1f}]'
+      cells[2] = f'{one.splits} x {one.seeds} x {one.items:,}'
+    lines.append('| ' + ' | '.join(cells) + ' |')
+  return '\n'.join(lines) + '\n'
