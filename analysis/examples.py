@@ -6,7 +6,7 @@ import numpy as np
 
 from analysis import results
 from synth import seeding
-from synth import verify
+from synth.evaluation import verify
 from synth.language import program as program_lib
 from synth.language import tokens
 

@@ -10,7 +10,7 @@ from matplotlib import ticker
 import numpy as np
 
 from analysis import results
-from synth import verify
+from synth.evaluation import verify
 from synth.spaces import space as space_lib
 from synth.splits import holdout
 from synth.splits import split as split_lib

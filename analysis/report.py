@@ -29,8 +29,8 @@ from analysis import webpage
 from analysis.study import page as study_page
 from analysis.study import study
 from synth import cli
-from synth import decode
 from synth import runs
+from synth.evaluation import decode
 from synth.spaces import space as space_lib
 from synth.splits import holdout
 from synth.splits import split as split_lib

@@ -11,9 +11,9 @@ import zipfile
 import numpy as np
 
 from synth import errors
-from synth import evaluate
 from synth import runs
 from synth import seeding
+from synth.evaluation import summary
 from synth.splits import support
 from synth.statistics import design
 from synth.statistics import interval
@@ -59,7 +59,7 @@ class Run:
   def solved_at_k(self, name: str, k: int) -> np.ndarray:
     """Success of every seed and item of a test set: value_SxI."""
     outcome_SxIxn = self.samples[f'{name}_outcome']
-    return evaluate.solved_at_k(outcome_SxIxn, k, self.measure)
+    return summary.solved_at_k(outcome_SxIxn, k, self.measure)
 
 
 def load(*directories: pathlib.Path) -> list[Run]:
@@ -177,7 +177,7 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
 def headline(found: Sequence[Run]) -> tuple[int, ...]:
   """The k of pass@k (or coverage@k) that all runs have."""
   samples = min(run.samples_a_task for run in found)
-  return tuple(k for k in evaluate.HEADLINE if k <= samples)
+  return tuple(k for k in summary.HEADLINE if k <= samples)
 
 
 def table(found: list[Run]) -> str:

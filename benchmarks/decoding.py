@@ -14,7 +14,7 @@ when they are complete; they count as if they did not.) Ratios are of the best
 of `--rounds` in one run; rounds alternate between the peers, and compilation is
 not counted.
 
-cached     `synth.decode`, `sample` at temperature 1
+cached     `synth.evaluation.decode`, `sample` at temperature 1
 beam, unique, constrained   its other ways, `--programs` a task
 uncached   the same draws, each token by a full forward pass over all before it
 pytorch    the same model with the same parameters and a key-value cache in
@@ -36,9 +36,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from synth import cli
-from synth import decode
 from synth import model as model_lib
 from synth import runs
+from synth.evaluation import decode
 from synth.language import grammar as grammar_lib
 from synth.language import prefixes
 from synth.language import tokens

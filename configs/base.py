@@ -103,7 +103,8 @@ def get_config(size: str) -> ml_collections.ConfigDict:
   config.eval = {
     'num_samples': 32,  # programs written for each task
     'num_tasks': 0,  # of each set, at random; 0: all
-    'method': 'sample',  # independently; else beam or unique (synth.decode)
+    # Independently; else beam or unique (synth.evaluation.decode).
+    'method': 'sample',
     'temperature': 0.4,  # of sample and unique; 0 is greedy
     'top_k': 0,  # tokens that they draw from; 0: all
     'top_p': 1.0,  # probability of those tokens together; 1: all

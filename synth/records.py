@@ -52,6 +52,7 @@ from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import runs
+from synth.evaluation.verify import Outcome
 from synth.language import pcfg
 from synth.language import tokens
 from synth.splits import kinds
@@ -59,7 +60,6 @@ from synth.splits import laws
 from synth.splits import split as split_lib
 from synth.statistics import passk
 from synth.universe import universe as universe_lib
-from synth.verify import Outcome
 
 FORMAT = 1
 _AS_THEY_ARE = (  # of result.json

@@ -6,7 +6,8 @@ checkpoints/    see `synth.training.checkpoint`
 train.json      what training came to; there once it has reached its end
 result.json     written by `synth.evaluate`
 samples.npz     what the models wrote, written by `synth.evaluate`
-records.npz     what became of each distinct sample (`synth.sample_records`)
+records.npz     what became of each distinct sample
+                (`synth.evaluation.sample_records`)
 evaluation/     what is done of an evaluation that is not finished
 baselines.json  what needs no model, written by `synth.baselines`
 """

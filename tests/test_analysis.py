@@ -21,8 +21,8 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import records
 from synth import runs
-from synth import sample_records
-from synth import verify
+from synth.evaluation import sample_records
+from synth.evaluation import verify
 from synth.splits import support
 from synth.statistics import design
 from synth.statistics import interval as interval_lib

@@ -11,13 +11,13 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import records
 from synth import runs
-from synth import verify
 from synth.baselines import __main__ as baselines
 from synth.baselines import charges
 from synth.baselines import enumeration
 from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg as pcfg_baseline
+from synth.evaluation import verify
 from synth.language import grammar as grammar_lib
 from synth.language import pcfg as pcfg_lib
 from synth.language import reference

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from synth import confidence
+from synth.evaluation import confidence
 
 
 def _records(logprob_SxIxn, exact_SxIxn):

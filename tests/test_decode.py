@@ -10,10 +10,10 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from synth import decode
 from synth import errors
 from synth import model as model_lib
-from synth import scoring
+from synth.evaluation import decode
+from synth.evaluation import scoring
 from synth.language import grammar as grammar_lib
 from synth.language import prefixes
 from synth.language import tokens

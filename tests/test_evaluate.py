@@ -9,22 +9,24 @@ import numpy as np
 import pytest
 
 from configs import support as support_config
-from synth import decode
 from synth import errors
 from synth import evaluate
 from synth import inputs as inputs_lib
 from synth import locks
-from synth import parts
 from synth import runs
 from synth import train
-from synth import verify
+from synth.evaluation import decode
+from synth.evaluation import parts
+from synth.evaluation import summary as summary_lib
+from synth.evaluation import verify
+from synth.evaluation import writing
+from synth.evaluation.verify import Outcome
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
 from synth.spaces import syntactic
 from synth.splits import split as split_lib
 from synth.statistics import passk
-from synth.verify import Outcome
 
 _SETS = ('control', 'novel', 'dev')
 
@@ -314,7 +316,7 @@ def _counting(monkeypatch, most=None):
     done.append(1)
     return found
 
-  monkeypatch.setattr(evaluate.decode, 'decode', counted)
+  monkeypatch.setattr(writing.decode, 'decode', counted)
   return done
 
 
@@ -396,7 +398,7 @@ def test_made_up_outcomes_are_summarized_as_by_hand():
   config = _config(**{'eval.num_samples': 16})
   rng = np.random.default_rng(0)
   written = {'novel': _made_up(rng, 16), 'dev': _made_up(rng, 16)}
-  summary = evaluate._summarize(config, written)
+  summary = summary_lib.success(config, written)
   for name, fields in written.items():
     correct_SxI = (fields['outcome'] == 0).sum(axis=2)
     solved = (correct_SxI > 0).mean()
@@ -419,7 +421,7 @@ def test_candidates_that_are_not_independent_are_covered_in_order():
   # Of the first task of each model only three programs exist.
   fields['logprob'][:, 0, 3:] = -np.inf
   fields['outcome'][:, 0, 3:] = verify.Outcome.UNPARSED
-  summary = evaluate._summarize(config, {'novel': fields})
+  summary = summary_lib.success(config, {'novel': fields})
   assert summary['measure'] == 'coverage'
   assert not any(key.startswith('pass@') for key in summary)
   right = fields['outcome'] == verify.Outcome.CORRECT
@@ -443,7 +445,7 @@ def test_solutions_are_told_apart_by_the_held_out_edge(run):
     row[:] = vocabulary.encode(program, 6)
     row[program.size] = 2  # EOS
   outcome = np.array([[[0, 0], [2, 0]]], np.int8)  # the third is wrong
-  found = evaluate._novelty(
+  found = summary_lib.novelty(
     {
       'novel': {
         'tok': tok_SxIxnxT,
@@ -596,8 +598,8 @@ def test_other_orders_are_judged_as_the_programs_they_are(
   def scored(params, spec_BxF, *args, **kwargs):
     return np.zeros((1, len(spec_BxF)))
 
-  monkeypatch.setattr(evaluate.decode, 'decode', written)
-  monkeypatch.setattr(evaluate.scoring, 'log_probability', scored)
+  monkeypatch.setattr(writing.decode, 'decode', written)
+  monkeypatch.setattr(writing.scoring, 'log_probability', scored)
   trainer = types.SimpleNamespace(
     seeds=(0,), graph=None, shape=types.SimpleNamespace(length=length)
   )
@@ -609,7 +611,7 @@ def test_other_orders_are_judged_as_the_programs_they_are(
     trainer, {'params': {}}, inputs, verifier, method,
     parts.Parts(tmp_path / order, {}), 'dev', classes,
   )  # fmt: skip
-  found = evaluate._write_and_judge(config, *arguments)
+  found = writing.write_and_judge(config, *arguments)
   assert (found['outcome'][0, :, 0] == Outcome.CORRECT).all()
   assert (found['outcome'][0, :, 1] == Outcome.UNPARSED).all()
   tok = found['tok'][0, :, 0]
@@ -617,4 +619,4 @@ def test_other_orders_are_judged_as_the_programs_they_are(
                                 target)  # fmt: skip
   config.eval.constrained = True
   with pytest.raises(errors.InputError, match=f"data.order='{order}'"):
-    evaluate._write_and_judge(config, *arguments)
+    writing.write_and_judge(config, *arguments)

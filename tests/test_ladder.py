@@ -9,7 +9,7 @@ import pytest
 from configs import ladder as ladder_config
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import retrieval
+from synth.evaluation import retrieval
 from synth.language import program as program_lib
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate

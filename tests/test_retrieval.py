@@ -5,7 +5,7 @@ import pytest
 
 from configs import support as support_config
 from synth import inputs as inputs_lib
-from synth import retrieval
+from synth.evaluation import retrieval
 from synth.language import program as program_lib
 from synth.spaces import syntactic
 from synth.splits import support

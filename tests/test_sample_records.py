@@ -8,13 +8,13 @@ import pytest
 from configs import support as support_config
 from synth import data
 from synth import inputs as inputs_lib
-from synth import sample_records
-from synth import verify
+from synth.evaluation import sample_records
+from synth.evaluation import verify
+from synth.evaluation.sample_records import Best
+from synth.evaluation.verify import Outcome
 from synth.language import program as program_lib
 from synth.language import tokens
-from synth.sample_records import Best
 from synth.splits import support
-from synth.verify import Outcome
 from tests import programs as programs_lib
 
 _ARM = support.WITHOUT

@@ -19,8 +19,8 @@ from synth import evaluate
 from synth import records
 from synth import runs
 from synth import train
-from synth.sample_records import Best
-from synth.verify import Outcome
+from synth.evaluation.sample_records import Best
+from synth.evaluation.verify import Outcome
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TIERS = list(study_config.TIERS)

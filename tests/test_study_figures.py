@@ -14,7 +14,7 @@ from analysis.study import retrieval
 from analysis.study import scaling
 from analysis.study import scaling_view
 from analysis.study import study as study_lib
-from synth.sample_records import Best
+from synth.evaluation.sample_records import Best
 from synth.statistics import scaling as forms
 from tests import simulated
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from configs import base
-from synth import verify
+from synth.evaluation import verify
+from synth.evaluation.verify import Outcome
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
-from synth.verify import Outcome
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 

@@ -18,7 +18,7 @@ from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
-from synth.sample_records import Best
+from synth.evaluation.sample_records import Best
 from synth.splits import density as density_split
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split

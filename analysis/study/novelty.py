@@ -7,7 +7,7 @@ import numpy as np
 from analysis.study import cells as cells_lib
 from analysis.study import effects
 from synth import seeding
-from synth.sample_records import Best
+from synth.evaluation.sample_records import Best
 from synth.statistics.design import Interval
 from synth.statistics.design import Term
 

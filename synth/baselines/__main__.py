@@ -24,13 +24,13 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import records
 from synth import runs
-from synth import verify
 from synth.baselines import best_constant
 from synth.baselines import charges
 from synth.baselines import enumeration
 from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg
+from synth.evaluation import verify
 from synth.spaces import grids
 
 BASELINES: dict[str, Callable[[charges.Tasks], charges.Charged]] = {

@@ -16,7 +16,7 @@ import numpy as np
 from synth import inputs as inputs_lib
 from synth import records
 from synth import seeding
-from synth import verify
+from synth.evaluation import verify
 from synth.spaces import grids
 
 _STEP = 16  # from one budget to the next

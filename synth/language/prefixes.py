@@ -12,8 +12,8 @@ finished in the length that is left; then every prefix can be completed, and
 every program of the grammar up to that length can be written.
 
 The tables are arrays, so the stacks of thousands of programs are kept on the
-device (`synth.decode`). A grammar whose symbols determine their alternatives
-has one cell a nonterminal.
+device (`synth.evaluation.decode`). A grammar whose symbols determine their
+alternatives has one cell a nonterminal.
 """
 
 from collections.abc import Iterable

@@ -8,8 +8,8 @@ specification   Points k/97 of the config, `spaces.grid`. The values there are
 hold-out        64 fresh points k/97 between -4 and 4, none of them in the
                 specification grid. No model sees them and no class is made by
                 them: they tell whether an answer agrees with a task beyond what
-                it was given (`synth.verify`, for grammars that residues cannot
-                judge).
+                it was given (`synth.evaluation.verify`, for grammars that
+                residues cannot judge).
 
 No program over small constants has a pole at k/97 unless it can make 97, so a
 grid point is hardly ever undefined.

@@ -14,7 +14,7 @@ records (methods 4.1), stored in records.npz:
     shown         a program that training on the arm shows (`inputs.Inputs`)
     structure     it has the held-out structure, if the split holds one out
 
-and of `synth.retrieval`
+and of `synth.evaluation.retrieval`
 
     subtrees         subtrees of at least 3 nodes, itself included
     copied_subtrees  those that training on the arm shows
@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from synth import inputs as inputs_lib
-from synth import verify
+from synth.evaluation import verify
 from synth.language import tokens
 
 Records = Mapping[str, np.ndarray]

@@ -23,9 +23,9 @@ from flax import nnx
 import jax
 import jax.numpy as jnp
 
-from synth import constraint
 from synth import errors
 from synth import model as model_lib
+from synth.evaluation import constraint
 from synth.language import prefixes
 from synth.language import tokens
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from synth import inputs as inputs_lib
-from synth import sample_records
 from synth import seeding
+from synth.evaluation import sample_records
 from synth.language import structure
 from synth.language import tokens
 from synth.spaces import neighbours

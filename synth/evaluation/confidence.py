@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from synth import sample_records
+from synth.evaluation import sample_records
 from synth.statistics import auroc
 from synth.statistics import calibration
 

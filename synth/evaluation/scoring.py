@@ -22,8 +22,8 @@ def log_probability(
 ) -> jax.Array:
   """Log-probability of each program, EOS included, under each of S models.
 
-  At temperature 1 and among all tokens but PAD and BOS, as `synth.decode` tells
-  it of unconstrained samples.
+  At temperature 1 and among all tokens but PAD and BOS, as
+  `synth.evaluation.decode` tells it of unconstrained samples.
 
   Args:
     params_S: Parameters of S models, stacked.

@@ -1,0 +1,1 @@
+"""Evaluation: writing programs, executing and judging them, what it came to."""

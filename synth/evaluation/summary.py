@@ -1,0 +1,172 @@
+"""What an evaluation came to: success, outcomes, strata, ways of solving."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+from synth import inputs as inputs_lib
+from synth import seeding
+from synth.baselines import best_constant
+from synth.baselines import nearest_neighbour
+from synth.evaluation import decode
+from synth.evaluation import sample_records
+from synth.evaluation import verify
+from synth.language import tokens
+from synth.splits import distances
+from synth.splits import split as split_lib
+from synth.statistics import design
+from synth.statistics import interval
+from synth.statistics import passk
+
+HEADLINE = (1, 16)
+
+
+def measure(config: Mapping[str, Any]) -> str:
+  """What success at k is: `pass`, or `coverage` if draws are dependent."""
+  return 'pass' if decode.METHODS[config['eval']['method']] else 'coverage'
+
+
+def solved_at_k(outcome_SxIxn: np.ndarray, k: int, measured: str) -> np.ndarray:
+  """pass@k or coverage@k of every seed and item: value_SxI."""
+  correct_SxIxn = outcome_SxIxn == verify.Outcome.CORRECT
+  if measured == 'coverage':
+    return passk.coverage_at_k(correct_SxIxn, k)
+  samples = correct_SxIxn.shape[-1]
+  return passk.pass_at_k(correct_SxIxn.sum(axis=-1), samples, k)
+
+
+def success(
+  config: ml_collections.ConfigDict, written: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Success with intervals, per seed, and shares of outcomes."""
+  measured = measure(config)
+  summary: dict[str, Any] = {'measure': measured}
+  for k in (k for k in HEADLINE if k <= config.eval.num_samples):
+    means, per_seed = {}, {}
+    for name, fields in written.items():
+      value_SxI = solved_at_k(fields['outcome'], k, measured)
+      rng = seeding.generator(config.eval.seed, 'bootstrap', name)
+      means[name] = interval.share([[design.Term(value_SxI)]], rng)
+      per_seed[name] = value_SxI.mean(axis=1).tolist()
+    summary[f'{measured}@{k}'] = means
+    summary[f'{measured}@{k}_by_seed'] = per_seed
+  there = {name: np.isfinite(f['logprob']) for name, f in written.items()}
+  summary['candidates'] = {  # that were verified, a task
+    name: float(there_SxIxn.sum(axis=2).mean())
+    for name, there_SxIxn in there.items()
+  }
+  summary['outcomes'] = {
+    name: {
+      outcome.name.lower(): float(
+        (fields['outcome'][there[name]] == outcome).mean()
+      )
+      for outcome in verify.Outcome
+    }
+    for name, fields in written.items()
+  }
+  summary['items'] = {
+    name: len(fields['class']) for name, fields in written.items()
+  }
+  return summary
+
+
+def strata(
+  config: ml_collections.ConfigDict,
+  written: Mapping[str, Any],
+  split: split_lib.Split,
+) -> dict[str, Any]:
+  """Success at 1 by distance to training: test set -> space -> stratum.
+
+  What is near and far to the arm is its split's (`synth.splits.distances`);
+  between the two is the buffer.
+  """
+  bounds = split.facts['distance_bounds'][config.data.arm]
+  found: dict[str, Any] = {}
+  for name, fields in written.items():
+    solved_I = solved_at_k(fields['outcome'], 1, measure(config)).mean(axis=0)
+    found[name] = {}
+    for space, distance_I in zip(
+      distances.SPACES, fields['distance'], strict=True
+    ):
+      near_I = distance_I <= bounds[space]['near']
+      far_I = ~near_I & (distance_I >= bounds[space]['far'])
+      found[name][space] = {
+        stratum: {
+          'items': int(member_I.sum()),
+          'solved@1': float(solved_I[member_I].mean()),
+        }
+        for stratum, member_I in (
+          ('near', near_I),
+          ('between', ~near_I & ~far_I),
+          ('far', far_I),
+        )
+        if member_I.any()
+      }
+  return found
+
+
+def novelty(
+  written: Mapping[str, Any], inputs: inputs_lib.Inputs
+) -> dict[str, Any]:
+  """How correct samples were written: with the held-out edge or without."""
+  holdout = inputs.holdout
+  if holdout is None:
+    return {}
+  shares = {}
+  for name, fields in written.items():
+    correct = fields['outcome'] == verify.Outcome.CORRECT
+    tok_PxT = fields['tok'][correct]
+    tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
+    with_edge = holdout.has(tok_PxT)
+    total = np.isfinite(fields['logprob']).sum()
+    shares[name] = {
+      'solved_with_held_out_edge': float(with_edge.sum() / total),
+      'solved_without_it': float((~with_edge).sum() / total),
+      'unsolved': float(1 - correct.sum() / total),
+    }
+  return shares
+
+
+def of_forced(
+  records: Mapping[str, sample_records.Records],
+  sets: Mapping[str, np.ndarray],
+  inputs: inputs_lib.Inputs,
+  seeds: int,
+) -> dict[str, Any]:
+  """The best of each task, by whether the held-out edge can be avoided."""
+  if inputs.holdout is None:
+    return {}
+  size_C = inputs.holdout.free_size_C
+  forced_C = (size_C == 0) | (size_C > inputs.universe.max_size)
+  forced = {name: forced_C[classes] for name, classes in sets.items()}
+  return {
+    'best_by_forced': sample_records.best_by_forced(records, seeds, forced)
+  }
+
+
+def baselines(
+  arm: str,
+  sets: Mapping[str, np.ndarray],
+  inputs: inputs_lib.Inputs,
+  verifier: verify.Verifier,
+) -> dict[str, Any]:
+  """What needs neither a model nor search, on the same tasks.
+
+  The others have a command of their own (`synth.baselines`).
+  """
+  retriever = nearest_neighbour.Retriever(inputs, arm)
+  result: dict[str, Any] = {}
+  for name, classes in sets.items():
+    target_IxL = inputs.universe.representative_CxL[classes]
+    answer_IxL = retriever.answers(classes)
+    outcome_I = verifier.outcomes(answer_IxL[:, None], target_IxL)[:, 0]
+    result[name] = {
+      'nearest_neighbour': float((outcome_I == verify.Outcome.CORRECT).mean()),
+      'nearest_neighbour_on_grid': float(
+        (outcome_I <= verify.Outcome.GRID_ONLY).mean()
+      ),
+      'best_constant': best_constant.share(classes),
+    }
+  return result
