@@ -13,7 +13,10 @@ setuptools.setup(
   packages=setuptools.find_packages(
     include=['synth*', 'configs*', 'launch*', 'analysis*']
   ),
-  package_data={'analysis': ['explorer.html'], 'configs': ['grammars/*.bnf']},
+  package_data={
+    'analysis.data': ['explorer.html'],
+    'configs': ['grammars/*.bnf'],
+  },
   python_requires='>=3.11',
   install_requires=[
     'absl-py>=2.1',

@@ -16,7 +16,7 @@ each of the first four as .png, .svg and the numbers drawn as .json.
   python -m analysis.atlas --data=DIR --records=results/cpu
 
 writes what they are drawn from to results/cpu/atlas.json instead, for the page
-of the study (`analysis.atlas_record`).
+of the study (`analysis.data.atlas_record`).
 """
 
 from collections.abc import Callable
@@ -29,14 +29,14 @@ from absl import flags
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 
-from analysis import atlas_record
-from analysis import explorer
-from analysis import leakage
-from analysis import maps
-from analysis import matching
 from analysis import picture
-from analysis import redundancy
-from analysis import stored as stored_lib
+from analysis.data import atlas_record
+from analysis.data import explorer
+from analysis.data import leakage
+from analysis.data import maps
+from analysis.data import matching
+from analysis.data import redundancy
+from analysis.data import stored as stored_lib
 from synth import cli
 from synth import progress
 from synth import store

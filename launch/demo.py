@@ -18,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from analysis import results
+from analysis.runs import results
 from synth import cli
 from synth import errors
 from synth import progress

@@ -9,11 +9,11 @@ from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
-from analysis import baselines
-from analysis import figures
-from analysis import mistakes
-from analysis import report
-from analysis import results
+from analysis.runs import baselines
+from analysis.runs import figures
+from analysis.runs import mistakes
+from analysis.runs import page as page_lib
+from analysis.runs import results
 from configs import support as support_config
 from launch import demo
 from synth import cli
@@ -132,7 +132,7 @@ def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):
 
 def test_the_page_stands_alone_and_shows_all_pictures(planted, tmp_path):
   out = tmp_path / 'deep' / 'report.html'
-  summary = report.write([planted], out)
+  summary = page_lib.write([planted], out)
   assert summary['runs'] == 2
   page = out.read_text()
   # Five pictures, inside the page; nothing is loaded from elsewhere.
@@ -172,7 +172,7 @@ def test_baselines_are_rows_beside_the_models(planted, tmp_path):
       'meet_in_the_middle': {'inapplicable': 'no inverse'},
     }
     runs.write_json(tmp_path / arm / runs.BASELINES, {'baselines': found})
-  report.write([tmp_path], tmp_path / 'report.html')
+  page_lib.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   beside, charges = (
     [
@@ -256,7 +256,7 @@ def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
     'best_by_forced': {'novel': {'forced': {'tasks': 77, **best}}},
   }
   runs.write_json(path, result)
-  report.write([tmp_path], tmp_path / 'report.html')
+  page_lib.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   assert page.count('src="data:image') == 8
   for cell in ('75.0%', '+50.0 [+25.0, +75.0]', '0.125', '4,321', '25.0%'):
@@ -299,7 +299,7 @@ def test_bars_of_tasks_are_stacked_shares(planted, kind, first):
 def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   shutil.copytree(planted / 'data', tmp_path / 'data')
   shutil.copytree(planted / support.WITH, tmp_path / support.WITH)
-  summary = report.write([tmp_path], tmp_path / 'report.html')
+  summary = page_lib.write([tmp_path], tmp_path / 'report.html')
   assert summary['effects'] == {}
   assert (
     'Needs one run of each of the two arms; there is train_c'
@@ -323,7 +323,7 @@ def test_no_runs_or_half_a_run_is_refused(planted, tmp_path):
   shutil.copytree(planted, tmp_path / 'x')
   (tmp_path / 'x' / support.WITH / runs.SAMPLES).unlink()
   with pytest.raises(errors.InputError, match=re.escape(runs.SAMPLES)):
-    report.write([tmp_path / 'x'], tmp_path / 'report.html')
+    page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
   assert not (tmp_path / 'report.html').exists()
 
 
@@ -361,7 +361,7 @@ def test_a_run_without_metrics_is_said_to_have_none(planted, tmp_path):
   for name in ('data', support.WITH, support.WITHOUT):
     shutil.copytree(planted / name, tmp_path / name)
   (tmp_path / support.WITH / runs.METRICS).unlink(missing_ok=True)
-  report.write([tmp_path], tmp_path / 'report.html')
+  page_lib.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   assert f'No metrics of {support.WITH}' in page
 
@@ -374,7 +374,7 @@ def test_runs_of_several_directories_are_told_apart(planted, tmp_path, capsys):
   found = results.load(tmp_path / 'first', tmp_path / 'second')
   assert [run.label for run in found] == ['train_c (first)', 'train_c (second)']
   assert not results.support_effects(found, 1)
-  summary = report.write([tmp_path], tmp_path / 'report.html')
+  summary = page_lib.write([tmp_path], tmp_path / 'report.html')
   assert summary['runs'] == 2
   assert 'third is not evaluated' in capsys.readouterr().err
   page = (tmp_path / 'report.html').read_text()
@@ -402,7 +402,7 @@ def test_beams_are_reported_by_coverage(planted, tmp_path):
     found[0].solved_at_k('novel', 4), right[..., :4].any(axis=2)
   )
   assert 'coverage@16' in results.table(found)
-  report.write([tmp_path], tmp_path / 'report.html')
+  page_lib.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   assert '32 beams a task.' in page and 'pass@' not in page
 
@@ -418,6 +418,6 @@ def test_runs_of_other_sample_counts_share_what_both_have(planted, tmp_path):
   found = results.load(tmp_path)
   assert results.headline(found) == (1,)
   assert 'pass@16' not in results.table(found)
-  report.write([tmp_path], tmp_path / 'report.html')
+  page_lib.write([tmp_path], tmp_path / 'report.html')
   page = (tmp_path / 'report.html').read_text()
   assert 'train_c: 4 samples a task' in page

@@ -9,13 +9,13 @@ from PIL import Image
 import pytest
 
 from analysis import atlas
-from analysis import atlas_record
-from analysis import explorer
-from analysis import leakage
-from analysis import maps
-from analysis import matching
-from analysis import redundancy
-from analysis import stored as stored_lib
+from analysis.data import atlas_record
+from analysis.data import explorer
+from analysis.data import leakage
+from analysis.data import maps
+from analysis.data import matching
+from analysis.data import redundancy
+from analysis.data import stored as stored_lib
 from analysis.study import atlas_view
 from analysis.study import cells
 from analysis.study import hover

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from analysis import atlas
-from analysis import explorer
-from analysis import stored as stored_lib
+from analysis.data import explorer
+from analysis.data import stored as stored_lib
 from configs import support as support_config
 from synth import inputs as inputs_lib
 from tests import browser as browser_lib

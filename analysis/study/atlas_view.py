@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis import atlas_record
-from analysis import leakage as leakage_lib
-from analysis import maps
-from analysis import matching as matching_lib
-from analysis import redundancy as redundancy_lib
 from analysis import webpage
+from analysis.data import atlas_record
+from analysis.data import leakage as leakage_lib
+from analysis.data import maps
+from analysis.data import matching as matching_lib
+from analysis.data import redundancy as redundancy_lib
 from analysis.study import cells as cells_lib
 from analysis.study import study as study_lib
 from analysis.study import tables

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis import results
+from analysis.runs import results
 from synth import records
 from synth import runs
 from synth import seeding

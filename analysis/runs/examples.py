@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from analysis import results
+from analysis.runs import results
 from synth import seeding
 from synth.evaluation import verify
 from synth.language import program as program_lib

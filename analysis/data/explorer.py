@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis import maps
-from analysis import stored as stored_lib
+from analysis.data import maps
+from analysis.data import stored as stored_lib
 from synth import runs
 from synth import seeding
 from synth.spaces import grids

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
-from analysis import results
+from analysis.runs import results
 from synth.evaluation import verify
 from synth.spaces import space as space_lib
 from synth.splits import holdout

@@ -19,7 +19,7 @@ import scipy.spatial
 import scipy.stats
 
 from analysis import picture
-from analysis import stored as stored_lib
+from analysis.data import stored as stored_lib
 from synth import seeding
 from synth.spaces import semantic
 from synth.spaces import syntactic

@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
-from analysis import results
+from analysis.runs import results
 from synth.evaluation import verify
 
 _COLOURS = ('#999999', '#e69f00', '#56b4e9', '#f0e442')  # unparsed first

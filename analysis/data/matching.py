@@ -17,7 +17,7 @@ import numpy as np
 import scipy.spatial
 
 from analysis import picture
-from analysis import stored as stored_lib
+from analysis.data import stored as stored_lib
 from synth import seeding
 from synth.language import operators
 from synth.language import structure

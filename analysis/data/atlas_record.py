@@ -26,11 +26,11 @@ import zlib
 
 import numpy as np
 
-from analysis import leakage
-from analysis import maps
-from analysis import matching
-from analysis import redundancy
-from analysis import stored as stored_lib
+from analysis.data import leakage
+from analysis.data import maps
+from analysis.data import matching
+from analysis.data import redundancy
+from analysis.data import stored as stored_lib
 from synth import errors
 from synth import progress
 from synth import records

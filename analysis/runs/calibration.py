@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
-from analysis import results
+from analysis.runs import results
 
 
 def told(found: Sequence[results.Run]) -> list[results.Run]:

@@ -1,0 +1,1 @@
+"""Pictures of universe, spaces and splits: the atlas."""
