@@ -133,7 +133,7 @@ STATISTICS = """
 paired by seed and task. Intervals (95 %) are for new splits, new seeds and new
 tasks together: Student intervals of the crossed design that keep their level
 with few seeds; tasks of one cell count as one cluster. With one split they are
-for that split. p: exact two-sided sign-flip over all runs (of more than 20,
+for that split. p: exact two-sided sign-flip over all runs (of more than 40,
 over sums of one run of every split), so it is about these splits; adjusted by
 Holm over the five pre-registered contrasts (C1 to C5; docs/preregistration.md;
 a test that lacks its records counts as p = 1). Crossed bootstrap intervals
