@@ -326,6 +326,41 @@ def test_wrong_designs_are_refused():
     small_sample.crossed([[Term(ones[:1])]])
 
 
+def test_intervals_of_the_splits_there_are_cover_their_mean():
+  """Four splits far apart, two seeds each: only seeds and items are new."""
+  rng = np.random.default_rng(0)
+  middle = np.array([0.0, 10.0, 20.0, 30.0])
+
+  def contrast():
+    return [
+      [Term(m + 0.5 * rng.standard_normal((2, 1)) + rng.standard_normal(20))]
+      for m in middle
+    ]
+
+  hits = 0
+  for _ in range(1000):
+    low, high = small_sample.these_splits(contrast())[1:]
+    hits += low < middle.mean() < high
+  assert 0.93 <= hits / 1000 <= 0.985  # a standard error is 0.007
+
+
+def test_new_splits_are_never_surer_than_these():
+  rng = np.random.default_rng(1)
+  # Equal means of the splits by chance: their variance says nothing.
+  value_SxI = rng.standard_normal((2, 50))
+  value_SxI[1] += 1.0
+  contrast = [[Term(value_SxI)], [Term(value_SxI.copy())]]
+  here = small_sample.these_splits(contrast)
+  assert small_sample.careful(contrast) == here
+  assert small_sample.crossed(contrast).high < here.high
+  apart = [[Term(value_SxI)], [Term(value_SxI + 5.0)]]
+  assert small_sample.careful(apart) == small_sample.crossed(apart)
+  one = [[Term(value_SxI)]]
+  assert small_sample.these_splits(one) == pytest.approx(
+    small_sample.crossed(one)
+  )
+
+
 def test_sign_flip_has_the_smallest_p_that_its_seeds_allow():
   rng = np.random.default_rng(0)
   for seeds, wanted in ((1, 1.0), (5, 0.0625), (8, 2 / 2**8), (40, 2 / 2**40)):

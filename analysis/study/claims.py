@@ -219,17 +219,18 @@ def table(study: study_lib.Study) -> list[Row]:
       SYNTACTIC,
       'a structure never seen is lost, beyond controls (C1)',
       f'{_STRUGGLE} (C1)',
-      'pass@1 lost on novel programs by never having seen the structure, '
-      'beyond what is lost on matched controls (difference in differences)',
+      'pass@1 that having seen the structure adds on novel programs, less what '
+      'it adds on matched controls, where it costs (difference in differences)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(held_out(study, SYNTACTIC).gap, p['C1']),
+      lambda: _gap(held_out(study, SYNTACTIC), p['C1']),
     ),
     row(
       REGION,
       'a syntactic region never seen is lost, beyond controls',
       f'{_STRUGGLE}: a region of the syntactic space (secondary)',
-      'the same, for the functions at one end of a syntactic axis',
+      'the same, for the functions at one end of a syntactic axis; controls '
+      'are equal in size and place in the semantic space',
       'points',
       verdicts.POSITIVE.replace('Holm-adjusted p', 'p (not adjusted)'),
       lambda: _alone(held_out(study, REGION).gap),
@@ -400,6 +401,12 @@ def _positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
   return _of(effect, verdicts.positive(effect, p), p, note)
 
 
+def _gap(found: support.Support, p: float) -> Measured:
+  drop, price = (100 * e.interval.estimate for e in (found.drop, found.price))
+  note = f'{drop:+.1f} on novel, {price:+.1f} on controls'
+  return _positive(found.gap, p, note)
+
+
 def _per_unit(study: study_lib.Study, effect: effects.Effect) -> str:
   span = ladder.span(rung_divergence(study))
   slope = 100 * effect.interval.estimate / span
@@ -429,7 +436,13 @@ def _both(found: dict[str, effects.Effect], p: float) -> Measured:
 def _above(found: support.Support, relative: bool) -> Measured:
   interval = found.relative if relative else found.drop.interval
   verdict = verdicts.above(interval, _DROP)
-  return _of(found.drop, verdict, None, interval=interval)
+  note = ''
+  if not relative and found.seen < _DROP:
+    note = (
+      'no larger drop was possible than what models solve that saw it, '
+      f'{100 * found.seen:.1f} points'
+    )
+  return _of(found.drop, verdict, None, note, interval)
 
 
 def _no_drop(found: support.Support) -> Measured:

@@ -6,8 +6,10 @@ READING = """
 here as a number, and a verdict by a rule that was written down before any run.
 An <b>estimate</b> is followed by its 95 % interval, then by the number of split
 seeds, of training seeds in each split, and of test functions. <i>Undecided</i>
-means that the interval allows both answers; <i>not measured</i> that runs lack,
-and then no number stands in for them. In the figures the marks answer to the
+means that the interval allows both answers; <i>not measured</i> that runs lack:
+then the table has no number, and what figures show of the runs there are is
+marked incomplete. Test functions are counted once each, though splits of one
+universe share some. In the figures the marks answer to the
 mouse (or Tab and the arrow keys): what they are, value, interval.</p>
 <p>Four sentences on the experiment: every program of a small arithmetic
 language up to a size is enumerated, so it is known exactly which functions
@@ -133,8 +135,11 @@ STATISTICS = """
 paired by seed and task. Intervals (95 %) are for new splits, new seeds and new
 tasks together: Student intervals of the crossed design that keep their level
 with few seeds; tasks of one cell count as one cluster. With one split they are
-for that split. p: exact two-sided sign-flip over all runs (of more than 40,
-over sums of one run of every split), so it is about these splits; adjusted by
+for that split. No interval for new splits is shorter than for the splits there
+are. p: exact two-sided sign-flip over all pairs of models with one split and
+seed (of more than 40, over sums of one pair of every split), so it is about
+these splits; where it is the least that so many pairs can have, it is said;
+adjusted by
 Holm over the five pre-registered contrasts (C1 to C5; docs/preregistration.md;
 a test that lacks its records counts as p = 1). Crossed bootstrap intervals
 stand beside in the table of support contrasts. A model that diverged is left
@@ -166,8 +171,11 @@ the form stay undecided.</li>
 that saw the structure solve (beside the verdicts), and equivalence within three
 points needs standard errors below about 1.5 (planned ones in "Were the errors
 what was planned?").</li>
-<li><b>Equal numbers of programs.</b> Novel and control are equal in size and
-symbols, not in their numbers of minimal programs ("Are the splits
-matched?").</li>
+<li><b>Distance.</b> Novel tests of a held-out structure are chosen at least 0.4
+(syntactic) from training, controls are not, so the difference counts distance,
+too: F9 tells both apart.</li>
+<li><b>Equal numbers of programs.</b> Novel and control of a held-out structure
+are equal in size and symbols (of regions, as said there), not in their numbers
+of minimal programs ("Are the splits matched?").</li>
 </ul>
 """

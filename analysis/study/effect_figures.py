@@ -1,6 +1,7 @@
 """Figures of effects: density, dose, support, novelty, the ladder."""
 
 from collections.abc import Sequence
+import math
 from typing import Any
 from typing import NamedTuple
 
@@ -88,7 +89,8 @@ def matrix(study: study_lib.Study) -> Drawn:
     (2.2 + 1.5 * len(grid.tests), 1.8 + 0.34 * len(arms)),
   )
   axis = axes['matrix']
-  axis.imshow(table, cmap='Blues', aspect='auto', vmin=0, vmax=1)
+  brightest = 1.3 * float(np.nanmax(table))
+  axis.imshow(table, cmap='Blues', aspect='auto', vmin=0, vmax=brightest)
   for row, arm in enumerate(arms):
     for column, test in enumerate(grid.tests):
       if (arm, test) not in rate:
@@ -98,8 +100,10 @@ def matrix(study: study_lib.Study) -> Drawn:
         text = f'{mean:.0%} [{max(low, 0):.0%}, {min(high, 1):.0%}]'
         mark = marks.get((arm, test))
         if mark and mark.adjusted <= verdicts.ALPHA:
+          text += ' **'
+        elif mark and mark.effect.interval.low * mark.effect.interval.high > 0:
           text += ' *'
-      dark = np.nan_to_num(table[row, column]) > 0.55
+      dark = np.nan_to_num(table[row, column]) > 0.55 * brightest
       axis.text(
         column, row, text, ha='center', va='center', fontsize=8,
         color='white' if dark else picture.BLACK,
@@ -114,8 +118,10 @@ def matrix(study: study_lib.Study) -> Drawn:
   caption = (
     f'pass@1 of every training arm (rows) on every test set (columns), mean '
     f'and 95 % interval over {_design(grid)}, {len(cell.item_I):,} tasks a '
-    'test set. *: differs from uniform training by an exact sign-flip test, '
-    'Holm over all cells, p at most 0.05.'
+    'test set. *: the 95 % interval of its paired difference from uniform '
+    'training leaves out 0, this cell alone; **: p of the sign-flip test is at '
+    f'most 0.05 by Holm over all {len(marks)} cells, which takes at least '
+    f'{_pairs(len(marks))} pairs of models.'
   )
   numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
   return Drawn(fig, caption, numbers)
@@ -185,6 +191,11 @@ def dose(study: study_lib.Study) -> Drawn:
     'with its 95 % interval.'
   )
   return Drawn(fig, caption, numbers)
+
+
+def _pairs(tests: int) -> int:
+  """The fewest pairs of models whose p can survive Holm over some tests."""
+  return 1 + math.ceil(math.log2(max(tests, 1) / verdicts.ALPHA))
 
 
 def _mean_slope(
@@ -274,7 +285,7 @@ def forest(study: study_lib.Study) -> Drawn:
     'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
     'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
     'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
-    'sign-flip over runs, not adjusted (the claim table does). '
+    'sign-flip over pairs of models, not adjusted (the claim table does). '
     'Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'

@@ -3,7 +3,7 @@
 A contrast gives a weight to every (arm, test set): a difference of two arms,
 a difference in differences, a slope over doses. It is paired by task and by
 training seed; its interval is over new splits, new seeds and new tasks
-(`small_sample.crossed`), its p an exact sign-flip over runs, for the splits
+(`small_sample.careful`), its p an exact sign-flip over runs, for the splits
 there are (docs/preregistration.md).
 """
 
@@ -49,7 +49,11 @@ class Effect(NamedTuple):
     p: Two-sided, exact sign-flip over the runs of the splits there are (over
       sums of one run of every split if there are more than 40).
     equivalence: Whether it is within 3 points of 0 (two one-sided tests).
+    least: The least p that so many runs could have.
     parts: Each split on its own; empty with one seed a split.
+    these_splits: 95 % interval for the splits there are, over new seeds and
+      tasks; NaN with one seed a split.
+    these_splits_error: Its standard error.
     splits: How many.
     seeds: Training seeds of each split, the fewest.
     items: Tasks in all, each counted once.
@@ -59,40 +63,14 @@ class Effect(NamedTuple):
   error: float
   degrees: float
   p: float
+  least: float
   equivalence: hypotheses.Equivalence
   parts: tuple[Part, ...]
+  these_splits: Interval
+  these_splits_error: float
   splits: int
   seeds: int
   items: int
-
-  @property
-  def these_splits(self) -> Interval:
-    """95 % interval for the splits there are, over new seeds and tasks.
-
-    NaN without parts.
-    """
-    if len(self.parts) < self.splits:
-      return Interval(self.interval.estimate, np.nan, np.nan)
-    return for_these([part.interval for part in self.parts])
-
-  @property
-  def these_splits_error(self) -> float:
-    """Standard error for the splits there are; NaN without parts."""
-    if len(self.parts) < self.splits:
-      return float(np.nan)
-    return float(np.linalg.norm([p.error for p in self.parts])) / self.splits
-
-
-def for_these(splits: Sequence[Interval]) -> Interval:
-  """The mean of some splits' intervals, for these splits.
-
-  Their errors are independent. Conservative, for each has a Student quantile of
-  its own few seeds.
-  """
-  mean = float(np.mean([one.estimate for one in splits]))
-  halves = [(one.high - one.low) / 2 for one in splits]
-  half = float(np.linalg.norm(halves)) / len(splits)
-  return Interval(mean, mean - half, mean + half)
 
 
 def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
@@ -100,8 +78,13 @@ def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
 
   Over new seeds and tasks; over tasks alone where a split has one seed.
   """
-  splits = [interval_lib.crossed([terms], rng) for terms in contrast]
-  mean, low, high = for_these(splits)
+  if min(design.of(contrast).seeds_R) > 1:
+    mean, low, high = small_sample.these_splits(contrast)
+  else:
+    splits = [interval_lib.crossed([terms], rng) for terms in contrast]
+    mean = float(np.mean([one.estimate for one in splits]))
+    half = float(np.linalg.norm([(v.high - v.low) / 2 for v in splits]))
+    low, high = mean - half / len(splits), mean + half / len(splits)
   return Interval(mean, max(low, 0.0), min(high, 1.0))
 
 
@@ -126,6 +109,7 @@ def effect(
   contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
   interval = _interval(contrast)
   by_run = design.of(contrast).by_seed()
+  unit_U = _units(by_run)
   parts = [
     Part(
       split,
@@ -145,9 +129,11 @@ def effect(
     interval,
     small_sample.standard_error(contrast),
     small_sample.degrees(contrast),
-    hypotheses.sign_flip(_units(by_run)),
+    hypotheses.sign_flip(unit_U),
+    2.0 ** (1 - len(unit_U)),
     hypotheses.equivalence(contrast, MARGIN),
     tuple(parts),
+    *_these_splits(contrast, len(parts)),
     len(by_split),
     min(map(len, seeds)),
     len(np.unique(np.concatenate(items))),
@@ -235,9 +221,21 @@ def _by_split(
   }
 
 
+def _these_splits(
+  contrast: design.Contrast, repeated: int
+) -> tuple[Interval, float]:
+  """Interval and error for the splits there are, if all have two seeds."""
+  if repeated < len(contrast):
+    return Interval(*[float(np.nan)] * 3), float(np.nan)
+  return (
+    small_sample.these_splits(contrast),
+    small_sample.these_splits_error(contrast),
+  )
+
+
 def _interval(contrast: design.Contrast) -> Interval:
   try:
-    return small_sample.crossed(contrast)
+    return small_sample.careful(contrast)
   except ValueError:
     raise cells_lib.NotMeasured('one run has no error bar') from None
 

@@ -119,8 +119,9 @@ def write(
   figures_dir = out.with_name(f'{out.stem}-figures')
   parts = [
     '<h1>Does it generalize, or retrieve? The claims, measured</h1>',
-    '<p>The abstract of arXiv 2604.27551, sentence by sentence, measured anew '
-    f'on exactly enumerated programs. Tier {html.escape(study.tier)}.</p>',
+    '<p>The abstract of arXiv 2604.27551, sentence by sentence (and one that '
+    'is a digest, said there), measured anew on exactly enumerated programs. '
+    f'Tier {html.escape(study.tier)}.</p>',
     _progress(study),
     tables.verdicts(rows),
     definitions.READING,
@@ -129,8 +130,9 @@ def write(
     '<h3>What is finished?</h3>',
     tables.states(study),
     '<p class="note">A contrast that lacks a run is drawn as incomplete and '
-    'not judged. A model that diverged is left out together with the models '
-    'of its seed in the other arms of the split.</p>',
+    'not judged, also where the runs that a row is about are there. A model '
+    'that diverged is left out together with the models of its seed in the '
+    'other arms of the split.</p>',
     definitions.DEFINITIONS,
     definitions.STATISTICS,
     definitions.SCOPE,

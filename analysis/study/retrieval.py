@@ -211,17 +211,17 @@ def draw(study: study_lib.Study) -> Drawn:
     axis.set_ylim(bottom=0)
   left.legend(loc='lower right', ncols=2, frameon=False, fontsize=8)
   items = ', '.join(
-    f'{name} {next(iter(measured.values())).items:,}'
+    f'{name} {next(iter(measured.values())).items:,} '
+    f'({len(next(iter(study.grid(name))).seeds)} seeds each)'
     for name, measured in found.items()
   )
-  seeds = len(next(iter(study.grid(next(iter(found))))).seeds)
   caption = (
-    f'Tasks (novel, control and dev of all splits): {items}; {seeds} seeds '
-    f'each. Points: an {_BINS}th of the tasks each; bands: 95 % intervals for '
-    'these splits, over new seeds and tasks. No test function is in training: '
-    'every copy is wrong. Dotted: the share of wrong programs that would be of '
-    'training if all functions were written equally often. Settings were '
-    'chosen on dev of split 0.'
+    f'Tasks (novel, control and dev of all splits): {items}. Points: an '
+    f'{_BINS}th of the tasks each, fewer points where many tasks are equally '
+    'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
+    'No test function is in training: every copy is wrong. Dotted: the share '
+    'of wrong programs that would be of training if all functions were '
+    'written equally often. Settings were chosen on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'

@@ -36,6 +36,7 @@ class Support(NamedTuple):
     gap: `drop` less `price` (difference in differences).
     relative: `drop` as a share of the success of the arm that saw it.
     log_odds: `drop` in the logit.
+    seen: Success of that arm on novel: the largest drop that there can be.
   """
 
   drop: effects.Effect
@@ -43,6 +44,7 @@ class Support(NamedTuple):
   gap: effects.Effect
   relative: Interval
   log_odds: Interval
+  seen: float
 
 
 def measure(grid: cells_lib.Grid, k: int = 1) -> Support:
@@ -51,12 +53,16 @@ def measure(grid: cells_lib.Grid, k: int = 1) -> Support:
   Raises:
     NotMeasured: if the records are not whole.
   """
+  relative = effects.ratio(grid, DROP, _SEEN, k)
+  seen = [grid.get(r, support.WITH, support.NOVEL) for r in grid.splits]
   return Support(
     effects.effect(grid, DROP, k),
     effects.effect(grid, PRICE, k),
     effects.effect(grid, GAP, k),
-    effects.ratio(grid, DROP, _SEEN, k),
+    # No more can be lost than there is.
+    relative._replace(high=min(relative.high, 1.0)),
     _log_odds(grid, k),
+    float(np.mean([cell.value(k).mean() for cell in seen])),
   )
 
 

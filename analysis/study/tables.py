@@ -18,6 +18,7 @@ from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
 
+_SEEDS = 3  # from which on a split is told on its own
 _CONTRASTS = {
   'novel': support_lib.DROP,
   'control': support_lib.PRICE,
@@ -84,7 +85,8 @@ def support(study: study_lib.Study) -> str:
       rows += [
         ['', f'{label}, split {part.split}',
          _interval(part.interval, 'points'), f'{part.p:.2g}', '', '']
-        for part in effect.parts if effect.splits > 1
+        for part in effect.parts
+        if effect.splits > 1 and effect.seeds >= _SEEDS
       ]  # fmt: skip
     rows.append([what, 'novel, as a share', _interval(found.relative, '%')])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
@@ -285,7 +287,7 @@ def _effect(effect: effects.Effect, resampled: Interval) -> list[str]:
   within = 'yes' if inner.equivalent else 'no'
   return [
     _interval(effect.interval, 'points'),
-    f'{effect.p:.2g}',
+    f'{effect.p:.2g}' + (' (least)' if effect.p <= effect.least else ''),
     _bounds(resampled, 100),
     f'{within}: {_bounds(inner.interval, 100)}',
   ]

@@ -71,15 +71,15 @@ def equivalence(
   """Two one-sided tests (Schuirmann 1987): is there no difference to speak of?
 
   Both reject at alpha exactly if the interval of level 1 - 2 alpha (90 %) is
-  inside the margin. It is the small-sample interval: the bootstrap's is too
-  short with few seeds, which would declare equivalence too often.
+  inside the margin. It is the careful small-sample interval: the bootstrap's is
+  too short with few seeds, which would declare equivalence too often.
 
   Raises:
     ValueError: if the margin is not positive.
   """
   if margin <= 0:
     raise ValueError(f'a margin is positive, not {margin}')
-  interval = small_sample.crossed(contrast, 1 - 2 * alpha)
+  interval = small_sample.careful(contrast, 1 - 2 * alpha)
   inside = -margin < interval.low and interval.high < margin
   return Equivalence(interval, margin, inside)
 

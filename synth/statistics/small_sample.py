@@ -1,5 +1,6 @@
 """Intervals that keep their level with few splits and seeds."""
 
+from collections.abc import Sequence
 import math
 
 import numpy as np
@@ -33,19 +34,81 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
   Raises:
     ValueError: if there is one split with one seed.
   """
+  return _around(contrast, _half(_parts(contrast), level))
+
+
+def these_splits(contrast: Contrast, level: float = 0.95) -> Interval:
+  """Student interval over new seeds and items of the splits there are.
+
+  As `crossed`, of the sums of the splits' own A and C; items that two splits
+  share are not counted as one.
+
+  Raises:
+    ValueError: if a split has one seed.
+  """
+  return _around(contrast, _half(_within(contrast), level))
+
+
+def careful(contrast: Contrast, level: float = 0.95) -> Interval:
+  """`crossed`, but never shorter than for the splits there are.
+
+  New splits cannot be surer than these; with few of them the estimated variance
+  says so by chance. Where a split has one seed it is `crossed`.
+
+  Raises:
+    ValueError: if there is one split with one seed.
+  """
   used = _parts(contrast)
-  half = 0.0
-  if used:
-    tail = (1 + level) / 2
-    variance = sum(v for v, _ in used)
-    short = scipy.special.stdtrit(_satterthwaite(used), tail)
-    short *= math.sqrt(variance)
-    long = math.sqrt(
-      sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
-    )
-    half = float(short + long) / 2
+  half = _half(used, level)
+  if min(design_lib.of(contrast).seeds_R) > 1:
+    half = max(half, _half(_within(contrast), level))
+  return _around(contrast, half)
+
+
+def these_splits_error(contrast: Contrast) -> float:
+  """Standard error over new seeds and items of the splits there are.
+
+  Raises:
+    ValueError: if a split has one seed.
+  """
+  return math.sqrt(sum(variance for variance, _ in _within(contrast)))
+
+
+def _around(contrast: Contrast, half: float) -> Interval:
   mean = float(design_lib.by_unit(contrast).mean())
   return Interval(mean, mean - half, mean + half)
+
+
+def _half(used: Sequence[tuple[float, float]], level: float) -> float:
+  """Half the width, from parts of the variance and their degrees."""
+  if not used:
+    return 0.0
+  tail = (1 + level) / 2
+  variance = sum(v for v, _ in used)
+  short = scipy.special.stdtrit(_satterthwaite(used), tail)
+  short *= math.sqrt(variance)
+  long = math.sqrt(
+    sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
+  )
+  return float(short + long) / 2
+
+
+def _within(contrast: Contrast) -> list[tuple[float, float]]:
+  """The parts of the mean's variance that are within splits.
+
+  Two, of seeds and of items, each the sum of the splits'.
+  """
+  seeds, items = [], []
+  for terms in contrast:
+    part, *rest = _components([terms])
+    seeds.append(part)
+    items += rest
+  found = []
+  for parts in (seeds, items):
+    above = [(v / len(contrast) ** 2, d) for v, d in parts if v > 0]
+    if above:
+      found.append((sum(v for v, _ in above), _satterthwaite(above)))
+  return found
 
 
 def standard_error(contrast: Contrast) -> float:
@@ -67,12 +130,17 @@ def degrees(contrast: Contrast) -> float:
   return _satterthwaite(used) if used else math.inf
 
 
-def _satterthwaite(used: list[tuple[float, int]]) -> float:
+def _satterthwaite(used: Sequence[tuple[float, float]]) -> float:
   return sum(v for v, _ in used) ** 2 / sum(v**2 / d for v, d in used)
 
 
 def _parts(contrast: Contrast) -> list[tuple[float, int]]:
   """The parts of the variance that are above 0, with their degrees."""
+  return [(v, d) for v, d in _components(contrast) if v > 0]
+
+
+def _components(contrast: Contrast) -> list[tuple[float, int]]:
+  """A, and C of each pool of clusters, with their degrees."""
   design = design_lib.of(contrast)
   unit_U = design_lib.by_unit(contrast)
   units = len(unit_U)
@@ -80,7 +148,7 @@ def _parts(contrast: Contrast) -> list[tuple[float, int]]:
     raise ValueError('an interval needs two splits, or two seeds of one split')
   parts = [float(unit_U.var(ddof=1)) / units, *_item_parts(design, units)]
   degrees = [units - 1, *(size - 1 for size in design.strata)]
-  return [(v, d) for v, d in zip(parts, degrees, strict=True) if v > 0]
+  return list(zip(parts, degrees, strict=True))
 
 
 def _item_parts(design: design_lib.Design, units: int) -> list[float]:
