@@ -1,0 +1,1 @@
+"""The page of some runs: what it measures, draws and says."""
