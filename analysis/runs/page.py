@@ -4,34 +4,20 @@ results, samples, metrics, spaces and split."""
 from collections.abc import Mapping
 from collections.abc import Sequence
 import html
-import io
 import pathlib
 from typing import Any
 
-from absl import flags
-from matplotlib import figure as figure_lib
-from matplotlib import pyplot as plt
-
 from analysis import webpage
-from analysis.runs import baselines
-from analysis.runs import calibration
 from analysis.runs import examples
 from analysis.runs import figures
-from analysis.runs import mistakes
 from analysis.runs import results
-from analysis.runs import retrieval
 from analysis.runs import sections
-from analysis.study import page as study_page
-from analysis.study import study
-from synth import cli
 from synth import runs
 from synth.evaluation import decode
 from synth.spaces import space as space_lib
 from synth.splits import holdout
 from synth.splits import split as split_lib
 from synth.universe import universe as universe_lib
-
-
 
 _EXAMPLES = 8  # of each arm and test set
 
@@ -135,6 +121,7 @@ def _best_note(
     f'<p class="note">{note}<i>Fits the specification only</i>: equal at the '
     'points the model saw, but another function.</p>'
   )
+
 
 _WAYS = {
   decode.SAMPLE: 'samples a task',

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import html
 import io
-import pathlib
 from typing import Any
 
-from absl import flags
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 
@@ -19,15 +17,7 @@ from analysis.runs import figures
 from analysis.runs import mistakes
 from analysis.runs import results
 from analysis.runs import retrieval
-from analysis.study import page as study_page
-from analysis.study import study
-from synth import cli
-from synth import runs
-from synth.evaluation import decode
-from synth.spaces import space as space_lib
-from synth.splits import holdout
 from synth.splits import split as split_lib
-from synth.universe import universe as universe_lib
 
 
 def curves(found: list[results.Run]) -> str:
@@ -239,6 +229,7 @@ def written(
     '<p class="note">Tasks drawn at random, first seed; <i>right</i> is the '
     'share of its samples that are correct.</p>'
   )
+
 
 _MEANING = {
   'ambiguous_classes': 'functions left out: equal to others on the grid',
