@@ -190,9 +190,7 @@ def read(path: pathlib.Path) -> Record:
   Raises:
     RunError: if it is missing, damaged or of another format.
   """
-  found = runs.read_json(path)
-  if not isinstance(found, dict) or found.get('format') != FORMAT:
-    raise runs.RunError(f'{path} is no record of format {FORMAT}')
+  found = runs.read_format(path, FORMAT, 'record')
   try:
     tests = {
       name: Tasks(**{key: unpack(packed) for key, packed in arrays.items()})

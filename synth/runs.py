@@ -117,6 +117,18 @@ def read_json(path: pathlib.Path) -> Any:
     raise RunError(f'{path} cannot be read: {error}') from None
 
 
+def read_format(path: pathlib.Path, number: int, what: str) -> dict[str, Any]:
+  """Reads a JSON file whose `format` is a number.
+
+  Raises:
+    RunError: if it is missing, damaged or of another format.
+  """
+  found = read_json(path)
+  if not isinstance(found, dict) or found.get('format') != number:
+    raise RunError(f'{path} is no {what} of format {number}')
+  return found
+
+
 def read_record(workdir: pathlib.Path) -> dict[str, Any]:
   """Reads run.json.
 

@@ -58,8 +58,12 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
 
 @pytest.mark.slow
 def test_readme_tells_the_claims_as_the_records_have_them():
-  rows = claims.table(study_lib.load(_ROOT / 'results' / 'cpu'))
-  assert markdown.table(rows) in (_ROOT / 'README.md').read_text()
+  study = study_lib.load(_ROOT / 'results' / 'cpu')
+  text = (_ROOT / 'README.md').read_text()
+  assert markdown.table(claims.table(study)) in text
+  states = study.states.values()
+  finished = sum(state.finished for state in states)
+  assert f'{finished} of {sum(state.declared for state in states)} runs' in text
 
 
 def test_claims_in_markdown_are_told_with_their_design():

@@ -165,9 +165,7 @@ def read(path: pathlib.Path) -> Atlas:
   Raises:
     RunError: if it is missing, damaged or of another format.
   """
-  facts = runs.read_json(path)
-  if not isinstance(facts, dict) or facts.get('format') != FORMAT:
-    raise runs.RunError(f'{path} is no atlas of format {FORMAT}')
+  facts = runs.read_format(path, FORMAT, 'atlas')
   try:
     spaces = facts.pop('spaces')
     found = _unpack(spaces['arrays'], spaces['numbers'])

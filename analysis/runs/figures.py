@@ -1,9 +1,12 @@
 """The figures: each function takes stored results and returns a figure."""
 
+from collections.abc import Sequence
+
 import matplotlib
 
 matplotlib.use('Agg')
 
+from matplotlib import axes as axes_lib
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
 from matplotlib import ticker
@@ -179,13 +182,7 @@ def outcomes(found: list[results.Run]) -> figure_lib.Figure:
         label=name.replace('_', ' ') if row == 0 else None,
       )
       left += shares[name]
-  axis.set_yticks(range(len(bars)), [label for label, _ in bars])
-  axis.invert_yaxis()
-  axis.set_xlim(0, 1)
-  axis.set_xlabel('samples')
-  axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(loc='outside upper center', ncols=5, frameon=False)
-  return fig
+  return _of_shares(fig, axis, [label for label, _ in bars], 'samples')
 
 
 def best_of_task(found: list[results.Run]) -> figure_lib.Figure:
@@ -229,10 +226,25 @@ def best_of_task(found: list[results.Run]) -> figure_lib.Figure:
       if key in ('with_structure', 'without_structure'):
         spread = np.linspace(-0.2, 0.2, len(left_S))
         axis.plot(left_S, row + spread, 'o', color='white', mec='black', ms=4)
-  axis.set_yticks(range(len(bars)), [label for label, _ in bars])
+  return _of_shares(
+    fig,
+    axis,
+    [label for label, _ in bars],
+    'tasks, by the best of their samples',
+  )
+
+
+def _of_shares(
+  fig: figure_lib.Figure,
+  axis: axes_lib.Axes,
+  labels: Sequence[str],
+  whole: str,
+) -> figure_lib.Figure:
+  """Labels stacked bars of shares of a whole, the first on top."""
+  axis.set_yticks(range(len(labels)), labels)
   axis.invert_yaxis()
   axis.set_xlim(0, 1)
-  axis.set_xlabel('tasks, by the best of their samples')
+  axis.set_xlabel(whole)
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(loc='outside upper center', ncols=4, frameon=False)
+  fig.legend(loc='outside upper center', ncols=5, frameon=False)
   return fig

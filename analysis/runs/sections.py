@@ -31,6 +31,7 @@ def curves(found: list[results.Run]) -> str:
 
 
 def scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
+  """Success at each k of every arm and test set, with intervals."""
   measure = found[0].measure
   rows = []
   for run in found:
@@ -112,6 +113,7 @@ def strata(found: list[results.Run]) -> str:
 
 
 def novelty(found: list[results.Run]) -> str:
+  """Samples that solve with and without the held-out edge."""
   rows = [
     [
       html.escape(run.label),
@@ -249,6 +251,7 @@ _MEANING = {
 
 
 def certificate(split: split_lib.Split) -> str:
+  """The checks of a split and what was measured of it."""
   rows = [
     [name.replace('_', ' '), 'holds' if holds else 'FAILS']
     for name, holds in split.facts['checks'].items()
@@ -278,6 +281,7 @@ def _number(value: Any) -> str:
 
 
 def configuration(found: list[results.Run]) -> str:
+  """Models, training and versions of the runs."""
   head = ['run', 'arm', 'parameters', 'steps', 'batch', 'seeds', 'versions']
   rows = [
     [
