@@ -22,7 +22,6 @@ import jax.numpy as jnp
 
 from synth import cli
 from synth import errors
-from synth.training import sharding
 
 _ROPE_BASE = 10_000.0  # Su et al. 2021 (arXiv 2104.09864), section 3.3
 _FUSED_HEAD = 128  # widest head that cuDNN's kernel differentiates everywhere
@@ -336,9 +335,7 @@ class Model(nnx.Module):
     def layer(
       graph: nnx.GraphDef, x: jax.Array, params: Any, cache: Any
     ) -> tuple[jax.Array, Any]:
-      block = nnx.merge(graph, params)
-      x, cache = block(sharding.by_rows(x), cache, start)
-      return sharding.by_rows(x), cache
+      return nnx.merge(graph, params)(x, cache, start)
 
     if self.config.remat and cache is None:
       layer = jax.checkpoint(layer, static_argnums=0)
@@ -355,7 +352,7 @@ class Model(nnx.Module):
     return x_BxTxD, new
 
   def _prefix(self, spec_BxF: jax.Array) -> jax.Array:
-    x_BxRxD = sharding.by_rows(self.encoder(spec_BxF))
+    x_BxRxD = self.encoder(spec_BxF)
     if self.config.positions == 'learned':
       x_BxRxD = x_BxRxD + self.position[: self.config.prefix]
     return x_BxRxD.astype(self.config.compute_dtype)

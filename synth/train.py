@@ -182,7 +182,7 @@ class Trainer:
       train_step, graph=self.graph, tx=tx, accumulation=self.accumulation
     )
     self.step = jax.jit(
-      sharding.on(self.mesh, step),
+      step,
       donate_argnums=0,
       out_shardings=(state_sharding, whole),
     )

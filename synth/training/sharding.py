@@ -6,11 +6,8 @@ trivial case. All parameters have a leading axis S of models, and stacked layers
 one of layers after it, never cut here.
 """
 
-from collections.abc import Callable
 import re
 from typing import Any
-from typing import ParamSpec
-from typing import TypeVar
 
 import jax
 from jax.sharding import NamedSharding
@@ -19,8 +16,6 @@ import numpy as np
 
 from synth import errors
 
-P = ParamSpec('P')
-R = TypeVar('R')
 AXES = ('data', 'fsdp', 'tensor')
 _BATCH = PartitionSpec(None, ('data', 'fsdp'))
 _ROWS = PartitionSpec(None, 'fsdp', 'tensor')
@@ -91,29 +86,6 @@ def of_batch(mesh: jax.sharding.Mesh) -> NamedSharding:
 def whole(mesh: jax.sharding.Mesh) -> NamedSharding:
   """The sharding of an array that every device holds whole."""
   return NamedSharding(mesh, PartitionSpec())
-
-
-def by_rows(x: jax.Array) -> jax.Array:
-  """Has activations cut along their rows alone; does nothing outside `on`.
-
-  Left to itself the compiler cuts the residual stream along its width, too, and
-  gathers it before each product.
-  """
-  if jax.sharding.get_abstract_mesh().empty:
-    return x
-  return jax.lax.with_sharding_constraint(x, PartitionSpec(_BATCH[1]))
-
-
-def on(mesh: jax.sharding.Mesh, function: Callable[P, R]) -> Callable[P, R]:
-  """A function whose `by_rows` is on a mesh; itself on one device."""
-  if mesh.size == 1:
-    return function
-
-  def inside(*args: P.args, **kwargs: P.kwargs) -> R:
-    with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
-      return function(*args, **kwargs)
-
-  return inside
 
 
 def local_rows(
