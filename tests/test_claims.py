@@ -7,7 +7,9 @@ import pytest
 import scipy.special
 
 from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import coverage
+from analysis.study import density
 from analysis.study import distance
 from analysis.study import effects
 from analysis.study import scaling
@@ -175,9 +177,9 @@ def test_planted_density_gain_dose_and_null(tmp_path):
   raked = _row(rows, '(C3)')
   assert raked.verdict != Verdict.REPRODUCED
   grid = study.grid('density')
-  slope = claims.density.dose_response(grid, 'joint', False, 'joint_cells')
+  slope = density.dose_response(grid, 'joint', False, 'joint_cells')
   assert slope.interval.low < 0.2 < slope.interval.high
-  marks = claims.density.against_uniform(grid)
+  marks = density.against_uniform(grid)
   assert marks['joint', 'joint_cells'].adjusted <= 1  # 34 tests, 9 runs each
   assert len(marks) == (len(_ARMS) - 1) * 5
 
@@ -192,7 +194,7 @@ def test_the_ladder_recovers_a_planted_slope(tmp_path):
         rng, split=split, kind='ladder', seeds=3, seed_sd=0.05, item_sd=0.1,
         measurements={'compound_divergence': {f'{arm} -> novel': novelty}},
       )  # fmt: skip
-  effect = claims.rungs(simulated.load(root))
+  effect = contrasts.rungs(simulated.load(root))
   # 0.5 a unit, over 0.8 of them.
   assert effect.interval.low < 0.4 < effect.interval.high
   assert effect.interval.high - effect.interval.low < 0.1

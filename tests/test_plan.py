@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import plan
 from analysis.study import study as study_lib
 from analysis.study.verdicts import Verdict
@@ -55,7 +56,7 @@ def test_a_missing_run_is_named_and_its_contrast_not_judged(cpu):
   assert row.verdict == Verdict.NOT_MEASURED and row.measured is None
   assert '5 of 6 runs' in row.reason and 'train_c-split1' in row.reason
   # What is drawn, as incomplete, are the whole splits.
-  assert claims.held_out(study, 'support').gap.splits == 2
+  assert contrasts.held_out(study, 'support').gap.splits == 2
 
 
 def test_a_missing_arm_of_the_only_split_is_named(tmp_path):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.study import cells as cells_lib
-from analysis.study import density
+from analysis.study import contrasts
 from analysis.study import effects
 from analysis.study import ladder
 from analysis.study import scaling
@@ -19,20 +19,11 @@ from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
-from synth.splits import density as density_split
-from synth.splits import ladder as ladder_split
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
-from synth.statistics import hypotheses
 from synth.statistics.design import Interval
 
-# The contrasts of the study that claims are judged on.
-SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
-REGION = 'region_syntactic'
-DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
-
 _DROP = 0.3  # what the paper states
-_JOINT, _RAKED = 'joint', f'joint{density.RAKED}'
 _DIVERSE = (
   'optimizing density generalization -- through diverse sampling over both '
   'semantic and syntactic spaces -- induces robust out-of-distribution '
@@ -103,168 +94,86 @@ class Row(NamedTuple):
   reason: str
 
 
-class Family:
-  """The five tests of docs/preregistration.md, adjusted together by Holm.
-
-  A test that lacks its records counts as p = 1, so that a half-run study is
-  judged no more leniently than a whole one.
-  """
-
-  def __init__(self, study: study_lib.Study):
-    tests: dict[str, tuple[str, Callable[[], float]]] = {
-      'C2': (DENSITY, lambda: diverse(study, _JOINT).p),
-      'C3': (DENSITY, lambda: diverse(study, _RAKED).p),
-      'C4': (DENSITY, lambda: max(e.p for e in manifolds(study).values())),
-      'C1': (SYNTACTIC, lambda: held_out(study, SYNTACTIC).gap.p),
-      'C5': (LADDER, lambda: rungs(study).p),
-    }
-    raw = [_or_one(study, *test) for test in tests.values()]
-    adjusted = hypotheses.holm(np.array(raw))
-    self.p = dict(zip(tests, adjusted.tolist(), strict=True))
-
-
-def _or_one(
-  study: study_lib.Study, contrast: str, test: Callable[[], float]
-) -> float:
-  try:
-    study.require(contrast)
-    return test()
-  except cells_lib.NotMeasured:
-    return 1.0
-
-
-@functools.cache
-def diverse(study: study_lib.Study, arm: str) -> effects.Effect:
-  """An arm less uniform sampling, mean of the tests under other laws.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  grid = study.grid(DENSITY)
-  weights = density.gain((arm, density_split.UNIFORM), density.shifted(grid))
-  return effects.effect(grid, weights)
-
-
-@functools.cache
-def manifolds(study: study_lib.Study) -> dict[str, effects.Effect]:
-  """Sampling diverse in both spaces less diverse in one: by the one.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  grid = study.grid(DENSITY)
-  tests = density.shifted(grid)
-  return {
-    space: effects.effect(grid, density.gain((_JOINT, space), tests))
-    for space in density_split.SPACES
-  }
-
-
-@functools.cache
-def held_out(study: study_lib.Study, contrast: str) -> support.Support:
-  """The support contrasts.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  return support.measure(study.grid(contrast))
-
-
-@functools.cache
-def rungs(study: study_lib.Study) -> effects.Effect:
-  """What the whole ladder of compound divergence costs, on its novel test.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  return ladder.cost(study.grid(LADDER), rung_divergence(study))
-
-
-def rung_divergence(study: study_lib.Study) -> dict[int, dict[str, float]]:
-  """Compound divergence of the ladder's novel test: split -> rung -> D_C.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  return study_lib.divergence(study.of(LADDER), ladder_split.NOVEL)
-
-
 def table(study: study_lib.Study) -> list[Row]:
   """All rows, the paper's sentences first."""
-  p = Family(study).p
+  p = contrasts.family(study)
   in_support, novel = split_lib.DEV, support_split.NOVEL
   row = functools.partial(_row, study)
+
+  def held_out(contrast: str) -> support.Support:
+    return contrasts.held_out(study, contrast)
+
   return [
     row(
-      DENSITY,
+      contrasts.DENSITY,
       'diverse training helps under shifted laws (C2)',
       f'{_DIVERSE} (C2)',
       'pass@1 under shifted test laws: trained on a sample diverse in both '
       'spaces, less trained on a uniform one',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(diverse(study, _JOINT), p['C2']),
+      lambda: _positive(contrasts.diverse(study, contrasts.JOINT), p['C2']),
     ),
     row(
-      DENSITY,
+      contrasts.DENSITY,
       'diverse in both spaces beats one (C4)',
       f'{_MANIFOLDS} (C4)',
       'pass@1 under shifted test laws: diverse in both spaces, less diverse in '
       'the better of the two (the smaller difference)',
       'points',
       verdicts.POSITIVE + '; both differences must hold',
-      lambda: _both(manifolds(study), p['C4']),
+      lambda: _both(contrasts.manifolds(study), p['C4']),
     ),
     row(
-      SYNTACTIC,
+      contrasts.SYNTACTIC,
       'a structure never seen is lost, beyond controls (C1)',
       f'{_STRUGGLE} (C1)',
       'pass@1 that having seen the structure adds on novel programs, less what '
       'it adds on matched controls, where it costs (difference in differences)',
       'points',
       verdicts.POSITIVE,
-      lambda: _gap(held_out(study, SYNTACTIC), p['C1']),
+      lambda: _gap(held_out(contrasts.SYNTACTIC), p['C1']),
     ),
     row(
-      REGION,
+      contrasts.REGION,
       'a syntactic region never seen is lost, beyond controls',
       f'{_STRUGGLE}: a region of the syntactic space (secondary)',
       'the same, for the functions at one end of a syntactic axis; controls '
       'are equal in size and place in the semantic space',
       'points',
       verdicts.POSITIVE.replace('Holm-adjusted p', 'p (not adjusted)'),
-      lambda: _alone(held_out(study, REGION).gap),
+      lambda: _alone(held_out(contrasts.REGION).gap),
     ),
     row(
-      SYNTACTIC,
+      contrasts.SYNTACTIC,
       '... the structure, by over 30 points',
       f'{_THIRTY} (read as points)',
       'pass@1 lost on novel programs by never having seen the structure',
       'points',
       verdicts.ABOVE,
-      lambda: _above(held_out(study, SYNTACTIC), relative=False),
+      lambda: _above(held_out(contrasts.SYNTACTIC), relative=False),
     ),
     row(
-      SYNTACTIC,
+      contrasts.SYNTACTIC,
       '... the structure, by over 30 % of what there was',
       f'{_THIRTY} (read as a ratio)',
       'the same, as a share of the pass@1 of models that saw it',
       '%',
       verdicts.ABOVE,
-      lambda: _above(held_out(study, SYNTACTIC), relative=True),
+      lambda: _above(held_out(contrasts.SYNTACTIC), relative=True),
     ),
     row(
-      SEMANTIC,
+      contrasts.SEMANTIC,
       'a semantic region never seen is **not** lost',
       _ROBUST,
       'pass@1 lost on functions of a region that training never touched, '
       'matched on syntax',
       'points',
       verdicts.NO_DROP,
-      lambda: _no_drop(held_out(study, SEMANTIC)),
+      lambda: _no_drop(held_out(contrasts.SEMANTIC)),
     ),
     row(
-      SCALING,
+      contrasts.SCALING,
       'compute helps in support',
       _COMPUTE,
       'pass@1 in support per tenfold training compute',
@@ -273,7 +182,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: _grows(study, in_support),
     ),
     row(
-      SCALING,
+      contrasts.SCALING,
       'compute helps out of support',
       _COMPUTE + ' (out of support)',
       'pass@1 on novel programs per tenfold training compute',
@@ -282,7 +191,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: _grows(study, novel),
     ),
     row(
-      SCALING,
+      contrasts.SCALING,
       'the gain is log-linear in support',
       _LINE + ' (in support)',
       'error of the log-linear form where it foretells the upper levels of '
@@ -292,7 +201,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: _log_linear(study, in_support),
     ),
     row(
-      SCALING,
+      contrasts.SCALING,
       'the gain is log-linear out of support',
       _LINE + ' (out of support)',
       'the same on novel programs',
@@ -311,17 +220,17 @@ def table(study: study_lib.Study) -> list[Row]:
       _never,
     ),
     row(
-      DENSITY,
+      contrasts.DENSITY,
       'diverse training helps at equal sizes and symbols (C3)',
       f'{_CHECK}: diversity beyond size, operators and constants (C3)',
       'as the first row, with the sizes, operators and constants of the '
       'uniform sample (raked)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(diverse(study, _RAKED), p['C3']),
+      lambda: _positive(contrasts.diverse(study, contrasts.RAKED), p['C3']),
     ),
     row(
-      LADDER,
+      contrasts.LADDER,
       'the loss grows with compound divergence (C5)',
       f'{_CHECK}: the loss grows with the divergence of compounds (C5)',
       'pass@1 lost on novel programs from the lowest to the highest rung of '
@@ -329,7 +238,11 @@ def table(study: study_lib.Study) -> list[Row]:
       '(ladder)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(rungs(study), p['C5'], _per_unit(study, rungs(study))),
+      lambda: _positive(
+        contrasts.rungs(study),
+        p['C5'],
+        _per_unit(study),
+      ),
     ),
   ]
 
@@ -349,7 +262,7 @@ def _row(
     if contrast:
       study.require(contrast)
     found = measure()
-    if contrast in (SYNTACTIC, REGION, SEMANTIC):
+    if contrast in (contrasts.SYNTACTIC, contrasts.REGION, contrasts.SEMANTIC):
       notes = filter(None, (found.note, _means(study, contrast)))
       found = found._replace(note='; '.join(notes))
   except cells_lib.TooManyDiverged as lack:
@@ -407,9 +320,9 @@ def _gap(found: support.Support, p: float) -> Measured:
   return _positive(found.gap, p, note)
 
 
-def _per_unit(study: study_lib.Study, effect: effects.Effect) -> str:
-  span = ladder.span(rung_divergence(study))
-  slope = 100 * effect.interval.estimate / span
+def _per_unit(study: study_lib.Study) -> str:
+  span = ladder.span(contrasts.rung_divergence(study))
+  slope = 100 * contrasts.rungs(study).interval.estimate / span
   return f'D_C spans {span:.2f}: {slope:.1f} points per unit'
 
 
@@ -468,7 +381,7 @@ def _half(effect: effects.Effect) -> float:
 
 @functools.cache
 def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
-  found = study.of(SCALING)
+  found = study.of(contrasts.SCALING)
   items = {len(r.tests[test].class_I) for r in found if test in r.tests}
   rates = study_lib.by_compute(found, test, 1)
   return scaling.measure(rates), max(items, default=0)
@@ -477,7 +390,7 @@ def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
 def _grows(study: study_lib.Study, test: str) -> Measured:
   found, items = _scaling(study, test)
   slope = Interval(*found.slope)
-  splits = len({study_lib.split_seed(r) for r in study.of(SCALING)})
+  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
   return Measured(
     slope,
     verdicts.grows(slope),
@@ -491,7 +404,7 @@ def _grows(study: study_lib.Study, test: str) -> Measured:
 def _log_linear(study: study_lib.Study, test: str) -> Measured:
   found, items = _scaling(study, test)
   line = found.standing(scaling.LINE)
-  splits = len({study_lib.split_seed(r) for r in study.of(SCALING)})
+  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
   note = (
     f'{found.levels} levels of compute over {found.decades:.1f} decades; best '
     f'form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} above); '

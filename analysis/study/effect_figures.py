@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis import picture
 from analysis.study import cells as cells_lib
-from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import density
 from analysis.study import effects
 from analysis.study import novelty
@@ -69,7 +69,7 @@ def matrix(study: study_lib.Study) -> Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  grid = study.grid(claims.DENSITY)
+  grid = study.grid(contrasts.DENSITY)
   rate = density.rates(grid)
   marks = density.against_uniform(grid)
   arms = [arm for arm in grid.arms if any(key[0] == arm for key in rate)]
@@ -133,7 +133,7 @@ def dose(study: study_lib.Study) -> Drawn:
   Raises:
     NotMeasured: if no space has all its doses.
   """
-  grid = study.grid(claims.DENSITY)
+  grid = study.grid(contrasts.DENSITY)
   tests = density.shifted(grid)
   fig, axes = picture.mosaic(
     'Does more diverse training help more?',
@@ -220,7 +220,7 @@ def forest(study: study_lib.Study) -> Drawn:
     if name not in study.contrasts:
       continue
     try:
-      found[name] = claims.held_out(study, name)
+      found[name] = contrasts.held_out(study, name)
     except cells_lib.NotMeasured as lack:
       lacking.append(f'{name}: {lack}')
   if not found:
@@ -385,11 +385,11 @@ def rungs(study: study_lib.Study) -> Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  grid = study.grid(claims.LADDER)
-  slope = claims.rungs(study)
+  grid = study.grid(contrasts.LADDER)
+  slope = contrasts.rungs(study)
   tests = {ladder_split.NOVEL: picture.VERMILION,
            ladder_split.CONTROL: picture.BLUE}  # fmt: skip
-  divergence = claims.rung_divergence(study)
+  divergence = contrasts.rung_divergence(study)
   arms = sorted(grid.arms)
   x = [np.mean([by_arm[arm] for by_arm in divergence.values()]) for arm in arms]
   fig, axes = picture.mosaic(

@@ -9,7 +9,7 @@ from matplotlib import ticker
 
 from analysis import picture
 from analysis.study import cells as cells_lib
-from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import coverage
 from analysis.study import distance
 from analysis.study import study as study_lib
@@ -35,16 +35,16 @@ _CURVES = (
 
 # Held out -> how a row is called: each with distances in both spaces.
 DISTANCES = {
-  claims.SYNTACTIC: 'S3: a structure held out',
-  claims.REGION: 'S2: one end of the syntactic space held out',
-  claims.SEMANTIC: 'S2: one end of the semantic space held out',
+  contrasts.SYNTACTIC: 'S3: a structure held out',
+  contrasts.REGION: 'S2: one end of the syntactic space held out',
+  contrasts.SEMANTIC: 'S2: one end of the semantic space held out',
 }
 _SPACES = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
 _FEWEST = 20  # tasks that a curve is made of
 
 
 def law_of_distance(
-  study: study_lib.Study, contrast: str = claims.SYNTACTIC
+  study: study_lib.Study, contrast: str = contrasts.SYNTACTIC
 ) -> distance.Law:
   """The law for models that never saw what a contrast holds out.
 
@@ -225,7 +225,7 @@ def sampling(study: study_lib.Study) -> Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  name = COVERAGE if COVERAGE in study.contrasts else claims.SYNTACTIC
+  name = COVERAGE if COVERAGE in study.contrasts else contrasts.SYNTACTIC
   grid = study.grid(name)
   found = {}
   for arm, test, label, colour in _CURVES:

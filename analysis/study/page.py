@@ -19,6 +19,7 @@ from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import configurations
+from analysis.study import contrasts
 from analysis.study import definitions
 from analysis.study import effect_figures
 from analysis.study import hover
@@ -49,12 +50,12 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F5-density': (
     'Which training law generalizes to which test law?',
     effect_figures.matrix,
-    (claims.DENSITY,),
+    (contrasts.DENSITY,),
   ),
   'F6-dose': (
     'Does more diverse training help more?',
     effect_figures.dose,
-    (claims.DENSITY,),
+    (contrasts.DENSITY,),
   ),
   'F7-support': (
     'What does never having seen it cost?',
@@ -74,7 +75,7 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F10-ladder': (
     'Does success fall as compounds diverge?',
     effect_figures.rungs,
-    (claims.LADDER,),
+    (contrasts.LADDER,),
   ),
   'F11-coverage': (
     'Does sampling more reach what is out of support?',
@@ -84,7 +85,7 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F12-scaling': (
     'How does success grow with compute?',
     scaling_view.draw,
-    (claims.SCALING,),
+    (contrasts.SCALING,),
   ),
   'F19-retrieval': (
     'Do models copy training programs, the more the farther a task is?',
@@ -145,7 +146,7 @@ def write(
     _incomplete(study, _HELD_OUT),
     tables.support(study),
     '<h2>The scaling forms</h2>',
-    _incomplete(study, (claims.SCALING,)),
+    _incomplete(study, (contrasts.SCALING,)),
     scaling_view.table(study),
     '<h2>Where does the variance come from?</h2>',
     _incomplete(study, _HELD_OUT),
@@ -153,7 +154,7 @@ def write(
     '<p class="note">Variance components of the success of one sample; they '
     'may be negative by chance.</p>',
     '<h2>Were the errors what was planned?</h2>',
-    _incomplete(study, (*power.pilots(), claims.DENSITY, claims.LADDER)),
+    _incomplete(study, (*power.pilots(), contrasts.DENSITY, contrasts.LADDER)),
     tables.errors(study),
     '<p class="note">Standard errors of pass@1 in points. Planned from the '
     'pilots for the splits of the study, with tasks as binomial and unpaired '

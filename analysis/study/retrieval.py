@@ -17,7 +17,7 @@ from analysis import picture
 from analysis import webpage
 from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
-from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import effects
 from analysis.study import study as study_lib
 from analysis.study import tables
@@ -99,7 +99,7 @@ def subtrees(study: study_lib.Study) -> str:
   Means over splits and seeds; the range is that of the splits' means.
   """
   rows = []
-  for name in (claims.SYNTACTIC, claims.REGION, claims.SEMANTIC):
+  for name in (contrasts.SYNTACTIC, contrasts.REGION, contrasts.SEMANTIC):
     told: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for record in study.contrasts.get(name, ()):
       for test in record.tests:
@@ -158,7 +158,7 @@ def draw(study: study_lib.Study) -> Drawn:
   spaces = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
   found: dict[str, dict[tuple[str, str], Copies]] = {}
   lacking = []
-  for name in (claims.SYNTACTIC, claims.REGION, claims.SEMANTIC):
+  for name in (contrasts.SYNTACTIC, contrasts.REGION, contrasts.SEMANTIC):
     try:
       grid = study.grid(name)
       measured = {

@@ -16,7 +16,7 @@ import numpy as np
 from analysis import picture
 from analysis import webpage
 from analysis.study import cells as cells_lib
-from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import tables
@@ -78,7 +78,7 @@ def laws(study: study_lib.Study) -> dict[str, Law | str]:
   Raises:
     NotMeasured: if there is no record at all.
   """
-  records = study.of(claims.SCALING)
+  records = study.of(contrasts.SCALING)
   most = min(record.samples for record in records)
   ways: dict[str, tuple[int, Callable[[], scaling.Scaling]]] = {
     f'pass@{k} {where}': (k, functools.partial(_success, records, test, k))

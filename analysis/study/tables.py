@@ -8,6 +8,7 @@ import math
 from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import effect_figures
 from analysis.study import effects
 from analysis.study import power
@@ -73,7 +74,7 @@ def support(study: study_lib.Study) -> str:
     if name not in study.contrasts:
       continue
     try:
-      found = claims.held_out(study, name)
+      found = contrasts.held_out(study, name)
     except cells_lib.NotMeasured as error:
       rows.append([what, '', f'not measured: {html.escape(str(error))}', ''])
       continue
@@ -152,7 +153,7 @@ def errors(study: study_lib.Study) -> str:
   for contrast in power.pilots():
     wanted = power.planned(contrast, study.declared)
     try:
-      found = claims.held_out(study, contrast)
+      found = contrasts.held_out(study, contrast)
       parts = dict(zip(_CONTRASTS, found[:3], strict=True))
     except cells_lib.NotMeasured:
       parts = {}
@@ -167,9 +168,10 @@ def errors(study: study_lib.Study) -> str:
         cells += _two_errors(one)
       rows.append(cells)
   for contrast, label, measure in (
-    (claims.DENSITY, 'joint less uniform (C2)',
-     lambda: claims.diverse(study, 'joint')),
-    (claims.LADDER, 'cost of the ladder (C5)', lambda: claims.rungs(study)),
+    (contrasts.DENSITY, 'joint less uniform (C2)',
+     lambda: contrasts.diverse(study, 'joint')),
+    (contrasts.LADDER, 'cost of the ladder (C5)',
+     lambda: contrasts.rungs(study)),
   ):  # fmt: skip
     cells = [contrast, label, '&ndash;', 'no pilot']
     try:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from analysis import webpage
-from analysis.study import claims
+from analysis.study import contrasts
 from analysis.study import effect_figures
 from analysis.study import study as study_lib
 from analysis.study import tables
@@ -21,7 +21,7 @@ def table(study: study_lib.Study) -> str:
   rows: list[list[str]] = []
   there = {
     contrast: [r for r in study.contrasts.get(contrast, ()) if _KEY in r.facts]
-    for contrast in (*effect_figures.HELD_OUT, claims.DENSITY)
+    for contrast in (*effect_figures.HELD_OUT, contrasts.DENSITY)
   }
   budgets = sorted(
     {

@@ -1,0 +1,112 @@
+"""The contrasts of the study that claims are judged on, measured once.
+
+Whoever draws or judges a contrast asks here, so that figures and verdicts show
+the same numbers.
+"""
+
+from collections.abc import Callable
+import functools
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from analysis.study import density
+from analysis.study import effects
+from analysis.study import ladder
+from analysis.study import study as study_lib
+from analysis.study import support
+from synth.splits import density as density_split
+from synth.splits import ladder as ladder_split
+from synth.statistics import hypotheses
+
+# Names of contrasts among the runs.
+SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
+REGION = 'region_syntactic'
+DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
+
+# Arms diverse in both spaces.
+JOINT, RAKED = 'joint', f'joint{density.RAKED}'
+
+
+@functools.cache
+def diverse(study: study_lib.Study, arm: str) -> effects.Effect:
+  """An arm less uniform sampling, mean of the tests under other laws.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(DENSITY)
+  weights = density.gain((arm, density_split.UNIFORM), density.shifted(grid))
+  return effects.effect(grid, weights)
+
+
+@functools.cache
+def manifolds(study: study_lib.Study) -> dict[str, effects.Effect]:
+  """Sampling diverse in both spaces less diverse in one: by the one.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid = study.grid(DENSITY)
+  tests = density.shifted(grid)
+  return {
+    space: effects.effect(grid, density.gain((JOINT, space), tests))
+    for space in density_split.SPACES
+  }
+
+
+@functools.cache
+def held_out(study: study_lib.Study, contrast: str) -> support.Support:
+  """The support contrasts.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return support.measure(study.grid(contrast))
+
+
+@functools.cache
+def rungs(study: study_lib.Study) -> effects.Effect:
+  """What the whole ladder of compound divergence costs, on its novel test.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return ladder.cost(study.grid(LADDER), rung_divergence(study))
+
+
+def rung_divergence(study: study_lib.Study) -> dict[int, dict[str, float]]:
+  """Compound divergence of the ladder's novel test: split -> rung -> D_C.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  return study_lib.divergence(study.of(LADDER), ladder_split.NOVEL)
+
+
+def family(study: study_lib.Study) -> dict[str, float]:
+  """p of the five tests of docs/preregistration.md, adjusted by Holm.
+
+  A test that lacks its records counts as p = 1, so that a half-run study is
+  judged no more leniently than a whole one.
+  """
+  tests: dict[str, tuple[str, Callable[[], float]]] = {
+    'C2': (DENSITY, lambda: diverse(study, JOINT).p),
+    'C3': (DENSITY, lambda: diverse(study, RAKED).p),
+    'C4': (DENSITY, lambda: max(e.p for e in manifolds(study).values())),
+    'C1': (SYNTACTIC, lambda: held_out(study, SYNTACTIC).gap.p),
+    'C5': (LADDER, lambda: rungs(study).p),
+  }
+  raw = [_or_one(study, *test) for test in tests.values()]
+  adjusted = hypotheses.holm(np.array(raw))
+  return dict(zip(tests, adjusted.tolist(), strict=True))
+
+
+def _or_one(
+  study: study_lib.Study, contrast: str, test: Callable[[], float]
+) -> float:
+  try:
+    study.require(contrast)
+    return test()
+  except cells_lib.NotMeasured:
+    return 1.0
