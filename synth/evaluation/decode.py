@@ -10,6 +10,9 @@ is measured too. (Only PAD and BOS, which training never asks for, are
 excluded.) With the tables of a grammar, only tokens that continue a program of
 the grammar, and leave room to finish it, may come: everything written is one.
 
+Rows that are finished are computed until all are: programs of a universe have
+nearly all the same length, 9.7 of at most 10 tokens in the mean (docs/log.md).
+
 Letters: S models, B tasks, n programs a task, V vocabulary, T tokens, R = B x n
 rows of a model's cache.
 """
