@@ -46,7 +46,7 @@ import json, pathlib, sys
 from absl import flags
 flags.FLAGS.mark_as_parsed()
 import jax
-from benchmarks import training
+from benchmarks.training import collectives
 from synth import errors, train
 from synth.training import sharding
 from tests import test_sharding
@@ -59,7 +59,7 @@ for mesh in ((2, 1, 2), (2, 2, 1)):
     'losses': losses,
     'local': kernel.addressable_shards[0].data.shape,
     'whole': kernel.shape,
-    'collectives': training.collectives(program),
+    'collectives': collectives.count(program),
   }
 losses, state, _ = test_sharding.losses(
   directory, (1, 2, 2), **{**test_sharding.OTHERS, 'opt.accumulation': 2}

@@ -1,6 +1,6 @@
 """The benchmark of training counts what a compiled step sends."""
 
-from benchmarks import training
+from benchmarks.training import collectives
 
 # As XLA prints a step on several CPU devices, with what surrounds it left out.
 _PROGRAM = """
@@ -12,8 +12,8 @@ _PROGRAM = """
 
 
 def test_collectives_and_their_bytes_are_counted():
-  assert training.collectives(_PROGRAM) == {
+  assert collectives.count(_PROGRAM) == {
     'all-gather': {'count': 1, 'bytes': 64 * 4},
     'all-reduce': {'count': 2, 'bytes': (32 * 96 + 1) * 4 + 16 * 2},
   }
-  assert training.collectives('') == {}
+  assert collectives.count('') == {}
