@@ -42,6 +42,7 @@ from synth import progress
 from synth import runs
 from synth import train
 from synth.training import checkpoint
+from synth.training import trainer as trainer_lib
 
 _RESULT = pathlib.Path('benchmarks/results/faults.json')
 _TABLE = pathlib.Path('docs/faults.md')
@@ -134,7 +135,7 @@ def _child(
     if 'stopped_at' not in result:
       seconds = time.monotonic() - began
       inputs = inputs_lib.load_or_build(settings, data_dir)
-      trainer = train.Trainer(settings, inputs)
+      trainer = trainer_lib.Trainer(settings, inputs)
       with checkpoint.Checkpoints(workdir) as checkpoints:
         state, _ = checkpoints.restore(
           settings.opt.num_steps, trainer.abstract_state

@@ -27,7 +27,6 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import runs
 from synth import seeding
-from synth import train
 from synth.evaluation import confidence
 from synth.evaluation import parts as parts_lib
 from synth.evaluation import retrieval
@@ -37,6 +36,7 @@ from synth.evaluation import verify
 from synth.evaluation import writing
 from synth.training import checkpoint
 from synth.training import freezing
+from synth.training import trainer as trainer_lib
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def _evaluate(
   cli.check_numbers(config)
   method = writing.method_of(config)
   inputs = inputs_lib.of_run(workdir, config)
-  trainer = train.Trainer(config, inputs)
+  trainer = trainer_lib.Trainer(config, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
     restored = checkpoints.restore_newest(trainer.abstract_state)
   if restored is None:

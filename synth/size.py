@@ -15,8 +15,8 @@ from synth import cli
 from synth import errors
 from synth import flops
 from synth import model as model_lib
-from synth import train
 from synth.language import grammar as grammar_lib
+from synth.training import trainer as trainer_lib
 
 _ROW = '{:<10} {:>15} {:>7} {:>20}'
 
@@ -38,7 +38,7 @@ def describe(config: ml_collections.ConfigDict) -> dict[str, Any]:
     raise errors.InputError("the config has no 'model': is it a recipe?")
   cli.check_numbers(config)
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  shape = train.model_config(config, grammar)
+  shape = trainer_lib.model_config(config, grammar)
   params, forward = model_lib.count_by_group(shape), flops.forward(shape)
   return {
     'params': {**params, 'total': sum(params.values())},

@@ -13,10 +13,10 @@ from configs import universe as universe_config
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import train
 from synth.language import counting
 from synth.language import grammar as grammar_lib
 from synth.spaces import grids
+from synth.training import trainer as trainer_lib
 
 _RECIPES = {
   'support': support_config,
@@ -94,13 +94,13 @@ def test_a_recipe_is_complete(recipe, size):
 def test_the_trainer_of_a_recipe_has_a_sharding_for_every_parameter(
   recipe, size, inputs
 ):
-  trainer = train.Trainer(_small(recipe, size), inputs[recipe])
+  trainer = trainer_lib.Trainer(_small(recipe, size), inputs[recipe])
   leaves = jax.tree.leaves(trainer.abstract_state)
   assert leaves and all(leaf.sharding is not None for leaf in leaves)
 
 
 def _take_a_step(config, inputs):
-  trainer = train.Trainer(config, inputs)
+  trainer = trainer_lib.Trainer(config, inputs)
   batch_size = config.data.batch_size
   source = data.BatchSource(
     inputs, config.data.arm, trainer.seeds, batch_size, 1

@@ -10,7 +10,7 @@ import pytest
 
 from synth import flops
 from synth import model as model_lib
-from synth import train
+from synth.training import trainer as trainer_lib
 from tests import jaxprs
 
 _SHAPE = model_lib.Config(
@@ -35,7 +35,7 @@ def _training(config):
   token = jax.ShapeDtypeStruct((_ROWS, config.length), jnp.int32)
   spec = jax.ShapeDtypeStruct((_ROWS, config.features), jnp.float32)
   batch = {'spec': spec, 'input': token, 'target': token}
-  loss = functools.partial(train.loss_fn, graph=model_lib.split(config))
+  loss = functools.partial(trainer_lib.loss_fn, graph=model_lib.split(config))
   return loss, (like, batch)
 
 

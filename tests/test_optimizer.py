@@ -9,8 +9,8 @@ import pytest
 from configs import support as support_config
 from synth import errors
 from synth import model as model_lib
-from synth import train
 from synth.training import optimizer
+from synth.training import trainer as trainer_lib
 
 _SHAPE = model_lib.Config(
   D=16, H=2, N=1, F=32, W=32, M=1, features=10, vocabulary=11, length=6,
@@ -142,7 +142,7 @@ def _growth(width, mup):
 
   def step(carry, _):
     params, state = carry
-    grads = jax.grad(train.loss_fn)(params, batch, graph)
+    grads = jax.grad(trainer_lib.loss_fn)(params, batch, graph)
     updates, state = tx.update(grads, state, params)
     return (optax.apply_updates(params, updates), state), None
 

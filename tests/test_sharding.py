@@ -14,8 +14,8 @@ from configs import support as support_config
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import train
 from synth.training import sharding
+from synth.training import trainer as trainer_lib
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _OVERRIDES = {
@@ -94,7 +94,7 @@ def losses(directory, mesh, **overrides):
   names = ('mesh.data', 'mesh.fsdp', 'mesh.tensor')
   settings = config(**dict(zip(names, mesh, strict=True)), **overrides)
   inputs = inputs_lib.load_or_build(settings, directory)
-  trainer = train.Trainer(settings, inputs)
+  trainer = trainer_lib.Trainer(settings, inputs)
   source = data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
   state, found = trainer.init(), []
   program = trainer.step.lower(state, trainer.put(source[0])).compile()

@@ -29,6 +29,7 @@ from synth import runs
 from synth import train
 from synth.language import tokens
 from synth.training import checkpoint
+from synth.training import trainer as trainer_lib
 from tests import test_sharding
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -73,7 +74,7 @@ def finished(tmp_path_factory, inputs, data_dir):
 
 
 def _restore(workdir, inputs):
-  trainer = train.Trainer(_config(), inputs)
+  trainer = trainer_lib.Trainer(_config(), inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
     return checkpoints.restore(checkpoints.latest(), trainer.abstract_state)
 
@@ -169,7 +170,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
       process.wait()
   with checkpoint.Checkpoints(workdir) as checkpoints:
     assert 0 < checkpoints.latest() < _STEPS
-  monkeypatch.setattr(train.Trainer, 'init', _no_fresh_start)
+  monkeypatch.setattr(trainer_lib.Trainer, 'init', _no_fresh_start)
   result = train.train_and_evaluate(_config(), workdir, data_dir)
   uninterrupted, wanted = finished
   assert result == wanted
@@ -182,7 +183,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_bits(
 def _train(inputs, steps, **overrides):
   """Losses of each step and the final state, without files."""
   config = _config(**overrides)
-  trainer = train.Trainer(config, inputs)
+  trainer = trainer_lib.Trainer(config, inputs)
   source = data.BatchSource(
     inputs, 'train_s', trainer.seeds, config.data.batch_size, _STEPS
   )
@@ -270,12 +271,12 @@ def test_arrays_of_another_meaning_are_refused(finished, data_dir, monkeypatch):
 
 def _at_batch(monkeypatch, number, change):
   """Has `change` applied to the batch after step `number`, once."""
-  put, calls = train.Trainer.put, itertools.count()
+  put, calls = trainer_lib.Trainer.put, itertools.count()
 
   def changed(self, batch):
     return put(self, change(batch) if next(calls) == number else batch)
 
-  monkeypatch.setattr(train.Trainer, 'put', changed)
+  monkeypatch.setattr(trainer_lib.Trainer, 'put', changed)
 
 
 def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
@@ -294,7 +295,7 @@ def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
   assert stopped == {'stopped_at': 34}
   with checkpoint.Checkpoints(workdir) as checkpoints:
     assert checkpoints.latest() == 34
-  monkeypatch.setattr(train.Trainer, 'init', _no_fresh_start)
+  monkeypatch.setattr(trainer_lib.Trainer, 'init', _no_fresh_start)
   assert train.train_and_evaluate(_config(), workdir, data_dir) == finished[1]
   _assert_same_bits(_restore(workdir, inputs), _restore(finished[0], inputs))
   # Byte for byte: no line is lost or written twice.
@@ -378,8 +379,10 @@ def test_models_trained_together_are_those_trained_alone(inputs):
 def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
   others = test_sharding.OTHERS
   inputs = inputs_lib.load_or_build(_config(**others), data_dir)
-  both = train.Trainer(_config(**others, **{'opt.accumulation': 4}), inputs)
-  one = train.Trainer(
+  both = trainer_lib.Trainer(
+    _config(**others, **{'opt.accumulation': 4}), inputs
+  )
+  one = trainer_lib.Trainer(
     _config(**others, **{'train.num_seeds': 1, 'train.seed': 1}), inputs
   )
   state = both.init()
@@ -404,7 +407,7 @@ def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
 
 
 def test_each_model_starts_from_the_weights_of_its_seed(inputs):
-  trainer = train.Trainer(_config(), inputs)
+  trainer = trainer_lib.Trainer(_config(), inputs)
   params = trainer.init()['params']
   init = jax.jit(lambda s: model_lib.init(trainer.shape, jax.random.key(s)))
   for place, seed in enumerate(trainer.seeds):
@@ -417,7 +420,7 @@ def test_each_model_starts_from_the_weights_of_its_seed(inputs):
 
 
 def test_loss_is_the_mean_over_tokens_that_are_not_padding(inputs):
-  trainer = train.Trainer(_config(), inputs)
+  trainer = trainer_lib.Trainer(_config(), inputs)
   state = trainer.init()
   params = jax.tree.map(jnp.zeros_like, state['params'])
   bias_SxV = np.random.default_rng(0).standard_normal((2, 11))

@@ -9,9 +9,9 @@ import ml_collections
 import numpy as np
 
 from synth import model as model_lib
-from synth import train
 from synth.language import grammar as grammar_lib
 from synth.language import tokens
+from synth.training import trainer as trainer_lib
 
 BATCHES = 8  # made up, used in turn
 
@@ -29,7 +29,7 @@ class Ours:
     # for the larger models.
     universe = types.SimpleNamespace(grammar=grammar)
     inputs: Any = types.SimpleNamespace(universe=universe)
-    self.trainer = train.Trainer(config, inputs)
+    self.trainer = trainer_lib.Trainer(config, inputs)
     self.state = self.trainer.init()
     rng = np.random.default_rng(0)
     self.batches = [
@@ -39,7 +39,7 @@ class Ours:
     self.losses: list[jax.Array] = []  # of the last call of `steps`
 
   def steps(
-    self, count: int, batch: Callable[[int], train.Batch] | None = None
+    self, count: int, batch: Callable[[int], trainer_lib.Batch] | None = None
   ) -> None:
     """Steps on the made up batches, or on those of a function of the step."""
     self.losses = []

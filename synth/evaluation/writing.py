@@ -10,7 +10,6 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import seeding
-from synth import train
 from synth.evaluation import decode
 from synth.evaluation import parts as parts_lib
 from synth.evaluation import scoring
@@ -18,6 +17,7 @@ from synth.evaluation import verify
 from synth.language import prefixes
 from synth.language import serialization
 from synth.language import tokens
+from synth.training import trainer as trainer_lib
 
 FIELDS = ('tok', 'logprob', 'outcome', 'minimal_logprob')
 _MINIMAL = 2  # minimal programs of each task whose probability is asked
@@ -45,8 +45,8 @@ def method_of(config: ml_collections.ConfigDict) -> decode.Method:
 
 def write_and_judge(
   config: ml_collections.ConfigDict,
-  trainer: train.Trainer,
-  state: train.State,
+  trainer: trainer_lib.Trainer,
+  state: trainer_lib.State,
   inputs: inputs_lib.Inputs,
   verifier: verify.Verifier,
   method: decode.Method,
@@ -133,8 +133,8 @@ def write_and_judge(
 
 
 def _score(
-  trainer: train.Trainer,
-  state: train.State,
+  trainer: trainer_lib.Trainer,
+  state: trainer_lib.State,
   inputs: inputs_lib.Inputs,
   name: str,
   classes: np.ndarray,

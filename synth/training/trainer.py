@@ -1,0 +1,178 @@
+"""What a run trains: loss, step and models, ready on their devices."""
+
+from collections.abc import Mapping
+import functools
+from typing import Any
+
+from flax import nnx
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+
+from synth import inputs as inputs_lib
+from synth import model as model_lib
+from synth.language import grammar as grammar_lib
+from synth.language import tokens
+from synth.spaces import specification
+from synth.training import accumulation as accumulation_lib
+from synth.training import checkpoint
+from synth.training import freezing
+from synth.training import optimizer
+from synth.training import sharding
+
+# params, opt, diverged, step; leading axis S but for step
+State = dict[str, Any]
+Batch = Mapping[str, jax.Array]
+
+
+def model_config(
+  config: ml_collections.ConfigDict, grammar: grammar_lib.Grammar
+) -> model_lib.Config:
+  """The model of a config, whose grammar is given.
+
+  Raises:
+    InputError: for settings that are no model.
+  """
+  opt, points = config.opt, len(config.spaces.grid)
+  serialization = inputs_lib.serialization_of(config, grammar)
+  mup = model_lib.Mup(opt.base_width, opt.base_head_width)
+  return model_lib.Config(
+    **config.model,
+    features=specification.PER_POINT * points,
+    prefix=specification.tokens_of(config.data.specification, points),
+    vocabulary=serialization.num_tokens,
+    length=serialization.length + 1,  # the program and BOS, or EOS
+    mup=mup if opt.mup else None,
+  )
+
+
+def init_state(
+  shape: model_lib.Config, tx: optax.GradientTransformation, seed_S: jax.Array
+) -> State:
+  """Fresh parameters and optimizer state of every model."""
+  params = jax.vmap(lambda s: model_lib.init(shape, jax.random.key(s)))(seed_S)
+  return {
+    'params': params,
+    'opt': jax.vmap(tx.init)(params),
+    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see training.freezing
+    'step': jnp.zeros((), jnp.int32),
+  }
+
+
+def count_tokens(batch: Batch) -> jax.Array:
+  """Tokens that a model is asked for: all but PAD."""
+  return jnp.sum(batch['target'] != tokens.PAD)
+
+
+def loss_fn(params: Any, batch: Batch, graph: nnx.GraphDef) -> jax.Array:
+  """Mean cross-entropy of one model, nats per token (PAD does not count)."""
+  model = model_lib.merge(graph, params)
+  logits_BxTxV = model(batch['spec'], batch['input'])
+  target_BxT = batch['target']
+  loss_BxT = optax.softmax_cross_entropy_with_integer_labels(
+    logits_BxTxV, target_BxT
+  )
+  weight_BxT = target_BxT != tokens.PAD
+  return jnp.sum(loss_BxT * weight_BxT) / jnp.sum(weight_BxT)
+
+
+def train_step(
+  state: State,
+  batch: Batch,
+  *,
+  graph: nnx.GraphDef,
+  tx: optax.GradientTransformation,
+  accumulation: int,
+) -> tuple[State, dict[str, jax.Array]]:
+  """One optimizer step of every model that has not diverged.
+
+  Args:
+    state: Parameters, optimizer state and step.
+    batch: Arrays S x B x ..., each model's own.
+    graph: The static half of the models.
+    tx: The optimizer.
+    accumulation: Parts of a batch that are in memory one at a time.
+
+  Returns:
+    The new state and loss_S, grad_norm_S, diverged_S.
+  """
+  step = state['step'] + 1
+
+  def one(
+    params: Any, opt: Any, diverged: jax.Array, batch: Batch
+  ) -> tuple[Any, ...]:
+    loss, grads = accumulation_lib.value_and_grad(
+      functools.partial(loss_fn, graph=graph),
+      count_tokens,
+      params,
+      batch,
+      accumulation,
+    )
+    norm = optax.tree.norm(grads)
+    diverged = freezing.note(diverged, step, loss, norm)
+    updates, new_opt = tx.update(grads, opt, params)
+    new = optax.apply_updates(params, updates), new_opt
+    return *freezing.keep(diverged, new, (params, opt)), diverged, loss, norm
+
+  params, opt, diverged_S, loss_S, norm_S = jax.vmap(one)(
+    state['params'], state['opt'], state['diverged'], batch
+  )
+  new = {'params': params, 'opt': opt, 'diverged': diverged_S, 'step': step}
+  values = {'loss': loss_S, 'grad_norm': norm_S, 'diverged': diverged_S}
+  return new, values
+
+
+class Trainer:
+  """Everything that is made once for a config: graph, mesh, jitted steps."""
+
+  def __init__(
+    self, config: ml_collections.ConfigDict, inputs: inputs_lib.Inputs
+  ):
+    self.seeds = tuple(
+      config.train.seed + i for i in range(config.train.num_seeds)
+    )
+    self.shape = model_config(config, inputs.universe.grammar)
+    self.graph = model_lib.split(self.shape)
+    self.mesh = sharding.make_mesh(**config.mesh)
+    tx = optimizer.make(config.opt, self.shape.width_ratio)
+    self.accumulation = config.opt.accumulation
+    init = functools.partial(init_state, self.shape, tx)
+    seed_S = jnp.array(self.seeds, jnp.uint32)
+    like = jax.eval_shape(init, seed_S)
+    state_sharding = sharding.of_state(self.mesh, like)
+    self.abstract_state = checkpoint.abstract(like, state_sharding)
+    self._init = functools.partial(
+      jax.jit(init, out_shardings=state_sharding), seed_S
+    )
+    self._batch_size = config.data.batch_size
+    self._batch_sharding = sharding.of_batch(self.mesh)
+    whole = sharding.whole(self.mesh)
+    step = functools.partial(
+      train_step, graph=self.graph, tx=tx, accumulation=self.accumulation
+    )
+    self.step = jax.jit(
+      step,
+      donate_argnums=0,
+      out_shardings=(state_sharding, whole),
+    )
+    self.losses = jax.jit(
+      jax.vmap(functools.partial(loss_fn, graph=self.graph), in_axes=(0, None)),
+      out_shardings=whole,
+    )
+
+  def init(self) -> State:
+    """The state before the first step; no parameter is ever unsharded."""
+    return self._init()
+
+  def put(self, batch: Mapping[str, np.ndarray]) -> Batch:
+    """This process's rows of a batch as global arrays on the devices."""
+    return {
+      name: jax.make_array_from_process_local_data(
+        self._batch_sharding,
+        array,
+        (array.shape[0], self._batch_size, *array.shape[2:]),
+      )
+      for name, array in batch.items()
+    }
