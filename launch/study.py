@@ -25,11 +25,13 @@ import ml_collections
 from launch import local
 from synth import cli
 from synth import errors
+from synth import flops
 from synth import progress
 from synth import records
 from synth import runs
-from synth import size as size_lib
+from synth.language import grammar as grammar_lib
 from synth.splits import split as split_lib
+from synth.training import trainer as trainer_lib
 
 _TESTS = {'density': 4}  # test sets of a kind of split
 _TESTS_OF_OTHERS = 2
@@ -133,7 +135,13 @@ class Study:
     Of finished runs what they took; of the others their operations at the
     tier's rates, corrected by how those runs kept to them.
     """
-    planned = {run: self._planned(run) for run in self.runs}
+    first: dict[str, Run] = {}
+    for run in self.runs:
+      first.setdefault(run.training, run)
+    planned = {
+      run: self._planned(run, trains=first[run.training] is run)
+      for run in self.runs
+    }
     took = {r: self._took(r) for r in self.runs if self.record(r).exists()}
 
     def pace(part: int) -> float:
@@ -148,16 +156,12 @@ class Study:
       for run in self.runs
     }
 
-  def _planned(self, run: Run) -> Work:
-    flops, rate = operations(run), self._rate
-    trained = any(other.training == run.training for other in self._before(run))
+  def _planned(self, run: Run, trains: bool) -> Work:
+    work, rate = operations(run), self._rate
     return Work(
-      0.0 if trained else rate.start_s + flops.train / rate.train,
-      rate.start_s + flops.evaluate / rate.evaluate,
+      rate.start_s + work.train / rate.train if trains else 0.0,
+      rate.start_s + work.evaluate / rate.evaluate,
     )
-
-  def _before(self, run: Run) -> Sequence[Run]:
-    return self.runs[: self.runs.index(run)]
 
   def _took(self, run: Run) -> Work:
     seconds = runs.read_json(self.record(run))['seconds']
@@ -270,8 +274,7 @@ def operations(run: Run) -> Work:
   Decoding is counted as if every program were as long as can be.
   """
   config = run.config
-  parts = [run.plain[key] for key in ('universe', 'spaces', 'data', 'model')]
-  size = _size(json.dumps([*parts, run.plain['opt']]), run)
+  shape = trainer_lib.model_config(config, _grammar(config.universe.grammar))
   seeds, split = config.train.num_seeds, config.split
   most = config.eval.num_tasks or max(split.num_test, split.num_dev)
   sets = _TESTS.get(split.kind, _TESTS_OF_OTHERS)
@@ -280,18 +283,17 @@ def operations(run: Run) -> Work:
     seeds
     * config.opt.num_steps
     * config.data.batch_size
-    * size['training_flops_per_sequence'],
-    seeds * tasks * config.eval.num_samples * size['forward_flops']['total'],
+    * flops.training(shape),
+    seeds
+    * tasks
+    * config.eval.num_samples
+    * sum(flops.forward(shape).values()),
   )
 
 
-_sizes: dict[str, dict[str, Any]] = {}
-
-
-def _size(key: str, run: Run) -> dict[str, Any]:
-  if key not in _sizes:
-    _sizes[key] = size_lib.describe(run.config)
-  return _sizes[key]
+@functools.cache
+def _grammar(name: str) -> grammar_lib.Grammar:
+  return grammar_lib.load(grammar_lib.find(name))
 
 
 def slices(
@@ -321,9 +323,9 @@ def describe(study: Study, at_once: int, budget_s: float) -> str:
     seconds = sum(sum(estimates[run]) for run in part) / at_once
     lines.append(f'slice {number + 1}: about {progress.duration(seconds)}')
     for run in part:
-      flops, took = operations(run), estimates[run]
+      work, took = operations(run), estimates[run]
       lines.append(
-        f'  {f"{run.contrast}/{run.name}":34} {flops.train:8.2e} FLOP to train'
+        f'  {f"{run.contrast}/{run.name}":34} {work.train:8.2e} FLOP to train'
         f' {progress.duration(took.train):>12}, to evaluate '
         f'{progress.duration(took.evaluate):>12}'
       )

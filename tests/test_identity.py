@@ -31,6 +31,12 @@ def conditional():
   return grammar_lib.load(_GRAMMARS / 'conditional.bnf')
 
 
+@pytest.fixture(scope='module')
+def conditional_counted(conditional):
+  """(values, size) -> number of programs to size 5, at the points of seed 0."""
+  return _by_values(policies.draw(conditional, seed=0), conditional, 5)
+
+
 def _values(policy, program):
   """Exact values at all points of a policy, None where undefined."""
   values = []
@@ -52,14 +58,13 @@ def _by_values(policy, grammar, max_size):
 
 @pytest.mark.parametrize('over_disk', [False, True])
 def test_conditional_classes_are_those_of_exact_values(
-  conditional, tmp_path, monkeypatch, over_disk
+  conditional, conditional_counted, tmp_path, monkeypatch, over_disk
 ):
   if over_disk:
     monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10)
     monkeypatch.setattr(enumerate_lib, '_BUCKET', 100)
   universe = build_lib.build(tmp_path / 'u', conditional, 5, 0, 'serial')
-  counted = _by_values(universe.policy, conditional, 5)
-  minimal = {}
+  counted, minimal = conditional_counted, {}
   for values, size in counted:
     minimal[values] = min(size, minimal.get(values, size))
   own = [

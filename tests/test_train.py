@@ -376,6 +376,7 @@ def test_models_trained_together_are_those_trained_alone(inputs):
     )
 
 
+@pytest.mark.slow
 def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
   others = test_sharding.OTHERS
   inputs = inputs_lib.load_or_build(_config(**others), data_dir)

@@ -78,6 +78,8 @@ class RationalFunctions:
     self._field, *generators = fields.field(','.join(names), sympy.QQ)
     self._leaf = dict(zip(names, generators, strict=True))
     self._memo: dict[program_lib.Node, object] = {}
+    # Many programs have few functions: of their values, each is formed once.
+    self._applied: dict[tuple[str, tuple[object, ...]], object] = {}
 
   def __call__(self, program: program_lib.Node) -> object:
     """The element of the field, or `Undefined.ZERO_FUNCTION`."""
@@ -91,9 +93,14 @@ class RationalFunctions:
       if constant is None:
         return self._leaf[program.symbol]
       return self._field(sympy.QQ(constant.numerator, constant.denominator))
-    args = [self(arg) for arg in program.args]
+    key = program.symbol, tuple(self(arg) for arg in program.args)
+    if key not in self._applied:
+      self._applied[key] = self._apply(*key)
+    return self._applied[key]
+
+  def _apply(self, symbol: str, args: tuple[object, ...]) -> object:
     if Undefined.ZERO_FUNCTION in args:
       return Undefined.ZERO_FUNCTION
-    if program.symbol in ('div', 'inv') and args[-1] == 0:
+    if symbol in ('div', 'inv') and args[-1] == 0:
       return Undefined.ZERO_FUNCTION
-    return symbolic.OPERATORS[program.symbol](*args)
+    return symbolic.OPERATORS[symbol](*args)
