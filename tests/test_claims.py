@@ -307,8 +307,24 @@ def test_planted_mass_at_zero_is_recovered(tmp_path):
   assert found.unsolved.estimate == pytest.approx(0.5, abs=0.06)
   mean_K, low_K, high_K = found.band()
   assert (np.diff(mean_K) > 0).all() and (low_K <= high_K).all()
-  added = coverage.added_zero(grid, ('train_s', 'novel'), ('train_c', 'novel'))
-  assert added.low > 0.3
+  assert 0.3 < found.zero.low < 0.5 < found.zero.high
+  none = coverage.measure(grid, 'train_c', 'novel').zero
+  # Models that agree on none do not show that there is none: half of the 95 %
+  # quantile of chi-squared, over the tasks that are solved.
+  assert none.estimate < 1e-6 and none.low == 0
+  assert none.high == pytest.approx(1.92 / 400, rel=0.1)
+
+
+def test_few_solved_tasks_leave_the_mass_at_zero_open(tmp_path):
+  root = tmp_path / 'cpu'
+  simulated.write(
+    root, 'coverage', 'train_s', {'novel': 0.01}, np.random.default_rng(5),
+    samples=8, items=50, seeds=4,
+  )  # fmt: skip
+  grid = simulated.load(root).grid('coverage')
+  zero = coverage.measure(grid, 'train_s', 'novel').zero
+  assert zero is not None
+  assert zero.low < 0.2 and zero.high > 0.5
 
 
 def test_the_law_of_runs_that_solve_nothing_is_not_made_up(tmp_path):

@@ -48,7 +48,7 @@ def measure(grid: cells_lib.Grid, arm: str, test: str) -> Coverage:
   """Coverage with a law of the tasks' success rates fitted to every run.
 
   Intervals are Student's over runs (splits and seeds together): for these
-  tasks and splits.
+  tasks and splits. That of the mass at zero: see `_zero`.
 
   Raises:
     NotMeasured: if a split lacks the arm or the test, or splits differ in
@@ -69,7 +69,7 @@ def measure(grid: cells_lib.Grid, arm: str, test: str) -> Coverage:
     k_K,
     np.array([passk.coverage(c_I, number)[k_K - 1] for c_I in runs]),
     over_runs(np.array([np.mean(c_I == 0) for c_I in runs])),
-    over_runs(np.array([law.zero for law in laws])) if whole else None,
+    _zero(runs, laws, number) if whole else None,
     over_runs(np.array([law.a for law in laws])) if whole else None,
     laws,
     len(runs),
@@ -78,21 +78,23 @@ def measure(grid: cells_lib.Grid, arm: str, test: str) -> Coverage:
   )
 
 
-def added_zero(
-  grid: cells_lib.Grid, first: tuple[str, str], second: tuple[str, str]
+def _zero(
+  runs: list[np.ndarray], laws: list[coverage.Law], number: int
 ) -> Interval:
-  """Mass at zero of one (arm, test) less another's, paired by run.
+  """Mean over runs of their mass at zero.
 
-  Raises:
-    NotMeasured: if one of them lacks records or a run solved nothing.
+  Its ends are the mean ends of the runs' profile likelihoods: all runs have the
+  same tasks, so that what these leave open does not average out. They are never
+  nearer than Student's over runs.
   """
-  found = [measure(grid, *key) for key in (first, second)]
-  if any(one.zero is None for one in found):
-    raise cells_lib.NotMeasured('a run solved nothing: its law is not known')
-  zero = [np.array([law.zero for law in one.laws]) for one in found]
-  if len(zero[0]) != len(zero[1]):
-    raise cells_lib.NotMeasured('arms have different runs')
-  return over_runs(zero[0] - zero[1])
+  found = over_runs(np.array([law.zero for law in laws]))
+  ends_Rx2 = [
+    coverage.zero_interval(c_I, number, law)
+    for c_I, law in zip(runs, laws, strict=True)
+  ]
+  low, high = np.mean(ends_Rx2, axis=0).tolist()
+  low, high = min(low, found.low), max(high, found.high)
+  return Interval(found.estimate, max(low, 0.0), min(high, 1.0))
 
 
 def over_runs(value_R: np.ndarray) -> Interval:

@@ -287,6 +287,8 @@ def sampling(study: study_lib.Study) -> Drawn:
     f'{one.items:,} tasks a curve, {one.samples:,} samples each, {one.runs} '
     'models; bands and lines: 95 % intervals over models. Mass at zero: share '
     'of tasks whose chance of success is 0, of a zero-inflated beta-binomial '
-    'fitted to every model.'
+    'fitted to every model; its line is the mean of their profile-likelihood '
+    'intervals: few solved tasks leave open whether the others have no chance '
+    'or a small one.'
   )
   return Drawn(fig, caption, numbers)
