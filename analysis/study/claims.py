@@ -289,7 +289,10 @@ def _means(study: study_lib.Study, contrast: str) -> str:
 
 
 def _never() -> Measured:
-  raise cells_lib.NotMeasured('no search that uses a model was run')
+  raise cells_lib.NotMeasured(
+    'no search that uses a model was run; what more samples of the same models '
+    'reach: figure F11'
+  )
 
 
 def _of(
