@@ -46,8 +46,11 @@ def test_the_bootstrap_of_a_slope_is_as_wide_as_theory_has_it(seeds, student):
     found = scaling.measure(_levels(truth, seeds, 0.02, rng))
     line = found._replace(standings=[found.standing(scaling.LINE)])
     pace = scaling.resample(line, _COMPUTE)[scaling.LINE].pace
-    assert pace.estimate == pytest.approx(found.slope[0])
-    widths.append((pace.high - pace.low) / (found.slope[2] - found.slope[1]))
+    _, value_P, covariance_PxP, *_ = line.standings[0].fit
+    known = math.log(10) * 1.96 * math.sqrt(covariance_PxP[1, 1])
+    assert pace.estimate == pytest.approx(math.log(10) * value_P[1])
+    assert scaling.slope(found) == pace
+    widths.append((pace.high - pace.low) / (2 * known))
   # Two draws of two seeds, not stretched, would be narrower by 0.71.
   assert np.mean(widths) == pytest.approx(student / 1.96, abs=0.15)
 

@@ -176,7 +176,8 @@ def table(study: study_lib.Study) -> list[Row]:
       contrasts.SCALING,
       'compute helps in support',
       _COMPUTE,
-      'pass@1 in support per tenfold training compute',
+      'pass@1 in support (dev, on whose loss the learning rate was chosen) per '
+      'tenfold training compute',
       'points per decade',
       verdicts.GROWS,
       lambda: _grows(study, in_support),
@@ -194,8 +195,8 @@ def table(study: study_lib.Study) -> list[Row]:
       contrasts.SCALING,
       'the gain is log-linear in support',
       _LINE + ' (in support)',
-      'error of the log-linear form where it foretells the upper levels of '
-      'compute from the lower',
+      'error of the log-linear form where it foretells the upper 30 % of the '
+      'levels of compute from the others',
       'points',
       verdicts.LOG_LINEAR,
       lambda: _log_linear(study, in_support),
@@ -314,12 +315,16 @@ def _of(
 
 
 def _positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
-  return _of(effect, verdicts.positive(effect, p), p, note)
+  verdict = verdicts.positive(effect, p)
+  if verdict == Verdict.REPRODUCED and effect.equivalence.equivalent:
+    small = f'above 0, but within {100 * effects.MARGIN:g} points of it'
+    note = '; '.join(filter(None, (note, small)))
+  return _of(effect, verdict, p, note)
 
 
 def _gap(found: support.Support, p: float) -> Measured:
   drop, price = (100 * e.interval.estimate for e in (found.drop, found.price))
-  note = f'{drop:+.1f} on novel, {price:+.1f} on controls'
+  note = f'the sum of {drop:+.1f} on novel and {-price:+.1f} on controls'
   return _positive(found.gap, p, note)
 
 
@@ -392,15 +397,21 @@ def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
 
 def _grows(study: study_lib.Study, test: str) -> Measured:
   found, items = _scaling(study, test)
-  slope = Interval(*found.slope)
+  slope = scaling.slope(found)
   splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
+  note = (
+    f'{found.levels} levels of compute over {found.decades:.1f} decades; '
+    'interval over seeds only'
+  )
+  if verdicts.flat(slope):
+    note += '; above 0, but within 1 point per decade of it'
   return Measured(
     slope,
     verdicts.grows(slope),
     splits,
     found.seeds,
     items,
-    note=f'{found.levels} levels of compute over {found.decades:.1f} decades',
+    note=note,
   )
 
 
@@ -414,7 +425,11 @@ def _log_linear(study: study_lib.Study, test: str) -> Measured:
     f'lack of fit p = {found.lack_p:.2g}'
   )
   if not found.enough:
-    note += '; too few to tell the forms apart'
+    fits = 'fits' if found.lack_p > verdicts.ALPHA else 'does not fit'
+    note += (
+      f': a line {fits} these levels, but by the rule they are too few to tell '
+      'the forms apart'
+    )
   return Measured(
     Interval(line.forward, np.nan, np.nan),
     verdicts.log_linear(found),

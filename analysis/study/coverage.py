@@ -6,8 +6,10 @@ import numpy as np
 import scipy.stats
 
 from analysis.study import cells as cells_lib
+from analysis.study import effects
+from synth import seeding
 from synth.statistics import coverage
-from synth.statistics import passk
+from synth.statistics import design
 from synth.statistics.design import Interval
 
 
@@ -16,8 +18,8 @@ class Coverage(NamedTuple):
 
   Attributes:
     k_K: Powers of two, up to the samples there are.
-    rate_RxK: pass@k of every run.
-    unsolved: Share of tasks that no sample solved: mean and interval.
+    rates: pass@k at each k.
+    unsolved: Share of tasks that no sample solved.
     zero: Mass at zero of the law of success rates; None where a run solved
       nothing, for then it is any.
     tail: Tail exponent a of that law, likewise.
@@ -28,7 +30,7 @@ class Coverage(NamedTuple):
   """
 
   k_K: np.ndarray
-  rate_RxK: np.ndarray
+  rates: list[Interval]
   unsolved: Interval
   zero: Interval | None
   tail: Interval | None
@@ -38,17 +40,17 @@ class Coverage(NamedTuple):
   items: int
 
   def band(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over runs with pointwise 95 % ends: mean_K, low_K, high_K."""
-    ends = [over_runs(rate_R) for rate_R in self.rate_RxK.T]
-    mean_K, low_K, high_K = (np.array(a) for a in zip(*ends, strict=True))
-    return mean_K, np.maximum(low_K, 0), np.minimum(high_K, 1)
+    """pass@k with pointwise 95 % ends: mean_K, low_K, high_K."""
+    mean_K, low_K, high_K = np.array(self.rates).T
+    return mean_K, low_K, high_K
 
 
 def measure(grid: cells_lib.Grid, arm: str, test: str) -> Coverage:
   """Coverage with a law of the tasks' success rates fitted to every run.
 
-  Intervals are Student's over runs (splits and seeds together): for these
-  tasks and splits. That of the mass at zero: see `_zero`.
+  Intervals are for these splits, over new seeds and tasks (`effects.share`);
+  that of the tail exponent is Student's over runs, for these tasks; that of the
+  mass at zero: see `_zero`.
 
   Raises:
     NotMeasured: if a split lacks the arm or the test, or splits differ in
@@ -64,11 +66,20 @@ def measure(grid: cells_lib.Grid, arm: str, test: str) -> Coverage:
   if len(runs) < 2:
     raise cells_lib.NotMeasured('one run has no error bar')
   laws = [coverage.fit(c_I, number) for c_I in runs if c_I.any()]
+  rng = seeding.generator(0, 'coverage')
+
+  def share(by_split: list[np.ndarray]) -> Interval:
+    terms = [
+      [design.Term(value_SxI.astype(float), cluster_I=cell.cluster_I)]
+      for value_SxI, cell in zip(by_split, cells, strict=True)
+    ]
+    return effects.share(terms, rng)
+
   whole = len(laws) == len(runs)
   return Coverage(
     k_K,
-    np.array([passk.coverage(c_I, number)[k_K - 1] for c_I in runs]),
-    over_runs(np.array([np.mean(c_I == 0) for c_I in runs])),
+    [share([cell.value(k) for cell in cells]) for k in k_K.tolist()],
+    share([cell.correct_SxI == 0 for cell in cells]),
     _zero(runs, laws, number) if whole else None,
     over_runs(np.array([law.a for law in laws])) if whole else None,
     laws,

@@ -97,7 +97,8 @@ def matrix(study: study_lib.Study) -> Drawn:
         text = 'lacks'
       else:
         mean, low, high = rate[arm, test]
-        text = f'{mean:.0%} [{max(low, 0):.0%}, {min(high, 1):.0%}]'
+        low, high = 100 * max(low, 0), 100 * min(high, 1)
+        text = f'{100 * mean:.1f} [{low:.1f}, {high:.1f}]'
         mark = marks.get((arm, test))
         if mark and mark.adjusted <= verdicts.ALPHA:
           text += ' **'
@@ -113,15 +114,16 @@ def matrix(study: study_lib.Study) -> Drawn:
   axis.set_yticks(range(len(arms)), arms)
   axis.tick_params(length=0)
   axis.spines[:].set_visible(False)
-  axis.set_xlabel('test law (pass@1)')
-  cell = next(iter(grid))
+  axis.set_xlabel('test set: pass@1, %')
+  axis.set_ylabel('training arm')
+  tasks = {cell.test: f'{cell.test} {len(cell.item_I):,}' for cell in grid}
   caption = (
     f'pass@1 of every training arm (rows) on every test set (columns), mean '
-    f'and 95 % interval over {_design(grid)}, {len(cell.item_I):,} tasks a '
-    'test set. *: the 95 % interval of its paired difference from uniform '
-    'training leaves out 0, this cell alone; **: p of the sign-flip test is at '
-    f'most 0.05 by Holm over all {len(marks)} cells, which takes at least '
-    f'{_pairs(len(marks))} pairs of models.'
+    f'and 95 % interval over {_design(grid)}. Tasks: '
+    f'{", ".join(tasks.values())}. *: the 95 % interval of its paired '
+    'difference from uniform training leaves out 0, this cell alone; **: p of '
+    f'the sign-flip test is at most 0.05 by Holm over all {len(marks)} cells, '
+    f'which takes at least {_pairs(len(marks))} pairs of models.'
   )
   numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
   return Drawn(fig, caption, numbers)
@@ -275,7 +277,13 @@ def forest(study: study_lib.Study) -> Drawn:
     for o in found.values()
     for a, _, _, _ in parts
   )
-  axis.set_xlim(max(-100, least - 5), 100)
+  most = max(
+    100 * getattr(o, a).interval.high
+    for o in found.values()
+    for a, _, _, _ in parts
+  )
+  # With room for the notes behind the lines.
+  axis.set_xlim(max(-100, least - 5), min(100, max(most, 30) * 1.35))
   axis.set_ylim(len(found) - 0.5, -0.6)
   axis.set_xlabel(
     'pass@1 of models that saw it less of those that did not, points'
@@ -336,7 +344,7 @@ def solved(study: study_lib.Study) -> Drawn:
       _, colour = _BEST[best]
       axes['bars'].barh(row, mean, left=left, color=colour)
       if mean > 0.05:
-        axes['bars'].text(left + mean / 2, row, f'{mean:.0%}', ha='center',
+        axes['bars'].text(left + mean / 2, row, _rounded(mean), ha='center',
                           va='center', fontsize=8)  # fmt: skip
       left += mean
       axes[best.name].plot([low, high], [row, row], color=colour, lw=2.5)
@@ -372,6 +380,11 @@ def solved(study: study_lib.Study) -> Drawn:
     for row, one in rows.items()
   }
   return Drawn(fig, caption, numbers)
+
+
+def _rounded(share: float) -> str:
+  """In percent; near all of them to the digits that are not."""
+  return f'{share:.0%}' if share < 0.99 or share == 1 else f'{share:.2%}'
 
 
 def _made(study: study_lib.Study) -> list[str]:

@@ -101,11 +101,14 @@ def distances(study: study_lib.Study) -> Drawn:
     'what is held out. Curves: decreasing isotonic regression by program size, '
     'pointwise 95 % bootstrap intervals over seeds and tasks; dashed: tasks of '
     f'what is held out, which were chosen far; at least {_FEWEST} tasks a '
-    'curve. A curve cannot rise: where success does, it is flat. Diamonds: '
+    'curve. A curve cannot rise: where success does, it is flat; the slope, '
+    'which can, says which way success goes. Diamonds: '
     'D50 of the others, the distance at which success is half of that of the '
     'nearest tenth, with its 95 % interval; an arrow: never within the '
     'distances there are. Slope: change of the logit of success by one '
-    'standard deviation of distance, all else equal, held out or not among it '
+    'standard deviation (SD) of distance, all else equal, held out or not '
+    'among it; held-out tasks are farther by choice, so both are told apart '
+    'only as far as their distances overlap '
     '(95 %, robust). Right: 5-fold cross-validated logistic regressions. Model '
     'and learning rate were chosen on dev of split 0.'
   )
@@ -230,7 +233,8 @@ def sampling(study: study_lib.Study) -> Drawn:
   found = {}
   for arm, test, label, colour in _CURVES:
     try:
-      found[label] = coverage.measure(grid, arm, test), colour, f'{arm}, {test}'
+      one = coverage.measure(grid, arm, test)
+      found[f'{label}\n{arm} on {test}'] = one, colour, f'{arm}, {test}'
     except cells_lib.NotMeasured:
       continue
   if not found:
@@ -244,7 +248,8 @@ def sampling(study: study_lib.Study) -> Drawn:
   axis, numbers = axes['curves'], {}
   for label, (one, colour, what) in found.items():
     mean_K, low_K, high_K = one.band()
-    axis.plot(one.k_K, mean_K, color=colour, marker='o', ms=3, label=label)
+    axis.plot(one.k_K, mean_K, color=colour, marker='o', ms=3,
+              label=label.partition('\n')[0])  # fmt: skip
     axis.fill_between(one.k_K, low_K, high_K, color=colour, alpha=0.15, lw=0)
     numbers[what] = {
       'k': one.k_K.tolist(),
@@ -277,7 +282,7 @@ def sampling(study: study_lib.Study) -> Drawn:
     axis.plot([], [], marker, color=picture.GREY, label=label)[0]
     for marker, label in (('s', 'never solved'), ('o', 'mass at zero, fitted'))
   ]
-  axis.set_yticks(range(len(found)), list(found))
+  axis.set_yticks(range(len(found)), list(found), fontsize=8)
   axis.set_ylim(len(found) - 0.5, -0.5)
   axis.set_xlim(-0.02, 1.02)
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
@@ -285,10 +290,23 @@ def sampling(study: study_lib.Study) -> Drawn:
   one = next(iter(found.values()))[0]
   caption = (
     f'{one.items:,} tasks a curve, {one.samples:,} samples each, {one.runs} '
-    'models; bands and lines: 95 % intervals over models. Mass at zero: share '
+    f'models. {_models(study, name)} Bands and lines: 95 % intervals over new '
+    'seeds and tasks. Mass at zero: share '
     'of tasks whose chance of success is 0, of a zero-inflated beta-binomial '
     'fitted to every model; its line is the mean of their profile-likelihood '
     'intervals: few solved tasks leave open whether the others have no chance '
     'or a small one.'
   )
   return Drawn(fig, caption, numbers)
+
+
+def _models(study: study_lib.Study, contrast: str) -> str:
+  """What the models of a contrast were trained for, and sampled at."""
+  configs = [record.facts['config'] for record in study.of(contrast)]
+  temperatures = {config['eval']['temperature'] for config in configs}
+  steps = {c['data']['arm']: c['opt']['num_steps'] for c in configs}
+  trained = ', '.join(f'{arm} {number:,}' for arm, number in steps.items())
+  return (
+    f'Sampled at temperature {" and ".join(map(str, sorted(temperatures)))}; '
+    f'steps of training: {trained}.'
+  )

@@ -73,8 +73,6 @@ class Scaling(NamedTuple):
     levels: Levels of compute.
     decades: Between least and most compute.
     seeds: The fewest of a level.
-    slope: Points per decade of compute: estimate and 95 % interval, of the
-      log-linear form.
     lack_p: Whether the log-linear form misses the levels' means: p.
   """
 
@@ -83,7 +81,6 @@ class Scaling(NamedTuple):
   levels: int
   decades: float
   seeds: int
-  slope: tuple[float, float, float]
   lack_p: float
 
   @property
@@ -196,6 +193,12 @@ def resample(found: Scaling, compute_N: np.ndarray) -> dict[str, Resampled]:
   return result
 
 
+def slope(found: Scaling) -> Interval:
+  """Success per decade of compute, of the log-linear form: see `resample`."""
+  line = found._replace(standings=[found.standing(LINE)])
+  return resample(line, found.points.compute_N[:1])[LINE].pace
+
+
 def _levels(
   value_by_compute: Mapping[float, np.ndarray],
 ) -> dict[float, np.ndarray]:
@@ -231,8 +234,6 @@ def _compare(
   aicc = min(score.fit.aicc for score in scores)
   bic = min(score.fit.bic for score in scores)
   line = next(s.fit for s in scores if s.fit.form is scaling.LOG_LINEAR)
-  half = 1.96 * math.sqrt(line.covariance_PxP[1, 1]) * _DECADE
-  slope = float(line.value_P[1]) * _DECADE
   _, _, lack_p = scaling.lack_of_fit(line, points)
   return Scaling(
     points,
@@ -251,6 +252,5 @@ def _compare(
     len(levels),
     math.log10(max(levels) / min(levels)),
     min(map(len, levels.values())),
-    (slope, slope - half, slope + half),
     lack_p,
   )

@@ -21,9 +21,9 @@ class Verdict(enum.StrEnum):
 
 
 POSITIVE = (
-  'reproduced: the interval is above 0 and Holm-adjusted p is at most 0.05; '
-  'not reproduced: it is below 0, or two one-sided tests place the effect '
-  'within 3 points of 0'
+  'reproduced: the interval is above 0 and Holm-adjusted p is at most 0.05, '
+  'however small the effect; else not reproduced: it is below 0, or two '
+  'one-sided tests place the effect within 3 points of 0'
 )
 
 
@@ -37,7 +37,8 @@ def positive(effect: effects.Effect, adjusted: float) -> Verdict:
 
 
 ABOVE = (
-  'reproduced: the whole interval is above 30 %; not reproduced: it is below'
+  'reproduced: the whole interval is above 30 (points or %, as the estimate); '
+  'not reproduced: it is below'
 )
 
 
@@ -91,16 +92,21 @@ def log_linear(found: scaling.Scaling) -> Verdict:
 
 
 GROWS = (
-  'reproduced: the interval of the slope is above 0; not reproduced: it is '
-  'below 0, or within 1 point per decade of it'
+  'reproduced: the interval of the slope is above 0, however small; else not '
+  'reproduced: it is below 0, or within 1 point per decade of it'
 )
 _FLAT = 0.01
+
+
+def flat(slope: Interval) -> bool:
+  """Whether a slope is within 1 point per decade of 0."""
+  return slope.low > -_FLAT and slope.high < _FLAT
 
 
 def grows(slope: Interval) -> Verdict:
   """Whether success grows with compute."""
   if slope.low > 0:
     return Verdict.REPRODUCED
-  if slope.high < 0 or (slope.low > -_FLAT and slope.high < _FLAT):
+  if slope.high < 0 or flat(slope):
     return Verdict.NOT_REPRODUCED
   return Verdict.UNDECIDED
