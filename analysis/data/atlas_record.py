@@ -151,7 +151,8 @@ def _splits(data: pathlib.Path, directory: pathlib.Path) -> dict[str, str]:
     raise errors.InputError(
       f'no record below {directory} is of a split in {data}'
     )
-  names = sorted(least, key=lambda contrast: (contrast != 'support', contrast))
+  # The main one first; coverage last, which is of splits that others made.
+  names = sorted(least, key=lambda c: (c != 'support', c == 'coverage', c))
   found: dict[str, str] = {}
   for contrast in names:  # of two contrasts with one split, the first
     if least[contrast][1] not in found.values():

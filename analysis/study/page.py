@@ -88,7 +88,7 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     (contrasts.SCALING,),
   ),
   'F19-retrieval': (
-    'Do models copy training programs, the more the farther a task is?',
+    'Are wrong answers programs of training, near and far?',
     retrieval.draw,
     tuple(law_figures.DISTANCES),
   ),

@@ -176,7 +176,7 @@ def draw(study: study_lib.Study) -> Drawn:
   if not found:
     raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
-    'Do models copy training programs, the more the farther a task is?',
+    'Are wrong answers programs of training, near and far?',
     [[f'{name} {space}' for space in spaces] for name in found],
     (11.5, 1.2 + 3.1 * len(found)),
   )
@@ -219,9 +219,11 @@ def draw(study: study_lib.Study) -> Drawn:
     f'Tasks (novel, control and dev of all splits): {items}. Points: an '
     f'{_BINS}th of the tasks each, fewer points where many tasks are equally '
     'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
-    'No test function is in training: every copy is wrong. Dotted: the share '
-    'of wrong programs that would be of training if all functions were '
-    'written equally often. Settings were chosen on dev of split 0.'
+    'No test function is in training: every copy is wrong, and where models '
+    'err less, fewer of all samples are. Dotted: the share of wrong programs '
+    'that would be of training if all functions were written equally often '
+    '(one line where both arms have equally many); only above it is more of '
+    'training than chance. Settings were chosen on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
