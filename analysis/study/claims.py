@@ -279,14 +279,22 @@ def _means(study: study_lib.Study, contrast: str) -> str:
   """pass@1 of both arms: no drop is larger than what there was to lose."""
   grid = study.grid(contrast)
   said = []
-  for test in (support_split.NOVEL, support_split.CONTROL):
+  for test in (
+    support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
+  ):  # fmt: skip
+    if test not in grid.tests:
+      continue
     seen, unseen = (
       np.mean([grid.get(split, arm, test).value(1).mean()
                for split in grid.splits])
       for arm in (support_split.WITH, support_split.WITHOUT)
     )  # fmt: skip
-    said.append(f'{test} {seen:.1%} and {unseen:.1%}')
-  return f'pass@1 having seen it and not: {", ".join(said)}'
+    said.append(f'{test} {_percent(seen)} and {_percent(unseen)}')
+  return f'pass@1 having seen it and not: {"; ".join(said)}'
+
+
+def _percent(share: float) -> str:
+  return f'{share:.1%}' if share >= 0.005 else f'{share:.2%}'
 
 
 def _never() -> Measured:

@@ -11,16 +11,16 @@ from synth.statistics import small_sample
 from synth.statistics.design import Interval
 from synth.statistics.design import Term
 
-# What having seen it is worth on novel tasks: Delta_S (methods: 1.2).
-DROP: effects.Weights = {
-  (support.WITH, support.NOVEL): 1.0,
-  (support.WITHOUT, support.NOVEL): -1.0,
-}
+
+def drop_on(test: str) -> effects.Weights:
+  """What having seen it is worth on a test."""
+  return {(support.WITH, test): 1.0, (support.WITHOUT, test): -1.0}
+
+
+# On novel tasks: Delta_S (methods: 1.2).
+DROP = drop_on(support.NOVEL)
 # On matched tasks that do not need it: the price of seeing it.
-PRICE: effects.Weights = {
-  (support.WITH, support.CONTROL): 1.0,
-  (support.WITHOUT, support.CONTROL): -1.0,
-}
+PRICE = drop_on(support.CONTROL)
 # Difference in differences: any difference of overall quality is gone.
 GAP: effects.Weights = {**DROP, **{key: -w for key, w in PRICE.items()}}
 _ARMS = (support.WITHOUT, support.WITH)

@@ -89,6 +89,14 @@ def support(study: study_lib.Study) -> str:
         for part in effect.parts
         if effect.splits > 1 and effect.seeds >= _SEEDS
       ]  # fmt: skip
+    grid = study.grid(name)
+    for part in (study_lib.FORCED, study_lib.AVOIDABLE):
+      try:
+        alone = effects.effect(grid, support_lib.drop_on(part))
+      except cells_lib.NotMeasured:  # a split has none, or no edge is held out
+        continue
+      row = [f'{part} ({alone.items:,})', _interval(alone.interval, 'points')]
+      rows.append([what, *row, f'{alone.p:.2g}', '', ''])
     rows.append([what, 'novel, as a share', _interval(found.relative, '%')])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
   head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
