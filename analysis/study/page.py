@@ -212,26 +212,26 @@ def _progress(study: study_lib.Study) -> str:
   )
 
 
-def _lacking(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+def _lacking(study: study_lib.Study, names: Sequence[str]) -> str:
   """What of some contrasts lacks, in words; empty if nothing does."""
   return '; '.join(
     f'{contrast}: {study.states[contrast]}'
-    for contrast in contrasts
+    for contrast in names
     if contrast in study.states and study.states[contrast].lacking
   )
 
 
-def _incomplete(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+def _incomplete(study: study_lib.Study, names: Sequence[str]) -> str:
   """The warning above what is made of contrasts that lack runs."""
-  lacking = html.escape(_lacking(study, contrasts))
+  lacking = html.escape(_lacking(study, names))
   return f'<p class="incomplete">Incomplete: {lacking}.</p>' if lacking else ''
 
 
-def _design(study: study_lib.Study, contrasts: Sequence[str]) -> str:
+def _design(study: study_lib.Study, names: Sequence[str]) -> str:
   """Splits, seeds and tasks of the marks of a figure of one contrast."""
-  if len(contrasts) != 1 or contrasts[0] not in study.contrasts:
+  if len(names) != 1 or names[0] not in study.contrasts:
     return ''
-  found = study.contrasts[contrasts[0]]
+  found = study.contrasts[names[0]]
   splits = len({study_lib.split_seed(record) for record in found})
   seeds = min(len(record.facts['seeds']) for record in found)
   items = max(len(t.class_I) for r in found for t in r.tests.values())
@@ -242,9 +242,10 @@ def _figure(
   study: study_lib.Study, name: str, directory: pathlib.Path, command: str
 ) -> str:
   """A figure with its question, or why there is none; writes its files."""
-  question, draw, contrasts = _FIGURES[name]
-  title = f'<h2 id="{name}">{html.escape(question)}</h2>'
-  lacking = _lacking(study, contrasts)
+  question, draw, names = _FIGURES[name]
+  number = name.partition('-')[0]
+  title = f'<h2 id="{name}">{number}: {html.escape(question)}</h2>'
+  lacking = _lacking(study, names)
   with plt.rc_context(picture.STYLE):
     try:
       drawn = draw(study)
@@ -254,11 +255,11 @@ def _figure(
       return f'{title}<p class="note">Not measured: {why}.</p>'
     made = {'tier': study.tier, 'command': command}
     if lacking:
-      title += _incomplete(study, contrasts)
+      title += _incomplete(study, names)
       made['incomplete'] = ', '.join(
         f'{name} {state.finished} of {state.declared} runs'
         for name, state in study.states.items()
-        if name in contrasts and state.lacking
+        if name in names and state.lacking
       )
       picture.title(drawn.figure, f'{drawn.figure.get_suptitle()} (INCOMPLETE)')
     numbers = {'question': question, **drawn.numbers}
@@ -268,7 +269,7 @@ def _figure(
     png,
     question,
     drawn.figure,
-    _design(study, contrasts),
+    _design(study, names),
     drawn.numbers.get('programs'),
   )
   return (

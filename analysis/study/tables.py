@@ -324,4 +324,5 @@ def _bounds(interval: Interval, scale: float) -> str:
 
 
 def _component(value: float) -> str:
-  return '&ndash;' if math.isnan(value) else f'{value:.4f}'
+  # Adding 0 makes a rounded -0 a 0.
+  return '&ndash;' if math.isnan(value) else f'{round(value, 4) + 0.0:.4f}'
