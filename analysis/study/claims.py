@@ -339,7 +339,14 @@ def _gap(found: support.Support, p: float) -> Measured:
 def _per_unit(study: study_lib.Study) -> str:
   span = ladder.span(contrasts.rung_divergence(study))
   slope = 100 * contrasts.rungs(study).interval.estimate / span
-  return f'D_C spans {span:.2f}: {slope:.1f} points per unit'
+  lowest = contrasts.lowest_rung(study)
+  note = f'D_C spans {span:.2f}: {slope:.1f} points per unit'
+  if lowest < _DROP:
+    note += (
+      f'; no larger loss was possible than what models of the lowest rung '
+      f'solve, {100 * lowest:.1f} points'
+    )
+  return note
 
 
 def _alone(effect: effects.Effect) -> Measured:

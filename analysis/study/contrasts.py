@@ -75,6 +75,21 @@ def rungs(study: study_lib.Study) -> effects.Effect:
   return ladder.cost(study.grid(LADDER), rung_divergence(study))
 
 
+def lowest_rung(study: study_lib.Study) -> float:
+  """pass@1 on the ladder's novel test of the arm that diverges least.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  grid, by_split = study.grid(LADDER), rung_divergence(study)
+  cells = [
+    grid.get(split, min(by_split[split], key=by_split[split].__getitem__),
+             ladder_split.NOVEL)
+    for split in grid.splits
+  ]  # fmt: skip
+  return float(np.mean([cell.value(1).mean() for cell in cells]))
+
+
 def rung_divergence(study: study_lib.Study) -> dict[int, dict[str, float]]:
   """Compound divergence of the ladder's novel test: split -> rung -> D_C.
 

@@ -268,7 +268,8 @@ def forest(study: study_lib.Study) -> Drawn:
   axis.set_yticks(
     range(len(found)),
     [
-      f'{HELD_OUT[name]}\n{one.gap.splits} splits x {one.gap.seeds} seeds'
+      f'{HELD_OUT[name]}\n{one.gap.splits} splits x {one.gap.seeds} seeds\n'
+      f'novel, seen: {one.seen:.1%}'
       for name, one in found.items()
     ],
   )
@@ -294,6 +295,8 @@ def forest(study: study_lib.Study) -> Drawn:
     'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
     'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
     'sign-flip over pairs of models, not adjusted (the claim table does). '
+    'Beside the rows: pass@1 on novel of models that saw it; no more can be '
+    'lost. '
     'Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'
