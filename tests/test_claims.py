@@ -1,6 +1,7 @@
 """The study's analysis: what is planted in records is found, nothing else."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from analysis.study import effects
 from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import support
+from analysis.study import tables
 from analysis.study.verdicts import Verdict
 from synth import errors
 from tests import simulated
@@ -182,6 +184,13 @@ def test_planted_density_gain_dose_and_null(tmp_path):
   marks = density.against_uniform(grid)
   assert marks['joint', 'joint_cells'].adjusted <= 1  # 34 tests, 9 runs each
   assert len(marks) == (len(_ARMS) - 1) * 5
+  told = re.sub('<[^>]*>', ' ', tables.density_by_law(study))
+  (row,) = re.findall(r' joint  1  (.*)', told)
+  gain = dict(
+    zip(grid.tests, map(float, re.findall(r'([+-]\S+) \[', row)), strict=True)
+  )
+  for test, planted in (('joint_cells', 20), ('uniform', 0)):
+    assert gain[test] == pytest.approx(planted, abs=4)
 
 
 def test_the_ladder_recovers_a_planted_slope(tmp_path):

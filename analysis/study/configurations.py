@@ -24,11 +24,12 @@ _ALWAYS = (
 )  # fmt: skip
 _CONFIG = ('largest program', 'layers, width, heads, MLP',
            'encoder: layers, width', 'precision', 'batch', 'steps',
-           'programs shown', 'peak rate, b2, weight decay, warm-up, clipping, '
-           'schedule', 'samples, temperature', 'classes a test')  # fmt: skip
+           'programs shown', 'peak rate, b2, weight decay, warm-up (share of '
+           'steps), clipping, schedule', 'samples, temperature',
+           'classes a test')  # fmt: skip
 _HEAD = ('contrast', *_CONFIG, 'parameters (without embedding)',
          'FLOPs a model', 'splits', 'runs finished', 'seeds a run',
-         'seconds to train, a run', 'device')  # fmt: skip
+         'seconds to train a run, all its seeds', 'device')  # fmt: skip
 
 
 class _Row(NamedTuple):

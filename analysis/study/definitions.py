@@ -23,19 +23,24 @@ DEFINITIONS = """
 <h2>Formal definitions</h2>
 <table>
 <tr><th>word</th><th>definition</th></tr>
-<tr><td>program</td><td>A syntax tree u of the grammar (constants, the variable
-x, + &minus; * /) with at most L nodes (<i>largest program</i> in the table of
-configurations; what a model writes has at most L nodes too). |u| is its number
-of nodes, its <i>size</i>; U is the set of all of them.</td></tr>
+<tr><td>program</td><td>A syntax tree u of the grammar (an expression is x, 1,
+2, 3, or the sum, difference, product or quotient of two expressions) with at
+most L nodes (<i>largest program</i> in the table of configurations; what a
+model writes has at most L nodes too). |u| is its number of nodes, its
+<i>size</i>; U is the set of all of them.</td></tr>
 <tr><td>class, function</td><td>u and v are of one class c if they compute the
 same rational function, decided by residues at four random points, each modulo a
 prime of its own near 2<sup>31</sup> (a wrong merge anywhere has a chance below
 10<sup>&minus;15</sup>). C is the set of classes. A(c) are the smallest programs
 of c (<i>minimal programs</i>), k(c) is their size. Splits are of classes, never
 of programs.</td></tr>
-<tr><td>task</td><td>One class, given as its values at 32 fixed points of the
-specification grid. Classes equal at all of them in float32 are all left
-out.</td></tr>
+<tr><td>task</td><td>One class, given as its values v at 32 fixed points, the
+specification grid: k / 97 with whole k, from 2 / 97 to 300 spaced by ratios,
+with both signs (all k in every record). Of each v the model gets arcsinh v,
+arcsinh 1/v, v / (1 + |v|), v / (1 + v<sup>2</sup>) and whether it is defined,
+standardized and whitened over C: one vector, which an MLP turns into one token
+before the program. It writes the program's symbols in prefix order. Classes
+equal at all of them in float32 are all left out.</td></tr>
 <tr><td>success</td><td>The program that was written is in c: equal as a
 rational function, not only at the points.</td></tr>
 <tr><td>pass@k</td><td>1 &minus; C(n &minus; s, k) / C(n, k) with s right ones
@@ -60,14 +65,18 @@ rank. <code>..._half</code>: the root of the weights. <code>programs</code>: by
 the number of programs. <code>..._raked</code>: reweighted to the sizes,
 operators and constants of <code>uniform</code>. <i>Shifted laws</i>: the tests
 uniform over the cells of the semantic space, of the syntactic one, and of both;
-their unweighted mean is what rows on density are about.</td></tr>
+their unweighted mean is what rows on density are about. A <i>cell</i> is
+a box: each of the first three axes of a space is cut at equal shares of the
+classes, into about a fourth as many boxes as tests; for both spaces together
+cells are pairs of coarser boxes of each.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
-classes at one end of one of the first three axes; a buffer beside it is in no
-set. Regions of the semantic space are matched in size and symbols, those of the
-syntactic one in size and place in the semantic one. <i>Length</i>: the largest
-size; <i>order</i>: products of sums.</td></tr>
+classes at one end of one of the first three axes (axis and end are drawn by the
+split's seed); the next tenth of the classes, the buffer, is in no set. Regions
+of the semantic space are matched in size and symbols, those of the syntactic
+one in size and place in the semantic one. <i>Length</i>: the largest size;
+<i>order</i>: products of sums.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div

@@ -144,10 +144,11 @@ def draw(study: study_lib.Study) -> Drawn:
   one = next(iter(found.values())).found
   caption = (
     f'{one.levels} levels of compute over {one.decades:.1f} decades, '
-    f'{one.seeds} seeds each (circles); at equal compute the way of least loss '
-    'on dev. Error of a seed: spread over seeds, pooled over levels. Bands and '
-    'brackets: 95 %, bootstrap over the seeds of each level; they know nothing '
-    'of other tasks or splits. Grey: extrapolated. dAICc: above the best form.'
+    f'{one.seeds} seeds each (circles); of the learning rates of a level the '
+    'one of least loss on dev. Error of a seed: spread over seeds, pooled over '
+    'levels. Bands and brackets: 95 %, bootstrap over the seeds of each level; '
+    'they know nothing of other tasks or splits. Grey: extrapolated. dAICc: '
+    'above the best form.'
   )
   if not one.enough:
     caption += f' {TOO_FEW}'

@@ -9,16 +9,19 @@ from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import contrasts
+from analysis.study import density
 from analysis.study import effect_figures
 from analysis.study import effects
 from analysis.study import power
 from analysis.study import study as study_lib
 from analysis.study import support as support_lib
 from analysis.study.verdicts import Verdict
+from synth.splits import density as density_split
 from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
 
+_AROUND = ('region', 'buffer')
 _SEEDS = 3  # from which on a split is told on its own
 _CONTRASTS = {
   'novel': support_lib.DROP,
@@ -102,6 +105,32 @@ def support(study: study_lib.Study) -> str:
   head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
           'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
   return webpage.table(head, rows) if rows else lack('no support contrast')
+
+
+def density_by_law(study: study_lib.Study) -> str:
+  """Every density arm less uniform training, by test set and k."""
+  try:
+    grid = study.grid(contrasts.DENSITY)
+    rows = [
+      [arm, f'{k}']
+      + [
+        _estimate(effects.effect(grid, gain, k).interval)
+        for gain in (
+          density.gain((arm, density_split.UNIFORM), [test])
+          for test in grid.tests
+        )
+      ]
+      for arm in grid.arms
+      if arm != density_split.UNIFORM
+      for k in sorted({1, min(cell.samples for cell in grid)})
+    ]
+  except cells_lib.NotMeasured as error:
+    return lack(str(error))
+  head = ['arm', 'k', *grid.tests]
+  return webpage.table(head, rows) + (
+    '<p class="note">pass@k less that of the arm uniform, points [95 %], each '
+    'cell alone, not adjusted; beyond pass@1 exploratory.</p>'
+  )
 
 
 def variance(study: study_lib.Study) -> str:
@@ -217,11 +246,12 @@ def negative(rows: Sequence[claims.Row]) -> str:
       html.escape(row.sentence),
       _verdict(row.verdict),
       _interval(row.measured.interval, row.unit) if row.measured else '&ndash;',
+      html.escape(row.measured.note) if row.measured else '',
     ]
     for number, row in enumerate(rows, 1)
     if row.verdict in (Verdict.NOT_REPRODUCED, Verdict.UNDECIDED)
   ]
-  head = ['row', 'claim', 'verdict', 'estimate [95 %]']
+  head = ['row', 'claim', 'verdict', 'estimate [95 %]', '']
   if not any(row.measured for row in rows):
     return '<p>No claim has been measured yet.</p>'
   if not shown:
@@ -250,19 +280,27 @@ def certificates(study: study_lib.Study) -> str:
       sha = facts['inputs_sha256']['split']
       there = arms.setdefault((contrast, sha), {})
       there[facts['arm']] = facts['classes'][f'arm_{facts["arm"]}']
+      measured = facts['split']['measurements']
+      for label in _AROUND:
+        if f'classes_in_the_{label}' in measured:
+          there[label] = measured[f'classes_in_the_{label}']
       rows[contrast, sha] = [
         contrast,
         str(settings['seed']),
         html.escape(told),
-        _numbers(there),
+        # R and its buffer after the arms.
+        _numbers(
+          dict(sorted(there.items(), key=lambda one: one[0] in _AROUND))
+        ),
         _numbers({n: len(t.class_I) for n, t in record.tests.items()}),
         html.escape('FAILS: ' + ', '.join(failed))
         if failed
         else f'{len(checks)} checks hold',
         f'<code>{html.escape(sha[:16])}</code>',
       ]
-  head = ['contrast', 'split seed', 'settings', 'functions of the arms',
-          'tasks', 'certificate', 'sha256']  # fmt: skip
+  head = ['contrast', 'split seed', 'settings',
+          'functions of the arms, of R and its buffer', 'tasks', 'certificate',
+          'sha256']  # fmt: skip
   return webpage.table(head, list(rows.values())) + (
     '<p class="note">What is checked, by kind of split: '
     f'{"; ".join(_checks(study))}. The hash is that of the manifest, which '
@@ -321,6 +359,10 @@ def _bounds(interval: Interval, scale: float) -> str:
   digits = 1 if scale > 1 else 2
   low, high = (f'{scale * v:.{digits}f}' for v in (interval.low, interval.high))
   return f'[{low},&nbsp;{high}]'
+
+
+def _estimate(interval: Interval) -> str:
+  return f'{100 * interval.estimate:+.1f} {_bounds(interval, 100)}'
 
 
 def _component(value: float) -> str:
