@@ -114,6 +114,12 @@ TIERS: dict[str, dict[str, Any]] = {
       'splits': 1,
       'settings': {'universe.max_size': 7},
     },
+    'cluster': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'settings': {'universe.max_size': 7},
+    },
   },
   'cpu': {
     'variant': 'small',
@@ -174,6 +180,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'split.num_test': 500},
     },
     'avoidable': {'steps': 6_000, 'seeds': 2, 'splits': 2},
+    'cluster': {'steps': 6_000, 'seeds': 2, 'splits': 1},
   },
   'gpu': {
     'variant': 'medium',
@@ -224,6 +231,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'length': {'steps': 1_500, 'seeds': 2, 'splits': 1},
     'order': {'steps': 1_500, 'seeds': 2, 'splits': 1},
     'avoidable': {'steps': 1_500, 'seeds': 4, 'splits': 2},
+    'cluster': {'steps': 1_500, 'seeds': 2, 'splits': 1},
   },
   'paper': {
     'variant': 'base',
@@ -272,6 +280,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'length': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'order': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'avoidable': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'cluster': {'steps': 20_000, 'seeds': 4, 'splits': 3},
   },
 }
 
@@ -310,6 +319,10 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
     'split.min_distance': 0.1,
   }
   yield from _arms(table, 'avoidable', 'support', _ARMS, need_not)
+  for space in ('semantic', 'syntactic'):
+    held_out = {'split.space': space, 'split.shape': 'cluster'}
+    sizes = {**table, f'cluster_{space}': table['cluster']}
+    yield from _arms(sizes, f'cluster_{space}', 'region', _ARMS, held_out)
 
 
 def _arms(

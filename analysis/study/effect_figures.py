@@ -38,6 +38,8 @@ HELD_OUT = {
   'length': 'the largest size (S5)',
   'order': 'an order of operators (S6)',
   'avoidable': 'a structure that need not be written (negative control)',
+  'cluster_semantic': 'a cluster, semantic (S1)',
+  'cluster_syntactic': 'a cluster, syntactic (S1)',
 }
 # Contrasts that hold out edges of programs -> what.
 EDGES = {'support': 'S3', 'order': 'S6'}
