@@ -77,6 +77,10 @@ split's seed); the next tenth of the classes, the buffer, is in no set. Regions
 of the semantic space are matched in size and symbols, those of the syntactic
 one in size and place in the semantic one. <i>Length</i>: the largest size;
 <i>order</i>: products of sums.</td></tr>
+<tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
+of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators. L:
+checks of the certificate, in docs/splits.md. <code>extra_size</code>: how many
+nodes beyond L are enumerated to see which classes are forced.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div
@@ -168,6 +172,10 @@ compute. That search is necessary, or breaks a bottleneck, is neither supported
 nor refuted by these records: the coverage figure says only what more samples of
 the same models reach, and enumeration without a model only how hard the tasks
 are.</li>
+<li><b>Need or habit.</b> C1 is the loss of functions that need a structure. It
+does not show that they are lost because they need it: in the negative control
+no function does, and what it loses (table of support contrasts) is the loss of
+a kind of functions that training has none of.</li>
 <li><b>Diversity where it is not favoured.</b> The shifted laws are even over
 cells of the same spaces that diverse arms are spread over. F5 has every arm on
 every law, the uniform one too.</li>
