@@ -100,9 +100,7 @@ def measure_neighbours(
   rows = rng.permutation(len(spaces.value_CxE))[: _QUERIES + _AMONG]
   asked, others = rows[:_QUERIES], rows[_QUERIES:]
   query, among = profiles.take(asked), profiles.take(others)
-  seconds, (distance_P, _) = _timed(
-    lambda: neighbours.nearest(query, among), rounds
-  )
+  seconds, distance_P = _timed(lambda: neighbours.nearest(query, among), rounds)
   point_CxD = np.asarray(spaces.syntactic_CxD)
 
   def search() -> np.ndarray:

@@ -150,8 +150,21 @@ def load_or_build(
     raise errors.InputError("the config has no 'split': is it a recipe?")
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  serialization = serialization_of(config, grammar)
-  universe, spaces = spaces_of(config, directory)
+  serialization_of(config, grammar)
+  return with_split(config, directory, *spaces_of(config, directory))
+
+
+def with_split(
+  config: ml_collections.ConfigDict,
+  directory: pathlib.Path,
+  universe: universe_lib.Universe,
+  spaces: space_lib.Spaces,
+) -> Inputs:
+  """The same, of a universe and spaces of these settings that are open.
+
+  Raises:
+    InputError: for impossible settings or a split of other settings.
+  """
   holdout = None
   if config.split.kind in holdout_lib.KINDS:
     holdout = load_holdout(directory / _RESTRICTED, universe, config.split)
@@ -173,6 +186,7 @@ def load_or_build(
   spec_CxF = spaces.spec_CxF
   if config.data.specification == specification.POINTS:
     spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+  serialization = serialization_of(config, universe.grammar)
   return Inputs(
     universe, spaces, split, context, spec_CxF, serialization, hashes
   )

@@ -26,6 +26,7 @@ from synth import cli
 from synth import data
 from synth import errors
 from synth import flops
+from synth import host_memory
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import model as model_lib
@@ -35,7 +36,6 @@ from synth.splits import kinds
 from synth.training import checkpoint
 from synth.training import distributed
 from synth.training import freezing
-from synth.training import host_memory
 from synth.training import preemption
 from synth.training import sharding
 from synth.training import trainer as trainer_lib

@@ -9,7 +9,7 @@ import pytest
 _FAULTS = """
 import resource
 import numpy as np
-from synth.training import host_memory
+from synth import host_memory
 
 def faults():
   before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -289,12 +289,11 @@ def test_nearest_equals_brute_force(universe7):
   rng = np.random.default_rng(0)
   rows = rng.permutation(len(universe7.node_C))
   query, among = profiles.take(rows[:300]), profiles.take(rows[300:900])
-  distance_P, index_P = neighbours.nearest(query, among)
+  distance_P = neighbours.nearest(query, among)
   for i in range(0, 300, 17):
     repeated = query.take(np.full(600, i))
     brute = syntactic.distance(repeated, among)
-    assert distance_P[i] == pytest.approx(brute.min(), abs=1e-6)
-    assert brute[index_P[i]] == pytest.approx(brute.min(), abs=1e-6)
+    assert distance_P[i] == brute.min()
 
 
 def test_nearest_in_subsets_equals_brute_force(universe7):
@@ -309,7 +308,7 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     [np.arange(number) < 300, rng.random(number) < 0.5, np.ones(number, bool)]
   )
   query = rng.permutation(number)[:60]
-  distance_AxP, index_AxP = neighbours.nearest_in(
+  distance_AxP = neighbours.nearest_in(
     profiles.take(query), profiles, member_AxT, query
   )
   for place, row in enumerate(query):
@@ -317,14 +316,40 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     brute = syntactic.distance(repeated, profiles)
     brute[row] = np.inf  # not its own neighbour
     for subset, member_T in enumerate(member_AxT):
-      wanted = brute[member_T].min()
-      assert distance_AxP[subset, place] == pytest.approx(wanted, abs=1e-6)
-      found = index_AxP[subset, place]
-      assert member_T[found] and brute[found] == pytest.approx(wanted, abs=1e-6)
+      assert distance_AxP[subset, place] == brute[member_T].min()
   with pytest.raises(ValueError, match='nothing to be near to'):
     neighbours.nearest_in(
       profiles.take(query), profiles, np.zeros((1, number), bool)
     )
+
+
+def test_nearest_of_any_program_of_an_owner_equals_brute_force(universe7):
+  profiles = syntactic.profile(
+    universe7.representative_CxL, universe7.vocabulary
+  )
+  rng = np.random.default_rng(1)
+  rows = rng.permutation(len(universe7.node_C))
+  query, among = profiles.take(rows[:400]), profiles.take(rows[400:])
+  owner_P = np.sort(rng.integers(0, 40, 400))  # more than one block of queries
+  owner_P = np.unique(owner_P, return_inverse=True)[1]
+  everyone = np.ones((1, len(rows) - 400), bool)
+  (found_O,) = neighbours.nearest_in(query, among, everyone, owner_P=owner_P)
+  alone_P = neighbours.nearest(query, among)
+  np.testing.assert_array_equal(
+    found_O, [alone_P[owner_P == o].min() for o in range(len(found_O))]
+  )
+
+
+def test_a_program_alone_has_no_neighbour(universe7):
+  profiles = syntactic.profile(
+    universe7.representative_CxL[:3], universe7.vocabulary
+  )
+  itself = np.arange(3)
+  found = neighbours.nearest_in(
+    profiles, profiles, np.eye(3, dtype=bool), itself
+  )
+  assert np.isinf(np.diag(found)).all()
+  assert np.isfinite(found[~np.eye(3, dtype=bool)]).all()
 
 
 def test_syntactic_pca_equals_numpy_svd(universe7):

@@ -21,10 +21,10 @@ from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import reference
 from synth.spaces import blocks
+from synth.spaces import specification
 from synth.spaces import syntactic
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
-from synth.splits import context as context_lib
 from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
@@ -316,10 +316,10 @@ def test_ambiguous_and_undefined_specifications_are_not_usable():
   )
   ok = np.ones_like(value, bool)
   ok[4, 1] = False
-  assert context_lib.usable(value, ok).tolist() == [False] * 5 + [True]
+  assert specification.usable(value, ok).tolist() == [False] * 5 + [True]
   # Equal at the precision that the model sees.
   close = np.array([[1.0], [1.0 + 1e-12], [1.1]])
-  assert context_lib.usable(close, np.ones((3, 1), bool)).tolist() == [
+  assert specification.usable(close, np.ones((3, 1), bool)).tolist() == [
     False,
     False,
     True,
@@ -367,7 +367,7 @@ def test_processes_and_threads_do_not_decide_the_split(tmp_path, monkeypatch):
 def test_the_density_split_takes_usable_classes(real_density):
   inputs = real_density[1]
   split = inputs.split
-  usable_C = context_lib.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
+  usable_C = specification.usable(inputs.spaces.value_CxE, inputs.spaces.ok_CxE)
   for classes in split.all_sets().values():
     assert usable_C[classes].all()
   assert {len(arm) for arm in split.arms.values()} == {100}

@@ -11,12 +11,14 @@ import pytest
 
 from analysis.study import claims
 from analysis.study import hover
+from analysis.study import judgement
 from analysis.study import markdown
 from analysis.study import page as page_lib
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
+from analysis.study import verdicts
 from synth import errors
 from synth.statistics import design
 from tests import browser as browser_lib
@@ -68,10 +70,10 @@ def test_readme_tells_the_claims_as_the_records_have_them():
 
 def test_claims_in_markdown_are_told_with_their_design():
   interval = design.Interval(0.1234, 0.1, 0.15)
-  verdict = claims.Verdict.REPRODUCED
-  measured = claims.Measured(interval, verdict, 3, 8, 2544)
+  verdict = verdicts.Verdict.REPRODUCED
+  measured = judgement.Measured(interval, verdict, 3, 8, 2544)
   row = claims.Row('it is', '', '', 'points', '', measured, verdict, '')
-  lacks = claims.Verdict.NOT_MEASURED
+  lacks = verdicts.Verdict.NOT_MEASURED
   other = row._replace(measured=None, verdict=lacks)
   nothing = design.Interval(0.1234, np.nan, np.nan)
   bare = row._replace(measured=measured._replace(interval=nothing))

@@ -181,7 +181,7 @@ def _nearest(
   point_CxD = np.asarray(stored.spaces.semantic_CxD, float)
   distances = {
     'syntactic': {
-      name: neighbours.nearest(profiles.take(query), profiles.take(among))[0]
+      name: neighbours.nearest(profiles.take(query), profiles.take(among))
       for name, (query, among) in queries.items()
     },
     'semantic': {

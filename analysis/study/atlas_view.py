@@ -15,7 +15,7 @@ from analysis.data import redundancy as redundancy_lib
 from analysis.study import cells as cells_lib
 from analysis.study import study as study_lib
 from analysis.study import tables
-from analysis.study.effect_figures import Drawn
+from analysis.study.drawn import Drawn
 from synth import errors
 from synth import records
 
@@ -136,8 +136,9 @@ def matching(study: study_lib.Study) -> Drawn:
   contrast, numbers = next(iter(found.facts['matching'].items()))
   caption = _caption(
     found,
-    f'Contrast {contrast}, its split of least seed; all contrasts are in the '
-    'table of matches. D_A, D_C: atom and compound divergence.',
+    f'Contrast {contrast}, its split of least seed; other contrasts with '
+    'novel tests and matched controls are in the table of matches. D_A, D_C: '
+    'atom and compound divergence.',
   )
   return Drawn(matching_lib.draw(numbers), caption, numbers)
 

@@ -8,22 +8,16 @@ from collections.abc import Callable
 import functools
 from typing import NamedTuple
 
-import numpy as np
-
 from analysis.study import cells as cells_lib
 from analysis.study import contrasts
-from analysis.study import effects
-from analysis.study import ladder
-from analysis.study import scaling
+from analysis.study import judgement
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
-from synth.statistics.design import Interval
 
-_DROP = 0.3  # what the paper states
 _DIVERSE = (
   'optimizing density generalization -- through diverse sampling over both '
   'semantic and syntactic spaces -- induces robust out-of-distribution '
@@ -48,28 +42,6 @@ _SEARCH = (
 _CHECK = 'our check'
 
 
-class Measured(NamedTuple):
-  """What a claim is judged by.
-
-  Attributes:
-    interval: Estimate and interval, in shares (of tasks, or of success).
-    verdict: By the rule.
-    splits: Split seeds.
-    seeds: Training seeds of each.
-    items: Tasks.
-    p: Holm-adjusted over the family; None where the rule has no such test.
-    note: What else a reader must know.
-  """
-
-  interval: Interval
-  verdict: Verdict
-  splits: int
-  seeds: int
-  items: int
-  p: float | None = None
-  note: str = ''
-
-
 class Row(NamedTuple):
   """A line of the table.
 
@@ -89,7 +61,7 @@ class Row(NamedTuple):
   quantity: str
   unit: str
   rule: str
-  measured: Measured | None
+  measured: judgement.Measured | None
   verdict: Verdict
   reason: str
 
@@ -112,7 +84,9 @@ def table(study: study_lib.Study) -> list[Row]:
       'spaces, less trained on a uniform one',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(contrasts.diverse(study, contrasts.JOINT), p['C2']),
+      lambda: judgement.positive(
+        contrasts.diverse(study, contrasts.JOINT), p['C2']
+      ),
     ),
     row(
       contrasts.DENSITY,
@@ -122,7 +96,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'the better of the two (the smaller difference)',
       'points',
       verdicts.POSITIVE + '; both differences must hold',
-      lambda: _both(contrasts.manifolds(study), p['C4']),
+      lambda: judgement.both(contrasts.manifolds(study), p['C4']),
     ),
     row(
       contrasts.SYNTACTIC,
@@ -132,7 +106,9 @@ def table(study: study_lib.Study) -> list[Row]:
       'it adds on matched controls, where it costs (difference in differences)',
       'points',
       verdicts.POSITIVE,
-      lambda: _gap(held_out(contrasts.SYNTACTIC), p['C1']),
+      lambda: judgement.gap(
+        held_out(contrasts.SYNTACTIC), p['C1'], judgement.control(study)
+      ),
     ),
     row(
       contrasts.REGION,
@@ -142,7 +118,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'are equal in size and place in the semantic space',
       'points',
       verdicts.POSITIVE.replace('Holm-adjusted p', 'p (not adjusted)'),
-      lambda: _alone(held_out(contrasts.REGION).gap),
+      lambda: judgement.alone(held_out(contrasts.REGION).gap),
     ),
     row(
       contrasts.SYNTACTIC,
@@ -151,7 +127,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'pass@1 lost on novel programs by never having seen the structure',
       'points',
       verdicts.ABOVE,
-      lambda: _above(held_out(contrasts.SYNTACTIC), relative=False),
+      lambda: judgement.above(held_out(contrasts.SYNTACTIC), relative=False),
     ),
     row(
       contrasts.SYNTACTIC,
@@ -160,7 +136,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'the same, as a share of the pass@1 of models that saw it',
       '%',
       verdicts.ABOVE,
-      lambda: _above(held_out(contrasts.SYNTACTIC), relative=True),
+      lambda: judgement.above(held_out(contrasts.SYNTACTIC), relative=True),
     ),
     row(
       contrasts.SEMANTIC,
@@ -170,7 +146,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'matched on syntax',
       'points',
       verdicts.NO_DROP,
-      lambda: _no_drop(held_out(contrasts.SEMANTIC)),
+      lambda: judgement.no_drop(held_out(contrasts.SEMANTIC)),
     ),
     row(
       contrasts.SCALING,
@@ -180,7 +156,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'tenfold training compute',
       'points per decade',
       verdicts.GROWS,
-      lambda: _grows(study, in_support),
+      lambda: judgement.grows(study, in_support),
     ),
     row(
       contrasts.SCALING,
@@ -189,7 +165,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'pass@1 on novel programs per tenfold training compute',
       'points per decade',
       verdicts.GROWS,
-      lambda: _grows(study, novel),
+      lambda: judgement.grows(study, novel),
     ),
     row(
       contrasts.SCALING,
@@ -199,7 +175,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'levels of compute from the others',
       'points',
       verdicts.LOG_LINEAR,
-      lambda: _log_linear(study, in_support),
+      lambda: judgement.log_linear(study, in_support),
     ),
     row(
       contrasts.SCALING,
@@ -208,7 +184,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'the same on novel programs',
       'points',
       verdicts.LOG_LINEAR,
-      lambda: _log_linear(study, novel),
+      lambda: judgement.log_linear(study, novel),
     ),
     row(
       None,
@@ -218,7 +194,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points',
       'needs an equal-compute comparison with search, which these records do '
       'not hold',
-      _never,
+      judgement.never,
     ),
     row(
       contrasts.DENSITY,
@@ -228,7 +204,9 @@ def table(study: study_lib.Study) -> list[Row]:
       'uniform sample (raked)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(contrasts.diverse(study, contrasts.RAKED), p['C3']),
+      lambda: judgement.positive(
+        contrasts.diverse(study, contrasts.RAKED), p['C3']
+      ),
     ),
     row(
       contrasts.LADDER,
@@ -239,10 +217,10 @@ def table(study: study_lib.Study) -> list[Row]:
       '(ladder)',
       'points',
       verdicts.POSITIVE,
-      lambda: _positive(
+      lambda: judgement.positive(
         contrasts.rungs(study),
         p['C5'],
-        _per_unit(study),
+        judgement.per_unit(study),
       ),
     ),
   ]
@@ -256,7 +234,7 @@ def _row(
   quantity: str,
   unit: str,
   rule: str,
-  measure: Callable[[], Measured],
+  measure: Callable[[], judgement.Measured],
 ) -> Row:
   """Measures and judges, if the contrast of the runs is whole."""
   try:
@@ -264,7 +242,7 @@ def _row(
       study.require(contrast)
     found = measure()
     if contrast in (contrasts.SYNTACTIC, contrasts.REGION, contrasts.SEMANTIC):
-      notes = filter(None, (found.note, _means(study, contrast)))
+      notes = filter(None, (found.note, judgement.means(study, contrast)))
       found = found._replace(note='; '.join(notes))
   except cells_lib.TooManyDiverged as lack:
     verdict = Verdict.UNDECIDED
@@ -273,183 +251,3 @@ def _row(
     verdict = Verdict.NOT_MEASURED
     return Row(short, sentence, quantity, unit, rule, None, verdict, str(lack))
   return Row(short, sentence, quantity, unit, rule, found, found.verdict, '')
-
-
-def _means(study: study_lib.Study, contrast: str) -> str:
-  """pass@1 of both arms: no drop is larger than what there was to lose."""
-  grid = study.grid(contrast)
-  said = []
-  for test in (
-    support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
-  ):  # fmt: skip
-    if test not in grid.tests:
-      continue
-    seen, unseen = (
-      np.mean([grid.get(split, arm, test).value(1).mean()
-               for split in grid.splits])
-      for arm in (support_split.WITH, support_split.WITHOUT)
-    )  # fmt: skip
-    said.append(f'{test} {_percent(seen)} and {_percent(unseen)}')
-  return f'pass@1 having seen it and not: {"; ".join(said)}'
-
-
-def _percent(share: float) -> str:
-  return f'{share:.1%}' if share >= 0.005 else f'{share:.2%}'
-
-
-def _never() -> Measured:
-  raise cells_lib.NotMeasured(
-    'no search that uses a model was run; what more samples of the same models '
-    'reach: figure F11'
-  )
-
-
-def _of(
-  effect: effects.Effect,
-  verdict: Verdict,
-  p: float | None,
-  note: str = '',
-  interval: Interval | None = None,
-) -> Measured:
-  return Measured(
-    interval or effect.interval,
-    verdict,
-    effect.splits,
-    effect.seeds,
-    effect.items,
-    p,
-    note,
-  )
-
-
-def _positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
-  verdict = verdicts.positive(effect, p)
-  if verdict == Verdict.REPRODUCED and effect.equivalence.equivalent:
-    small = f'above 0, but within {100 * effects.MARGIN:g} points of it'
-    note = '; '.join(filter(None, (note, small)))
-  return _of(effect, verdict, p, note)
-
-
-def _gap(found: support.Support, p: float) -> Measured:
-  drop, price = (100 * e.interval.estimate for e in (found.drop, found.price))
-  note = f'the sum of {drop:+.1f} on novel and {-price:+.1f} on controls'
-  return _positive(found.gap, p, note)
-
-
-def _per_unit(study: study_lib.Study) -> str:
-  span = ladder.span(contrasts.rung_divergence(study))
-  slope = 100 * contrasts.rungs(study).interval.estimate / span
-  lowest = contrasts.lowest_rung(study)
-  note = f'D_C spans {span:.2f}: {slope:.1f} points per unit'
-  if lowest < _DROP:
-    note += (
-      f'; no larger loss was possible than what models of the lowest rung '
-      f'solve, {100 * lowest:.1f} points'
-    )
-  return note
-
-
-def _alone(effect: effects.Effect) -> Measured:
-  """Of a test outside the family: its p as it is."""
-  note = 'p not adjusted: outside the family'
-  return _of(effect, verdicts.positive(effect, effect.p), effect.p, note)
-
-
-def _both(found: dict[str, effects.Effect], p: float) -> Measured:
-  """The conjunction: as strong as its weaker half (intersection-union)."""
-  each = {
-    space: verdicts.positive(effect, p) for space, effect in found.items()
-  }
-  space = min(found, key=lambda name: found[name].interval.estimate)
-  verdict = Verdict.UNDECIDED
-  if set(each.values()) == {Verdict.REPRODUCED}:
-    verdict = Verdict.REPRODUCED
-  elif Verdict.NOT_REPRODUCED in each.values():
-    verdict = Verdict.NOT_REPRODUCED
-  return _of(found[space], verdict, p, f'the better one is {space}')
-
-
-def _above(found: support.Support, relative: bool) -> Measured:
-  interval = found.relative if relative else found.drop.interval
-  verdict = verdicts.above(interval, _DROP)
-  note = ''
-  if not relative and found.seen < _DROP:
-    note = (
-      'no larger drop was possible than what models solve that saw it, '
-      f'{100 * found.seen:.1f} points'
-    )
-  return _of(found.drop, verdict, None, note, interval)
-
-
-def _no_drop(found: support.Support) -> Measured:
-  verdict = verdicts.no_drop(found.drop, found.gap)
-  gap = found.gap.equivalence.interval
-  note = (
-    f'90 % interval of the gap to controls {100 * gap.low:+.1f} to '
-    f'{100 * gap.high:+.1f} points'
-  )
-  half = max(_half(effect) for effect in (found.drop, found.gap))
-  if half >= effects.MARGIN:
-    note += (
-      f'; with 90 % intervals of +-{100 * half:.1f} points no estimate could '
-      f'have been placed within {100 * effects.MARGIN:g} of 0'
-    )
-  return _of(found.drop, verdict, None, note)
-
-
-def _half(effect: effects.Effect) -> float:
-  interval = effect.equivalence.interval
-  return (interval.high - interval.low) / 2
-
-
-@functools.cache
-def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
-  found = study.of(contrasts.SCALING)
-  items = {len(r.tests[test].class_I) for r in found if test in r.tests}
-  rates = study_lib.by_compute(found, test, 1)
-  return scaling.measure(rates), max(items, default=0)
-
-
-def _grows(study: study_lib.Study, test: str) -> Measured:
-  found, items = _scaling(study, test)
-  slope = scaling.slope(found)
-  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
-  note = (
-    f'{found.levels} levels of compute over {found.decades:.1f} decades; '
-    'interval over seeds only'
-  )
-  if verdicts.flat(slope):
-    note += '; above 0, but within 1 point per decade of it'
-  return Measured(
-    slope,
-    verdicts.grows(slope),
-    splits,
-    found.seeds,
-    items,
-    note=note,
-  )
-
-
-def _log_linear(study: study_lib.Study, test: str) -> Measured:
-  found, items = _scaling(study, test)
-  line = found.standing(scaling.LINE)
-  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
-  note = (
-    f'{found.levels} levels of compute over {found.decades:.1f} decades; best '
-    f'form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} above); '
-    f'lack of fit p = {found.lack_p:.2g}'
-  )
-  if not found.enough:
-    fits = 'fits' if found.lack_p > verdicts.ALPHA else 'does not fit'
-    note += (
-      f': a line {fits} these levels, but by the rule they are too few to tell '
-      'the forms apart'
-    )
-  return Measured(
-    Interval(line.forward, np.nan, np.nan),
-    verdicts.log_linear(found),
-    splits,
-    found.seeds,
-    items,
-    note=note,
-  )

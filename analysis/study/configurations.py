@@ -20,10 +20,13 @@ _ALWAYS = (
   'Decoder transformer, causal, pre-norm (RMSNorm), no dropout; AdamW with '
   'decoupled weight decay on matrices, b1 0.9, epsilon 1e-8; the rate rises '
   'linearly, then falls to 0 by the schedule; cross-entropy of the program\'s '
-  'tokens, padding left out.'
+  'tokens, padding left out. Initial values: matrices truncated normal of '
+  'variance 1 / fan-in, embedding and learned positions normal of standard '
+  'deviation 0.5 and 0.3, biases 0.'
 )  # fmt: skip
 _CONFIG = ('largest program', 'layers, width, heads, MLP',
-           'encoder: layers, width', 'precision', 'batch', 'steps',
+           'encoder: layers, width', 'positions, MLP, head', 'precision',
+           'batch', 'steps',
            'programs shown', 'peak rate, b2, weight decay, warm-up (share of '
            'steps), clipping, schedule', 'samples, temperature',
            'classes a test')  # fmt: skip
@@ -91,6 +94,8 @@ def _settings(config: Mapping[str, Any]) -> tuple[str, ...]:
     str(config['universe']['max_size']),
     f'{model["N"]}, {model["D"]}, {model["H"]}, {model["F"]}',
     f'{model["M"]}, {model["W"]}',
+    f'{model["positions"]}, {model["mlp"]}, '
+    f'{"tied to the embedding" if model["tied"] else "not tied"}',
     str(model['dtype']),
     str(batch),
     f'{steps:,}',

@@ -22,7 +22,22 @@ from synth.statistics import hypotheses
 # Names of contrasts among the runs.
 SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
 REGION = 'region_syntactic'
+AVOIDABLE = 'avoidable'
 DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
+
+# Contrast -> what is held out, in the words of a row.
+HELD_OUT = {
+  SYNTACTIC: 'a structure (S3)',
+  SEMANTIC: 'a half-space, semantic (S2)',
+  REGION: 'a half-space, syntactic (S2)',
+  'length': 'the largest size (S5)',
+  'order': 'an order of operators (S6)',
+  AVOIDABLE: 'a structure that need not be written (negative control)',
+  'cluster_semantic': 'a cluster, semantic (S1)',
+  'cluster_syntactic': 'a cluster, syntactic (S1)',
+}
+# Contrasts that hold out edges of programs -> what.
+EDGES = {SYNTACTIC: 'S3', 'order': 'S6'}
 
 # Arms diverse in both spaces.
 JOINT, RAKED = 'joint', f'joint{density.RAKED}'

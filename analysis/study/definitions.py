@@ -58,24 +58,28 @@ training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
 where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;;
 the tests are shared. <code>uniform</code>: equal for all classes.
 <code>semantic</code>, <code>syntactic</code>: &pi; &prop; r<sup>d</sup>, r the
-distance to the 16th nearest class in that space, d its intrinsic dimension (the
-largest hundredth of the weights is cut): against the density.
+distance to the 16th nearest class in that space, d its intrinsic dimension by
+the distances to 16 neighbours (Levina and Bickel, NIPS 2004; inverses
+averaged); the largest hundredth of the weights is cut: against the density.
 <code>joint</code>: the mean of both log-weights, brought to one distribution by
 rank. <code>..._half</code>: the root of the weights. <code>programs</code>: by
 the number of programs. <code>..._raked</code>: reweighted to the sizes,
 operators and constants of <code>uniform</code>. <i>Shifted laws</i>: the tests
 uniform over the cells of the semantic space, of the syntactic one, and of both;
-their unweighted mean is what rows on density are about. A <i>cell</i> is
-a box: each of the first three axes of a space is cut at equal shares of the
-classes, into about a fourth as many boxes as tests; for both spaces together
-cells are pairs of coarser boxes of each.</td></tr>
+their unweighted mean is what rows on density are about. A <i>cell</i> is a box:
+each of the first three axes of a space is cut at equal shares of the classes,
+into about a fourth as many boxes as tests; for both spaces together cells are
+pairs of coarser boxes of each.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
 classes at one end of one of the first three axes (axis and end are drawn by the
-split's seed); the next tenth of the classes, the buffer, is in no set. Regions
-of the semantic space are matched in size and symbols, those of the syntactic
-one in size and place in the semantic one. <i>Length</i>: the largest size;
+split's seed); the next tenth of the classes, the buffer, is in no set. A
+cluster is one of 20 by k-means on all axes of the space, which one is drawn;
+its buffer is what is nearer to it than 95 % of all classes are to their
+nearest. Regions of the semantic space are matched in size and symbols, those of
+the syntactic one in size and place in the semantic one (300 boxes by its first
+three axes). <i>Length</i>: the largest size, matched in these 300;
 <i>order</i>: products of sums.</td></tr>
 <tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
 of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators. L:
@@ -127,7 +131,9 @@ of the semantic one.</li>
 <li>Random pairs are the tests <i>novel</i> and <i>control</i>. With held-out
 structures only pairs whose novel class keeps a least distance from everything
 outside R are taken.</li>
-<li><i>dev</i> is drawn from classes outside R without a partner.</li>
+<li><i>dev</i> is drawn from classes outside R without a partner, and, where
+these are too few, from partners of novel classes that step 5 does not
+exchange.</li>
 <li><i>train_s</i> is everything else outside R. <i>train_c</i> is the same with
 up to a fifth of it, partners of novel classes, replaced by those novel classes:
 both arms have equally many classes of every cell.</li>
@@ -137,9 +143,16 @@ of the sorted identities of every set). The same seed gives the same
 hashes.</li>
 </ol>
 <p>Density splits: tests first (uniform over classes; uniform over the cells of
-each space and of both), then every arm from what is left. Ladder: half of the
-kinds of operator edges that occur is drawn; the rungs hold out none, a quarter,
-... all of it; tests and symbols stay equal.</p>
+each space and of both), then every arm from what is left.</p>
+<p>Ladder: a class stands for one random minimal program, in training too. An
+edge is an operator and an operator directly under it. Of the kinds of edges
+that occur, half, H, is drawn in random order: twenty times, and the draw is
+taken that leaves most programs. <i>novel</i> has programs all of whose edges
+are in H, <i>control</i> and <i>dev</i> programs with none of H. The arm of rung
+r = 0 to 4 is drawn from the rest without the first r quarters of H; all prefer
+the same classes, so that they differ by no more than they must. In each cell of
+equal size and equal count of every symbol both tests have equally many
+programs, and all arms the same multiple of that.</p>
 """
 
 STATISTICS = """

@@ -13,7 +13,7 @@ from analysis.study import contrasts
 from analysis.study import coverage
 from analysis.study import distance
 from analysis.study import study as study_lib
-from analysis.study.effect_figures import Drawn
+from analysis.study.drawn import Drawn
 from synth.splits import density as density_split
 from synth.splits import split as split_lib
 from synth.splits import support as support_split

@@ -21,7 +21,8 @@ from analysis.study import claims
 from analysis.study import configurations
 from analysis.study import contrasts
 from analysis.study import definitions
-from analysis.study import effect_figures
+from analysis.study import density_figures
+from analysis.study import drawn
 from analysis.study import hover
 from analysis.study import law_figures
 from analysis.study import markdown
@@ -31,12 +32,13 @@ from analysis.study import preregistration
 from analysis.study import retrieval
 from analysis.study import scaling_view
 from analysis.study import study as study_lib
+from analysis.study import support_figures
 from analysis.study import tables
 from analysis.study import without_model
 from synth import runs
 
-_Draw = Callable[[study_lib.Study], effect_figures.Drawn]
-_HELD_OUT = tuple(effect_figures.HELD_OUT)
+_Draw = Callable[[study_lib.Study], drawn.Drawn]
+_HELD_OUT = tuple(contrasts.HELD_OUT)
 # Name -> question, what draws it, and the contrasts that it is made of.
 _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F1-spaces': ('What do the two spaces look like?', atlas_view.spaces, ()),
@@ -49,23 +51,23 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F4-matching': ('Are training and test matched?', atlas_view.matching, ()),
   'F5-density': (
     'Which training law generalizes to which test law?',
-    effect_figures.matrix,
+    density_figures.matrix,
     (contrasts.DENSITY,),
   ),
   'F6-dose': (
     'Does more diverse training help more?',
-    effect_figures.dose,
+    density_figures.dose,
     (contrasts.DENSITY,),
   ),
   'F7-support': (
     'What does never having seen it cost?',
-    effect_figures.forest,
+    support_figures.forest,
     _HELD_OUT,
   ),
   'F8-novelty': (
     'Is the new structure written, or avoided?',
-    effect_figures.solved,
-    tuple(effect_figures.EDGES),
+    support_figures.solved,
+    tuple(contrasts.EDGES),
   ),
   'F9-distance': (
     'Does distance to training explain success?',
@@ -74,7 +76,7 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   ),
   'F10-ladder': (
     'Does success fall as compounds diverge?',
-    effect_figures.rungs,
+    support_figures.rungs,
     (contrasts.LADDER,),
   ),
   'F11-coverage': (

@@ -21,13 +21,12 @@ from analysis.study import contrasts
 from analysis.study import effects
 from analysis.study import study as study_lib
 from analysis.study import tables
-from analysis.study.effect_figures import HELD_OUT
-from analysis.study.effect_figures import Drawn
+from analysis.study.drawn import Drawn
 from synth import seeding
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
+from synth.statistics import design
 from synth.statistics.design import Interval
-from synth.statistics.design import Term
 
 _BINS = 8  # of equally many tasks
 _TESTS = (support_split.NOVEL, support_split.CONTROL, split_lib.DEV)
@@ -38,18 +37,17 @@ _ARMS = {
 
 
 class Copies(NamedTuple):
-  """Share of samples that are programs of the training set, by distance.
+  """Share of wrong samples that are programs of training, by distance.
 
   Attributes:
-    distance_B: Mean distance to training of the tasks of each bin.
-    share: Of all samples: mean and 95 % interval of each bin.
-    of_wrong_B: Of the samples that are wrong; NaN where none is.
+    distance_B: Mean distance to training of the tasks of each bin; bins without
+      a wrong sample are left out.
+    of_wrong: Copies by wrong samples: ratio and 95 % interval of each bin.
     items: Tasks in all.
   """
 
   distance_B: np.ndarray
-  share: list[Interval]
-  of_wrong_B: np.ndarray
+  of_wrong: list[Interval]
   items: int
 
 
@@ -71,26 +69,40 @@ def measure(cells: Sequence[cells_lib.Cell], space: str) -> Copies:
   edge_E = np.quantile(distance_I, np.linspace(0, 1, _BINS + 1)[1:-1])
   bins = [np.searchsorted(edge_E, c.facts[space], 'right') for c in cells]
   rng = seeding.generator(0, 'copies', space)
-  middle, share, of_wrong = [], [], []
+  middle, of_wrong = [], []
   for number in np.unique(np.concatenate(bins)):
     by_split: dict[int, list[np.ndarray]] = {}
-    distances, copied, wrong = [], 0, 0
+    distances = []
     for cell, bin_I in zip(cells, bins, strict=True):
       inside_I = bin_I == number
       if not inside_I.any():
         continue
       copied_SxI = cell.facts[cells_lib.COPIED][inside_I].T
-      by_split.setdefault(cell.split, []).append(copied_SxI / cell.samples)
+      wrong_SxI = cell.samples - cell.correct_SxI[:, inside_I]
+      by_split.setdefault(cell.split, []).append(
+        np.stack([copied_SxI, wrong_SxI])
+      )
       distances.append(cell.facts[space][inside_I])
-      copied += int(copied_SxI.sum())
-      wrong += int((cell.samples - cell.correct_SxI[:, inside_I]).sum())
-    contrast = [
-      [Term(np.concatenate(parts, axis=1))] for parts in by_split.values()
-    ]
+    pairs = [np.concatenate(parts, axis=2) for parts in by_split.values()]
+    if not any(wrong_SxI.any() for _, wrong_SxI in pairs):
+      continue
     middle.append(float(np.concatenate(distances).mean()))
-    share.append(effects.share(contrast, rng))
-    of_wrong.append(copied / wrong if wrong else np.nan)
-  return Copies(np.array(middle), share, np.array(of_wrong), len(distance_I))
+    of_wrong.append(effects.share(_ratio(pairs), rng))
+  return Copies(np.array(middle), of_wrong, len(distance_I))
+
+
+def _ratio(pairs: Sequence[np.ndarray]) -> design.Contrast:
+  """A ratio of means as a mean: itself plus its linear part (delta method).
+
+  Args:
+    pairs: (numerator_SxI, denominator_SxI) of every split.
+  """
+  above, below = np.mean([pair.mean(axis=(1, 2)) for pair in pairs], axis=0)
+  ratio = above / below
+  return [
+    [design.Term(ratio + (above_SxI - ratio * below_SxI) / below)]
+    for above_SxI, below_SxI in pairs
+  ]
 
 
 def subtrees(study: study_lib.Study) -> str:
@@ -112,7 +124,7 @@ def subtrees(study: study_lib.Study) -> str:
       excess_R = 100 * (output_R - task_R)
       rows.append(
         [
-          HELD_OUT[name],
+          contrasts.HELD_OUT[name],
           arm,
           test,
           f'{len(pairs)}',
@@ -184,16 +196,14 @@ def draw(study: study_lib.Study) -> Drawn:
   for name, measured in found.items():
     for (space, arm), copies in measured.items():
       axis, colour = axes[f'{name} {space}'], _ARMS[arm]
-      axis.set_title(f'held out: {HELD_OUT[name]}')
+      axis.set_title(f'held out: {contrasts.HELD_OUT[name]}')
       mean_B, low_B, high_B = (
-        np.array(v) for v in zip(*copies.share, strict=True)
+        np.array(v) for v in zip(*copies.of_wrong, strict=True)
       )
       axis.fill_between(copies.distance_B, low_B, high_B, color=colour,
                         alpha=0.18, lw=0)  # fmt: skip
       axis.plot(copies.distance_B, mean_B, 'o-', color=colour, ms=4,
-                label=f'{arm}: of all samples')  # fmt: skip
-      axis.plot(copies.distance_B, copies.of_wrong_B, '--', color=colour,
-                lw=1.1, label=f'{arm}: of wrong ones')  # fmt: skip
+                label=arm)  # fmt: skip
       chance = _chance(study, name, arm)
       if chance is not None:
         axis.axhline(chance, color=colour, ls=':', lw=1.1)
@@ -201,12 +211,11 @@ def draw(study: study_lib.Study) -> Drawn:
       axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
       numbers[f'{name}, {arm}, {space}'] = {
         'distance': copies.distance_B.tolist(),
-        'share': [list(v) for v in copies.share],
-        'of wrong': [None if np.isnan(v) else v for v in copies.of_wrong_B],
+        'of wrong': [list(v) for v in copies.of_wrong],
         'chance': chance,
       }
     left = axes[f'{name} {spaces[0]}']
-    left.set_ylabel('samples that are\nprograms of training')
+    left.set_ylabel('of wrong samples,\nprograms of training')
   for axis in axes.values():
     axis.set_ylim(bottom=0)
   left.legend(loc='lower right', ncols=2, frameon=False, fontsize=8)
@@ -219,8 +228,7 @@ def draw(study: study_lib.Study) -> Drawn:
     f'Tasks (novel, control and dev of all splits): {items}. Points: an '
     f'{_BINS}th of the tasks each, fewer points where many tasks are equally '
     'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
-    'No test function is in training: every copy is wrong, and where models '
-    'err less, fewer of all samples are. Dotted: the share of wrong programs '
+    'No test function is in training: every copy is wrong. Dotted: the share '
     'that would be of training if all functions were written equally often '
     '(one line where both arms have equally many); only above it is more of '
     'training than chance. Settings were chosen on dev of split 0.'

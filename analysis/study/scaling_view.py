@@ -20,7 +20,7 @@ from analysis.study import contrasts
 from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import tables
-from analysis.study.effect_figures import Drawn
+from analysis.study.drawn import Drawn
 from synth import progress
 from synth import records as records_lib
 from synth.splits import split as split_lib

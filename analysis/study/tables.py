@@ -10,7 +10,6 @@ from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import contrasts
 from analysis.study import density
-from analysis.study import effect_figures
 from analysis.study import effects
 from analysis.study import power
 from analysis.study import study as study_lib
@@ -73,7 +72,7 @@ def rules(rows: Sequence[claims.Row]) -> str:
 def support(study: study_lib.Study) -> str:
   """Every hold-out's contrasts, together and by split."""
   rows = []
-  for name, what in effect_figures.HELD_OUT.items():
+  for name, what in contrasts.HELD_OUT.items():
     if name not in study.contrasts:
       continue
     try:
@@ -136,7 +135,7 @@ def density_by_law(study: study_lib.Study) -> str:
 def variance(study: study_lib.Study) -> str:
   """T3: where the variance of pass@1 comes from."""
   rows = []
-  for name in effect_figures.HELD_OUT:
+  for name in contrasts.HELD_OUT:
     if name not in study.contrasts:
       continue
     grid = study.grid(name)

@@ -72,10 +72,11 @@ def no_drop(*found: effects.Effect) -> Verdict:
 
 LOG_LINEAR = (
   f'with at least {scaling.LEVELS} levels of compute over {scaling.DECADES:g} '
-  'decades, else undecided. Reproduced: of six forms the log-linear one has '
-  'the least AICc, and its lack-of-fit test p > 0.05; not reproduced: its AICc '
-  'is worse than another by more than 10, or by more than 2 with lack of fit '
-  'at p < 0.05'
+  'decades, else undecided. Reproduced: of six forms (less those with as '
+  'many parameters as there are levels) the log-linear one has the least '
+  'AICc, and its lack-of-fit test p > 0.05; not reproduced: its AICc is worse '
+  'than another by more than 10, or by more than 2 with lack of fit at '
+  'p < 0.05'
 )
 
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from analysis import webpage
 from analysis.study import contrasts
-from analysis.study import effect_figures
 from analysis.study import study as study_lib
 from analysis.study import tables
 from synth.splits import split as split_lib
@@ -21,7 +20,7 @@ def table(study: study_lib.Study) -> str:
   rows: list[list[str]] = []
   there = {
     contrast: [r for r in study.contrasts.get(contrast, ()) if _KEY in r.facts]
-    for contrast in (*effect_figures.HELD_OUT, contrasts.DENSITY)
+    for contrast in (*contrasts.HELD_OUT, contrasts.DENSITY)
   }
   budgets = sorted(
     {
@@ -53,7 +52,7 @@ def table(study: study_lib.Study) -> str:
           if k <= record.samples
         }
         solved.setdefault((test, f'models, {arm}'), []).append(value_k)
-    title = effect_figures.HELD_OUT.get(contrast, contrast)
+    title = contrasts.HELD_OUT.get(contrast, contrast)
     for test in told[0].tests:
       if test == split_lib.DEV:
         continue

@@ -51,8 +51,8 @@ from benchmarks.training import loader
 from benchmarks.training import peers
 from benchmarks.training import start
 from synth import cli
+from synth import host_memory
 from synth import runs
-from synth.training import host_memory
 from synth.universe import executors
 
 PARTS: dict[str, Callable[[ml_collections.ConfigDict], dict[str, Any]]] = {

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.training import collectives
 from benchmarks.training import ours as ours_lib
 from benchmarks.training import turns
+from synth import host_memory
 from synth import progress
-from synth.training import host_memory
 
 _MESHES = tuple(
   {**dict.fromkeys(('data', 'fsdp', 'tensor'), 1), axis: count}

@@ -114,7 +114,7 @@ class Training:
       np.concatenate([_wide(train_NxL, length), tok_UxL])
     )
     number = np.arange(len(train_NxL) + len(tok_UxL))
-    distance_U, _ = neighbours.nearest(
+    distance_U = neighbours.nearest(
       profiles.take(number[len(train_NxL) :]),
       profiles.take(number[: len(train_NxL)]),
     )

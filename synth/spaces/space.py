@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import functools
 import json
 import pathlib
 import shutil
@@ -54,6 +55,11 @@ class Spaces:
   semantic_CxD: np.ndarray
   syntactic_CxD: np.ndarray
   manifest: dict[str, Any]
+
+  @functools.cached_property
+  def usable_C(self) -> np.ndarray:
+    """Classes whose specification is unambiguous (`specification.usable`)."""
+    return specification.usable(self.value_CxE, self.ok_CxE)
 
 
 def load(directory: pathlib.Path) -> Spaces:

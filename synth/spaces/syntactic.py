@@ -37,6 +37,8 @@ class Profiles:
 
   Attributes:
     count_PxG: Occurrences of each gram, int32 CSR.
+    around_PxS: Inner nodes of each kind (`profile`), int32 CSR, a factor of it.
+    gram_SxG: The grams of each kind, the other factor.
     gram_G: The grams, ascending codes: the p + q labels (dummy 0, else token
       id) read as digits in base V.
     base: V.
@@ -45,10 +47,24 @@ class Profiles:
   """
 
   count_PxG: scipy.sparse.csr_matrix
+  around_PxS: scipy.sparse.csr_matrix
+  gram_SxG: scipy.sparse.csr_matrix
   gram_G: np.ndarray
   base: int
   p: int
   q: int
+
+  @property
+  def size_P(self) -> np.ndarray:
+    """How many grams each program has, with repeats."""
+    size_S = np.asarray(self.gram_SxG.sum(axis=1), np.int32).ravel()
+    return np.asarray(self.around_PxS @ size_S)
+
+  def total_G(self) -> np.ndarray:
+    """How often each gram occurs in all programs together."""
+    around = self.around_PxS
+    number_S = np.bincount(around.indices, around.data, around.shape[1])
+    return number_S @ self.gram_SxG
 
   def labels(self) -> np.ndarray:
     """The labels of each gram: int_Gx(p+q)."""
@@ -56,7 +72,9 @@ class Profiles:
 
   def take(self, rows: np.ndarray) -> 'Profiles':
     """The profiles of some of the programs."""
-    return dataclasses.replace(self, count_PxG=self.count_PxG[rows])
+    return dataclasses.replace(
+      self, count_PxG=self.count_PxG[rows], around_PxS=self.around_PxS[rows]
+    )
 
 
 def check(vocabulary: tokens.Vocabulary, p: int, q: int, trees: str) -> None:
@@ -98,8 +116,9 @@ def profile(
   """The pq-gram profiles of well-formed prefix rows.
 
   The grams of an anchor depend on its stem and its children's labels alone, its
-  *surroundings*, of which a whole universe has a few thousand. So a program is
-  the bag of its nodes' surroundings, and profiles are a sparse product:
+  *surroundings*, of which a whole universe has a few thousand. They tell those
+  of the children that are leaves as well. So a program is the bag of its inner
+  nodes' surroundings, and profiles are a sparse product:
   (programs x surroundings) @ (surroundings x grams).
 
   Raises:
@@ -113,7 +132,8 @@ def profile(
   ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     tok = as_trees(np.asarray(tok_PxL[rows]), vocabulary, trees)
     code_PxL = _surroundings(tok, vocabulary, p)
-    node_PxL = vocabulary.arity_V[tok] >= 0
+    node_PxL = vocabulary.arity_V[tok] > 0
+    node_PxL[:, 0] = True  # a leaf that is a program
     code_S, index = _distinct(code_PxL[node_PxL], base ** (p + max_arity))
     return code_S, index, node_PxL.sum(axis=1)
 
@@ -123,26 +143,34 @@ def profile(
   ]
   none = np.zeros(0, np.int64)
   all_S = np.unique(np.concatenate([none, *(part[0] for part in found)]))
-  gram_G, count_SxG = _grams(all_S, vocabulary, p, q)
+  gram_G, gram_SxG = _grams(all_S, vocabulary, p, q)
 
-  def count(rows: slice) -> scipy.sparse.csr_matrix:
+  def count(
+    rows: slice,
+  ) -> tuple[scipy.sparse.csr_matrix, scipy.sparse.csr_matrix]:
     code_S, index, size_P = found[rows.start // blocks.ROWS]
     node = np.searchsorted(all_S, code_S)[index]
     end_P1 = np.concatenate([[0], np.cumsum(size_P)])
-    node_PxS = scipy.sparse.csr_matrix(
+    around_PxS = scipy.sparse.csr_matrix(
       (np.ones(len(node), np.int32), node, end_P1),
       shape=(len(size_P), len(all_S)),
     )
-    count_PxG = node_PxS @ count_SxG
+    count_PxG = around_PxS @ gram_SxG
     count_PxG.sort_indices()
-    return count_PxG
+    return count_PxG, around_PxS
 
-  rows = [
+  parts = [
     part for _, part in blocks.over(len(tok_PxL), count, 'pq-gram profiles')
   ]
-  empty = scipy.sparse.csr_matrix((0, len(gram_G)), dtype=np.int32)
-  count_PxG = scipy.sparse.vstack(rows or [empty], 'csr')
-  return Profiles(count_PxG, gram_G, base, p, q)
+  empty = (
+    scipy.sparse.csr_matrix((0, len(gram_G)), dtype=np.int32),
+    scipy.sparse.csr_matrix((0, len(all_S)), dtype=np.int32),
+  )
+  count_PxG, around_PxS = (
+    scipy.sparse.vstack(column, 'csr')
+    for column in zip(*(parts or [empty]), strict=True)
+  )
+  return Profiles(count_PxG, around_PxS, gram_SxG, gram_G, base, p, q)
 
 
 def _surroundings(
@@ -183,7 +211,7 @@ def _distinct(code: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
 def _grams(
   code_S: np.ndarray, vocabulary: tokens.Vocabulary, p: int, q: int
 ) -> tuple[np.ndarray, scipy.sparse.csr_matrix]:
-  """The grams of each surroundings: gram_G and int32 count_SxG."""
+  """The grams of each surroundings, those of its leaves too: gram_G, SxG."""
   base, max_arity = len(vocabulary), _max_arity(vocabulary)
   label_SxN = _digits(code_S, base, p + max_arity)
   stem_S = code_S // base**max_arity
@@ -197,6 +225,12 @@ def _grams(
       code = code * base + padded[has, window + offset]
     row.append(has)
     gram.append(code)
+  for child in range(max_arity):
+    label_S = label_SxN[:, p + child]
+    (has,) = np.nonzero((child < arity_S) & (vocabulary.arity_V[label_S] == 0))
+    row.append(has)
+    stem = stem_S[has] % base ** (p - 1) * base + label_S[has]
+    gram.append(stem * base**q)
   gram_G, column = np.unique(np.concatenate(gram), return_inverse=True)
   at = (np.concatenate(row), column)
   shape = (len(code_S), len(gram_G))
@@ -210,11 +244,9 @@ def _digits(code: np.ndarray, base: int, number: int) -> np.ndarray:
   return code[:, None] // power % base
 
 
-def tanimoto(
-  shared: np.ndarray, size_a: np.ndarray, size_b: np.ndarray
-) -> np.ndarray:
-  """The distance from the sizes of two bags and of their intersection."""
-  return 1 - shared / (size_a + size_b - shared)
+def tanimoto(shared: np.ndarray, total: np.ndarray) -> np.ndarray:
+  """The distance from the grams that two bags share and all that they have."""
+  return 1 - shared / (total - shared)
 
 
 def distance(a: Profiles, b: Profiles) -> np.ndarray:
@@ -225,11 +257,7 @@ def distance(a: Profiles, b: Profiles) -> np.ndarray:
   if not np.array_equal(a.gram_G, b.gram_G):
     raise ValueError('profiles with different lists of grams')
   shared = a.count_PxG.minimum(b.count_PxG).sum(axis=1)
-  return tanimoto(
-    np.asarray(shared).ravel(),
-    np.asarray(a.count_PxG.sum(axis=1)).ravel(),
-    np.asarray(b.count_PxG.sum(axis=1)).ravel(),
-  )
+  return tanimoto(np.asarray(shared).ravel(), a.size_P + b.size_P)
 
 
 def embed(profiles: Profiles, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from synth import cli
 from synth import errors
+from synth import host_memory
 from synth import inputs as inputs_lib
 from synth import store
 from synth.spaces import space as space_lib
@@ -44,6 +45,7 @@ def define_flags() -> None:
 def main() -> dict[str, Any]:
   """Builds or verifies."""
   args = flags.FLAGS
+  host_memory.keep_freed()
   if args.verify:
     return verify_all(pathlib.Path(args.verify))
   if not args.config:

@@ -14,7 +14,7 @@ from synth.splits import holdout as holdout_lib
 from synth.universe import universe as universe_lib
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Context:
   """A universe, its spaces and what is wanted of them.
 
@@ -74,30 +74,4 @@ def make(
   holdout: holdout_lib.Holdout | None,
 ) -> Context:
   """The context of a split's settings."""
-  usable_C = usable(spaces.value_CxE, spaces.ok_CxE)
-  return Context(universe, spaces, usable_C, settings, holdout)
-
-
-def usable(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
-  """Classes whose specification is theirs alone and fully defined: bool_C.
-
-  Two classes with equal float32 outputs on the grid would be one ambiguous
-  task (L2).
-  """
-  visible_CxE = np.where(ok_CxE, value_CxE, 0.0).astype(np.float32)
-  visible_CxE += np.float32(0)  # -0 equals 0
-  word_CxE = visible_CxE.view(np.uint32)
-  # Rows of unequal sums are unequal: few are left to be compared as they are.
-  factor_E = seeding.generator(0, 'rows').integers(
-    2**64, size=word_CxE.shape[1], dtype=np.uint64
-  )
-  _, index_C, count = np.unique(
-    word_CxE @ factor_E, return_inverse=True, return_counts=True
-  )
-  (alike,) = np.nonzero(count[index_C] > 1)
-  _, index_A, count = np.unique(
-    word_CxE[alike], axis=0, return_inverse=True, return_counts=True
-  )
-  distinct_C = np.ones(len(word_CxE), bool)
-  distinct_C[alike] = count[index_A] == 1
-  return distinct_C & ok_CxE.all(axis=1)
+  return Context(universe, spaces, spaces.usable_C, settings, holdout)

@@ -35,8 +35,10 @@ def measure(
   class_I = np.concatenate(list(split.evaluation_sets().values()))
   arms = list(split.arms.values())
   # All arms at once: they overlap, and a search costs more than its reduction.
-  class_T = np.unique(np.concatenate(arms))
-  syntactic_AxI, _ = neighbours.nearest_in(
+  class_T = np.flatnonzero(
+    np.bincount(np.concatenate(arms), minlength=len(context.usable_C))
+  )
+  syntactic_AxI = neighbours.nearest_in(
     context.profiles.take(class_I),
     context.profiles.take(class_T),
     np.stack([np.isin(class_T, classes) for classes in arms]),
@@ -48,7 +50,7 @@ def measure(
   ):
     class_S = _own(context, arm, class_N)
     syntactic_S = _to_others(context, class_S, class_N)
-    tree = scipy.spatial.cKDTree(point_CxD[class_N])
+    tree = scipy.spatial.cKDTree(point_CxD[class_N], balanced_tree=False)
     semantic_S = tree.query(point_CxD[class_S], 2, workers=-1)[0][:, 1]
     semantic_I = tree.query(point_CxD[class_I], workers=-1)[0]
     found[arm] = np.stack([syntactic_I, semantic_I]).astype(np.float32)
@@ -77,7 +79,7 @@ def _to_others(
   context: context_lib.Context, class_S: np.ndarray, class_N: np.ndarray
 ) -> np.ndarray:
   """Syntactic distance of some classes of an arm to its nearest other class."""
-  distance_1xS, _ = neighbours.nearest_in(
+  distance_1xS = neighbours.nearest_in(
     context.profiles.take(class_S),
     context.profiles.take(class_N),
     np.ones((1, len(class_N)), bool),

@@ -33,8 +33,4 @@ def atoms(train_tok_PxL: np.ndarray, test_tok_PxL: np.ndarray) -> float:
 
 def compounds(train: syntactic.Profiles, test: syntactic.Profiles) -> float:
   """D_C of two sets of profiles that share their list of grams."""
-  p, q = (
-    np.asarray(profiles.count_PxG.sum(axis=0)).ravel().astype(float)
-    for profiles in (train, test)
-  )
-  return chernoff(p, q, COMPOUND_ALPHA)
+  return chernoff(train.total_G(), test.total_G(), COMPOUND_ALPHA)

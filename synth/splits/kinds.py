@@ -9,6 +9,7 @@ density    one support, many training laws (`density`)
 
 from collections.abc import Callable
 import dataclasses
+import functools
 
 import ml_collections
 
@@ -42,6 +43,7 @@ def check_arm(config: ml_collections.ConfigDict) -> None:
   cli.choose(config.data.arm, dict.fromkeys(arms), 'data.arm')
 
 
+@functools.lru_cache(maxsize=1)  # it is made, certified and evaluated in turn
 def region(context: context_lib.Context) -> support.Region | None:
   """What a split with two arms holds out; None for other kinds."""
   makers = dict.fromkeys(holdout_lib.KINDS, support.of_edges)

@@ -54,7 +54,8 @@ class Split:
 
 def class_hash(universe: universe_lib.Universe, classes: np.ndarray) -> str:
   """sha256 of the sorted identities of classes, whatever their numbering."""
-  keys = np.sort(universe.key_C[classes], order=('key', 'rest'))
+  keys = universe.key_C[classes]
+  keys = keys[np.lexsort((keys['rest'], keys['key']))]
   return hashlib.sha256(keys.tobytes()).hexdigest()
 
 

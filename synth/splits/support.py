@@ -144,8 +144,8 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
   if 'min_distance' in settings:
     pair_Px2, facts['minimal_distance'] = _far_first(context, pair_Px2, outside)
   test_Px2, rest_Px2 = pair_Px2[:num_test], pair_Px2[num_test:]
-  plain = np.setdiff1d(outside, test_Px2[:, 1])
-  unpaired = rng.permutation(np.setdiff1d(plain, rest_Px2[:, 1]))
+  plain = _less(outside, test_Px2[:, 1])
+  unpaired = rng.permutation(_less(plain, rest_Px2[:, 1]))
   # Partners of novel classes, if need be, but of none that is swapped in.
   swaps = int(_MAX_SWAP * max(len(plain) - num_dev, 0))
   spare = np.concatenate([unpaired, rest_Px2[swaps:, 1]])
@@ -155,9 +155,10 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
       f'num_dev={num_dev}'
     )
   dev = spare[:num_dev]
-  without = np.setdiff1d(plain, dev)
+  without = _less(plain, dev)
   swap_Px2 = rest_Px2[: int(_MAX_SWAP * len(without))]
-  with_ = np.union1d(np.setdiff1d(without, swap_Px2[:, 1]), swap_Px2[:, 0])
+  kept = _less(without, swap_Px2[:, 1])
+  with_ = np.sort(np.concatenate([kept, swap_Px2[:, 0]]))
   return split_lib.Split(
     arms={WITHOUT: without, WITH: with_},
     tests={
@@ -167,6 +168,11 @@ def make(context: context_lib.Context, region: Region) -> split_lib.Split:
     dev=np.sort(dev),
     facts=facts,
   )
+
+
+def _less(classes: np.ndarray, others: np.ndarray) -> np.ndarray:
+  """Classes, each named once, that are not among others, in their order."""
+  return np.setdiff1d(classes, others, assume_unique=True)
 
 
 def _far_first(
@@ -206,7 +212,7 @@ def _far_first(
   pair_Px2 = np.concatenate([*far, pair_Px2[start:], *near])
   control = pair_Px2[:wanted, 1]
   sample = control[:_CONTROLS]
-  control_P = minimal_distance(context, sample, np.setdiff1d(outside, control))
+  control_P = minimal_distance(context, sample, _less(outside, control))
   return pair_Px2, {
     NOVEL: quantiles(np.concatenate(measured)[:wanted]),
     CONTROL: quantiles(control_P),
@@ -221,7 +227,7 @@ def _distance_if_far(
 
   One program of each class first: most of what is too near shows by it.
   """
-  distance_P, _ = neighbours.nearest(
+  distance_P = neighbours.nearest(
     context.profiles.take(novel), context.profiles.take(outside)
   )
   (far,) = np.nonzero(distance_P >= context.settings['min_distance'])
@@ -251,13 +257,13 @@ def minimal_distance(
   rows = [minimal_rows(context, number) for number in classes.tolist()]
   owner_Q = np.repeat(np.arange(len(rows)), [len(tok) for tok in rows])
   profiles = context.profile(np.concatenate([*rows, context.tok_CxL[train]]))
-  distance_Q, _ = neighbours.nearest(
+  distance_1xP = neighbours.nearest_in(
     profiles.take(np.arange(len(owner_Q))),
     profiles.take(np.arange(len(owner_Q), len(owner_Q) + len(train))),
+    np.ones((1, len(train)), bool),
+    owner_P=owner_Q,
   )
-  distance_P = np.full(len(classes), np.inf)
-  np.minimum.at(distance_P, owner_Q, distance_Q)
-  return distance_P
+  return distance_1xP[0]
 
 
 def minimal_rows(context: context_lib.Context, number: int) -> np.ndarray:

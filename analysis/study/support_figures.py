@@ -1,48 +1,22 @@
-"""Figures of effects: density, dose, support, novelty, the ladder."""
+"""Figures of what is held out: cost (F7), novelty (F8), the ladder (F10)."""
 
-from collections.abc import Sequence
-import math
 from typing import Any
-from typing import NamedTuple
 
-from matplotlib import axes as axes_lib
-from matplotlib import figure as figure_lib
 from matplotlib import ticker
 import numpy as np
 
 from analysis import picture
 from analysis.study import cells as cells_lib
 from analysis.study import contrasts
-from analysis.study import density
+from analysis.study import drawn
 from analysis.study import effects
 from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
-from analysis.study import verdicts
 from synth.evaluation.sample_records import Best
-from synth.splits import density as density_split
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
-from synth.statistics.design import Interval
 
-_SPACE_COLOURS = {
-  'semantic': picture.PURPLE,
-  'syntactic': picture.ORANGE,
-  'joint': picture.SKY,
-}
-# Contrast -> what is held out, in the words of a row.
-HELD_OUT = {
-  'support': 'a structure (S3)',
-  'region_semantic': 'a half-space, semantic (S2)',
-  'region_syntactic': 'a half-space, syntactic (S2)',
-  'length': 'the largest size (S5)',
-  'order': 'an order of operators (S6)',
-  'avoidable': 'a structure that need not be written (negative control)',
-  'cluster_semantic': 'a cluster, semantic (S1)',
-  'cluster_syntactic': 'a cluster, syntactic (S1)',
-}
-# Contrasts that hold out edges of programs -> what.
-EDGES = {'support': 'S3', 'order': 'S6'}
 _BEST = {
   Best.WITH_STRUCTURE: ('with the structure', picture.GREEN),
   Best.WITHOUT_STRUCTURE: ('without it only', picture.SKY),
@@ -51,168 +25,7 @@ _BEST = {
 }
 
 
-class Drawn(NamedTuple):
-  """A figure, ready to be written.
-
-  Attributes:
-    figure: The picture; its title is the question.
-    caption: What is drawn: n, seeds, splits, intervals.
-    numbers: The same as numbers.
-  """
-
-  figure: figure_lib.Figure
-  caption: str
-  numbers: dict[str, Any]
-
-
-def matrix(study: study_lib.Study) -> Drawn:
-  """F5: every density arm on every test law.
-
-  Raises:
-    NotMeasured: if records lack.
-  """
-  grid = study.grid(contrasts.DENSITY)
-  rate = density.rates(grid)
-  marks = density.against_uniform(grid)
-  arms = [arm for arm in grid.arms if any(key[0] == arm for key in rate)]
-  arms.sort(key=lambda arm: arm != density_split.UNIFORM)
-  if not arms:
-    raise cells_lib.NotMeasured('no density arm has two runs')
-  table = np.array(
-    [
-      [rate[arm, test].estimate if (arm, test) in rate else np.nan
-       for test in grid.tests]
-      for arm in arms
-    ]
-  )  # fmt: skip
-  fig, axes = picture.mosaic(
-    'Which training law generalizes to which test law?',
-    [['matrix']],
-    (2.2 + 1.5 * len(grid.tests), 1.8 + 0.34 * len(arms)),
-  )
-  axis = axes['matrix']
-  brightest = 1.3 * float(np.nanmax(table))
-  axis.imshow(table, cmap='Blues', aspect='auto', vmin=0, vmax=brightest)
-  for row, arm in enumerate(arms):
-    for column, test in enumerate(grid.tests):
-      if (arm, test) not in rate:
-        text = 'lacks'
-      else:
-        mean, low, high = rate[arm, test]
-        low, high = 100 * max(low, 0), 100 * min(high, 1)
-        text = f'{100 * mean:.1f} [{low:.1f}, {high:.1f}]'
-        mark = marks.get((arm, test))
-        if mark and mark.adjusted <= verdicts.ALPHA:
-          text += ' **'
-        elif mark and mark.effect.interval.low * mark.effect.interval.high > 0:
-          text += ' *'
-      dark = np.nan_to_num(table[row, column]) > 0.55 * brightest
-      axis.text(
-        column, row, text, ha='center', va='center', fontsize=8,
-        color='white' if dark else picture.BLACK,
-      )  # fmt: skip
-  axis.set_xticks(range(len(grid.tests)), grid.tests)
-  axis.xaxis.tick_top()
-  axis.set_yticks(range(len(arms)), arms)
-  axis.tick_params(length=0)
-  axis.spines[:].set_visible(False)
-  axis.set_xlabel('test set: pass@1, %')
-  axis.set_ylabel('training arm')
-  tasks = {cell.test: f'{cell.test} {len(cell.item_I):,}' for cell in grid}
-  caption = (
-    f'pass@1 of every training arm (rows) on every test set (columns), mean '
-    f'and 95 % interval over {_design(grid)}. Tasks: '
-    f'{", ".join(tasks.values())}. *: the 95 % interval of its paired '
-    'difference from uniform training leaves out 0, this cell alone; **: p of '
-    f'the sign-flip test is at most 0.05 by Holm over all {len(marks)} cells, '
-    f'which takes at least {_pairs(len(marks))} pairs of models.'
-  )
-  numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
-  return Drawn(fig, caption, numbers)
-
-
-def dose(study: study_lib.Study) -> Drawn:
-  """F6: success against the exponent of the inverse density.
-
-  Raises:
-    NotMeasured: if no space has all its doses.
-  """
-  grid = study.grid(contrasts.DENSITY)
-  tests = density.shifted(grid)
-  fig, axes = picture.mosaic(
-    'Does more diverse training help more?',
-    [list(density.SPACES)],
-    (10.5, 3.8),
-    sharey=True,
-  )
-  numbers: dict[str, Any] = {}
-  for space, axis in axes.items():
-    axis.set_title(f'diverse in {space} space' if space != 'joint'
-                   else 'diverse in both spaces')  # fmt: skip
-    for raked, style in ((False, '-'), (True, '--')):
-      arms = {
-        arm: gamma
-        for arm, gamma in density.dose_arms(space, raked).items()
-        if arm in grid.arms
-      }
-      if len(arms) < 2:
-        continue
-      try:
-        found = [
-          effects.effect(grid, {(a, t): 1 / len(tests) for t in tests}).interval
-          for a in arms
-        ]
-        slope = effects.effect(grid, _mean_slope(arms, tests))
-      except cells_lib.NotMeasured:
-        continue
-      x = np.array(list(arms.values())) + (0.03 if raked else 0.0)
-      _bars(axis, x, found, _SPACE_COLOURS[space], style)
-      name = f'{space}{", raked" if raked else ""}'
-      value, low, high = (100 * v for v in slope.interval)
-      text = (
-        f'{"raked: " if raked else ""}{value:+.1f} [{low:+.1f}, {high:+.1f}]'
-      )
-      axis.text(
-        0.04, 0.13 - 0.08 * raked, text, transform=axis.transAxes, fontsize=9
-      )
-      numbers[name] = {
-        'gamma': list(arms.values()),
-        'rate': [list(v) for v in found],
-        'slope': list(slope.interval),
-        'p': slope.p,
-      }
-    axis.set_xticks([0, 0.5, 1])
-    axis.set_xlabel('exponent gamma (0: uniform)')
-  if not numbers:
-    raise cells_lib.NotMeasured('no space has two doses')
-  axes['semantic'].set_ylabel('pass@1 under shifted test laws')
-  _percent(axes['semantic'])
-  caption = (
-    'Training classes drawn with probability proportional to '
-    'density^-gamma; dashed: the same, raked to the sizes, '
-    f'operators and constants of uniform. 95 % intervals over {_design(grid)}, '
-    f'mean of {len(tests)} test laws. Text: slope in points per unit of gamma '
-    'with its 95 % interval.'
-  )
-  return Drawn(fig, caption, numbers)
-
-
-def _pairs(tests: int) -> int:
-  """The fewest pairs of models whose p can survive Holm over some tests."""
-  return 1 + math.ceil(math.log2(max(tests, 1) / verdicts.ALPHA))
-
-
-def _mean_slope(
-  arms: dict[str, float], tests: Sequence[str]
-) -> effects.Weights:
-  return {
-    key: weight / len(tests)
-    for test in tests
-    for key, weight in effects.slope(arms, test).items()
-  }
-
-
-def forest(study: study_lib.Study) -> Drawn:
+def forest(study: study_lib.Study) -> drawn.Drawn:
   """F7: what each hold-out costs.
 
   Raises:
@@ -220,7 +33,7 @@ def forest(study: study_lib.Study) -> Drawn:
   """
   found: dict[str, support.Support] = {}
   lacking = []
-  for name in HELD_OUT:
+  for name in contrasts.HELD_OUT:
     if name not in study.contrasts:
       continue
     try:
@@ -270,7 +83,8 @@ def forest(study: study_lib.Study) -> Drawn:
   axis.set_yticks(
     range(len(found)),
     [
-      f'{HELD_OUT[name]}\n{one.gap.splits} splits x {one.gap.seeds} seeds\n'
+      f'{contrasts.HELD_OUT[name]}\n'
+      f'{one.gap.splits} splits x {one.gap.seeds} seeds\n'
       f'novel, seen: {one.seen:.1%}'
       for name, one in found.items()
     ],
@@ -309,10 +123,10 @@ def forest(study: study_lib.Study) -> Drawn:
     name: {a: list(getattr(one, a).interval) for a, _, _, _ in parts}
     for name, one in found.items()
   }
-  return Drawn(fig, caption, numbers)
+  return drawn.Drawn(fig, caption, numbers)
 
 
-def solved(study: study_lib.Study) -> Drawn:
+def solved(study: study_lib.Study) -> drawn.Drawn:
   """F8: whether novel tasks are solved with the structure or around it.
 
   Raises:
@@ -320,7 +134,7 @@ def solved(study: study_lib.Study) -> Drawn:
   """
   rows: dict[str, novelty.Novelty] = {}
   lacking = []
-  for contrast, held_out in EDGES.items():
+  for contrast, held_out in contrasts.EDGES.items():
     try:
       grid = study.grid(contrast)
     except cells_lib.NotMeasured as lack:
@@ -374,9 +188,9 @@ def solved(study: study_lib.Study) -> Drawn:
     'structure; avoidable: some longer one does, and a task so solved shows no '
     'new structure. Specification only: equal at the points shown, another '
     'function. In brackets tasks, all splits together; '
-    f'{_design(study.grid(next(iter(_made(study)))))}. Lines: 95 % intervals '
-    'for these splits, over new seeds and tasks. The negative control, div > '
-    'mul, which no function needs, is the contrast avoidable.'
+    f'{drawn.design(study.grid(next(iter(_made(study)))))}. Lines: 95 % '
+    'intervals for these splits, over new seeds and tasks. The negative '
+    'control, div > mul, which no function needs, is the contrast avoidable.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(dict.fromkeys(lacking))}.'
@@ -384,7 +198,7 @@ def solved(study: study_lib.Study) -> Drawn:
     row: {best.name.lower(): list(v) for best, v in one.shares.items()}
     for row, one in rows.items()
   }
-  return Drawn(fig, caption, numbers)
+  return drawn.Drawn(fig, caption, numbers)
 
 
 def _rounded(share: float) -> str:
@@ -394,10 +208,10 @@ def _rounded(share: float) -> str:
 
 def _made(study: study_lib.Study) -> list[str]:
   """The contrasts of held-out edges that have records."""
-  return [name for name in EDGES if study.contrasts.get(name)]
+  return [name for name in contrasts.EDGES if study.contrasts.get(name)]
 
 
-def rungs(study: study_lib.Study) -> Drawn:
+def rungs(study: study_lib.Study) -> drawn.Drawn:
   """F10: success against compound divergence.
 
   Raises:
@@ -417,45 +231,19 @@ def rungs(study: study_lib.Study) -> Drawn:
   numbers: dict[str, Any] = {'cost': list(slope.interval), 'p': slope.p}
   for test, colour in tests.items():
     found = [effects.effect(grid, {(arm, test): 1.0}).interval for arm in arms]
-    _bars(axis, np.array(x), found, colour, '-')
+    drawn.bars(axis, np.array(x), found, colour, '-')
     picture.label(axis, test, (float(x[-1]), found[-1].estimate), colour,
                   offset=(8, 0), va='center')  # fmt: skip
     numbers[test] = [list(v) for v in found]
   axis.margins(x=0.15)
   axis.set_xlabel('compound divergence of training from the novel test')
   axis.set_ylabel('pass@1')
-  _percent(axis)
+  drawn.percent(axis)
   value, low, high = (100 * v for v in slope.interval)
   caption = (
     f'Arms hold out more and more edges; equal tests and atoms. 95 % intervals '
-    f'over {_design(grid)}. Loss on novel from the lowest to the highest rung, '
-    f'by the slope over all: {value:.1f} points [{low:.1f}, {high:.1f}], p = '
-    f'{slope.p:.2g}.'
+    f'over {drawn.design(grid)}. Loss on novel from the lowest to the highest '
+    f'rung, by the slope over all: {value:.1f} points [{low:.1f}, {high:.1f}], '
+    f'p = {slope.p:.2g}.'
   )
-  return Drawn(fig, caption, numbers)
-
-
-def _design(grid: cells_lib.Grid) -> str:
-  seeds = sorted({len(cell.seeds) for cell in grid})
-  number = str(seeds[0]) if len(seeds) == 1 else f'{seeds[0]} to {seeds[-1]}'
-  plural = 's' if len(grid.splits) != 1 else ''
-  return f'{len(grid.splits)} split{plural} with {number} seeds each'
-
-
-def _bars(
-  axis: axes_lib.Axes,
-  x: np.ndarray,
-  found: Sequence[Interval],
-  colour: str,
-  style: str,
-) -> None:
-  mean, low, high = (np.array(v) for v in zip(*found, strict=True))
-  axis.errorbar(
-    x, mean, [mean - low, high - mean], color=colour, ls=style, marker='o',
-    capsize=3, ms=5,
-  )  # fmt: skip
-
-
-def _percent(axis: axes_lib.Axes) -> None:
-  axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-  axis.set_ylim(bottom=0)
+  return drawn.Drawn(fig, caption, numbers)

@@ -1,0 +1,247 @@
+"""What a claim is judged by: an estimate, the verdict by its rule, a note."""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from analysis.study import contrasts
+from analysis.study import effects
+from analysis.study import ladder
+from analysis.study import scaling
+from analysis.study import study as study_lib
+from analysis.study import support
+from analysis.study import verdicts
+from analysis.study.verdicts import Verdict
+from synth.splits import support as support_split
+from synth.statistics.design import Interval
+
+_DROP = 0.3  # what the paper states
+
+
+class Measured(NamedTuple):
+  """What a claim is judged by.
+
+  Attributes:
+    interval: Estimate and interval, in shares (of tasks, or of success).
+    verdict: By the rule.
+    splits: Split seeds.
+    seeds: Training seeds of each.
+    items: Tasks.
+    p: Holm-adjusted over the family; None where the rule has no such test.
+    note: What else a reader must know.
+  """
+
+  interval: Interval
+  verdict: Verdict
+  splits: int
+  seeds: int
+  items: int
+  p: float | None = None
+  note: str = ''
+
+
+def never() -> Measured:
+  """Of a claim that no run of the study tells of.
+
+  Raises:
+    NotMeasured: always.
+  """
+  raise cells_lib.NotMeasured(
+    'no search that uses a model was run; what more samples of the same models '
+    'reach: figure F11'
+  )
+
+
+def positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
+  """Of an effect that should be above 0."""
+  verdict = verdicts.positive(effect, p)
+  if verdict == Verdict.REPRODUCED and effect.equivalence.equivalent:
+    small = f'above 0, but within {100 * effects.MARGIN:g} points of it'
+    note = '; '.join(filter(None, (note, small)))
+  return _of(effect, verdict, p, note)
+
+
+def gap(found: support.Support, p: float, note: str = '') -> Measured:
+  """Of the difference in differences."""
+  drop, price = (100 * e.interval.estimate for e in (found.drop, found.price))
+  parts = f'the sum of {drop:+.1f} on novel and {-price:+.1f} on controls'
+  return positive(found.gap, p, '; '.join(filter(None, (parts, note))))
+
+
+def control(study: study_lib.Study) -> str:
+  """What the negative control loses, if its records are whole."""
+  try:
+    study.require(contrasts.AVOIDABLE)
+    found = contrasts.held_out(study, contrasts.AVOIDABLE)
+  except cells_lib.NotMeasured:
+    return ''
+  return (
+    'the negative control, a structure that no function needs, loses '
+    f'{100 * found.drop.interval.estimate:.1f} of {100 * found.seen:.1f} '
+    'points on novel'
+  )
+
+
+def alone(effect: effects.Effect) -> Measured:
+  """Of a test outside the family: its p as it is."""
+  note = 'p not adjusted: outside the family'
+  return _of(effect, verdicts.positive(effect, effect.p), effect.p, note)
+
+
+def both(found: dict[str, effects.Effect], p: float) -> Measured:
+  """The conjunction: as strong as its weaker half (intersection-union)."""
+  each = {
+    space: verdicts.positive(effect, p) for space, effect in found.items()
+  }
+  space = min(found, key=lambda name: found[name].interval.estimate)
+  verdict = Verdict.UNDECIDED
+  if set(each.values()) == {Verdict.REPRODUCED}:
+    verdict = Verdict.REPRODUCED
+  elif Verdict.NOT_REPRODUCED in each.values():
+    verdict = Verdict.NOT_REPRODUCED
+  return _of(found[space], verdict, p, f'the better one is {space}')
+
+
+def above(found: support.Support, relative: bool) -> Measured:
+  """Of a drop that should exceed what the paper states."""
+  interval = found.relative if relative else found.drop.interval
+  verdict = verdicts.above(interval, _DROP)
+  note = ''
+  if not relative and found.seen < _DROP:
+    note = (
+      'no larger drop was possible than what models solve that saw it, '
+      f'{100 * found.seen:.1f} points'
+    )
+  return _of(found.drop, verdict, None, note, interval)
+
+
+def no_drop(found: support.Support) -> Measured:
+  """Of a drop that should be equivalent to none."""
+  verdict = verdicts.no_drop(found.drop, found.gap)
+  _, low, high = (100 * v for v in found.gap.equivalence.interval)
+  note = (
+    f'90 % interval of the gap to controls {low:+.1f} to {high:+.1f} points'
+  )
+  half = max(_half(effect) for effect in (found.drop, found.gap))
+  if half >= effects.MARGIN:
+    note += (
+      f'; with 90 % intervals of +-{100 * half:.1f} points no estimate could '
+      f'have been placed within {100 * effects.MARGIN:g} of 0'
+    )
+  return _of(found.drop, verdict, None, note)
+
+
+def grows(study: study_lib.Study, test: str) -> Measured:
+  """Of what a tenfold compute adds on a test."""
+  found, items = _scaling(study, test)
+  slope = scaling.slope(found)
+  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
+  note = (
+    f'{found.levels} levels of compute over {found.decades:.1f} decades; '
+    'interval over seeds only'
+  )
+  if verdicts.flat(slope):
+    note += '; above 0, but within 1 point per decade of it'
+  return Measured(
+    slope,
+    verdicts.grows(slope),
+    splits,
+    found.seeds,
+    items,
+    note=note,
+  )
+
+
+def log_linear(study: study_lib.Study, test: str) -> Measured:
+  """Of how well a straight line foretells the upper levels of compute."""
+  found, items = _scaling(study, test)
+  line = found.standing(scaling.LINE)
+  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
+  note = (
+    f'{found.levels} levels of compute over {found.decades:.1f} decades; best '
+    f'form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} above); '
+    f'lack of fit p = {found.lack_p:.2g}'
+  )
+  if not found.enough:
+    fits = 'fits' if found.lack_p > verdicts.ALPHA else 'does not fit'
+    note += (
+      f': a line {fits} these levels, but by the rule they are too few to tell '
+      'the forms apart'
+    )
+  return Measured(
+    Interval(line.forward, np.nan, np.nan),
+    verdicts.log_linear(found),
+    splits,
+    found.seeds,
+    items,
+    note=note,
+  )
+
+
+def means(study: study_lib.Study, contrast: str) -> str:
+  """pass@1 of both arms: no drop is larger than what there was to lose."""
+  grid = study.grid(contrast)
+  said = []
+  for test in (
+    support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
+  ):  # fmt: skip
+    if test not in grid.tests:
+      continue
+    seen, unseen = (
+      np.mean([grid.get(split, arm, test).value(1).mean()
+               for split in grid.splits])
+      for arm in (support_split.WITH, support_split.WITHOUT)
+    )  # fmt: skip
+    said.append(f'{test} {_percent(seen)} and {_percent(unseen)}')
+  return f'pass@1 having seen it and not: {"; ".join(said)}'
+
+
+def per_unit(study: study_lib.Study) -> str:
+  """The cost of the ladder by its divergence, and what could be lost."""
+  span = ladder.span(contrasts.rung_divergence(study))
+  slope = 100 * contrasts.rungs(study).interval.estimate / span
+  lowest = contrasts.lowest_rung(study)
+  note = f'D_C spans {span:.2f}: {slope:.1f} points per unit'
+  if lowest < _DROP:
+    note += (
+      f'; no larger loss was possible than what models of the lowest rung '
+      f'solve, {100 * lowest:.1f} points'
+    )
+  return note
+
+
+def _of(
+  effect: effects.Effect,
+  verdict: Verdict,
+  p: float | None,
+  note: str = '',
+  interval: Interval | None = None,
+) -> Measured:
+  return Measured(
+    interval or effect.interval,
+    verdict,
+    effect.splits,
+    effect.seeds,
+    effect.items,
+    p,
+    note,
+  )
+
+
+def _half(effect: effects.Effect) -> float:
+  interval = effect.equivalence.interval
+  return (interval.high - interval.low) / 2
+
+
+@functools.cache
+def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
+  found = study.of(contrasts.SCALING)
+  items = {len(r.tests[test].class_I) for r in found if test in r.tests}
+  rates = study_lib.by_compute(found, test, 1)
+  return scaling.measure(rates), max(items, default=0)
+
+
+def _percent(share: float) -> str:
+  return f'{share:.1%}' if share >= 0.005 else f'{share:.2%}'
