@@ -1,6 +1,6 @@
 """What all kinds of splits of a large universe take, and what they are.
 
-  python -m benchmarks.splits --workdir=DIR --out=benchmarks/results/splits.json
+  python -m benchmarks.splits --workdir=DIR --out=FILE.json
 
 Builds the universe `arithmetic` to size 13, both spaces, and one split of every
 kind (`--seeds` of each) in one data directory, each with its distances and its
@@ -47,7 +47,7 @@ _EDGES = {
 }
 _CERTIFIED = 'S3 sub > div'  # the one whose forced share is asked for
 _AVOIDABLE = 'S3 div > mul, the negative control'
-_RARE, _FEW = 'S6 other concepts', 100  # tests, for want of pairs
+_RARE, _FEW = 'S6 other concepts', 100  # a test and dev, for want of classes
 _REGIONS = [
   (space, shape)
   for space in ('semantic', 'syntactic')
@@ -71,7 +71,7 @@ def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
     if name != _CERTIFIED:
       found[name].split.extra_size = 0
   found[_AVOIDABLE].split.kind = holdout_lib.AVOIDABLE
-  found[_RARE].split.num_test = _FEW
+  found[_RARE].split.update(num_test=_FEW, num_dev=_FEW)
   found['density'] = density.get_config(size)
   for config in found.values():
     config.universe.max_size = max_size
