@@ -150,7 +150,7 @@ def load_or_build(
     raise errors.InputError("the config has no 'split': is it a recipe?")
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  serialization_of(config, grammar)
+  serialization_of(config, grammar)  # refuses an unknown order, before building
   return with_split(config, directory, *spaces_of(config, directory))
 
 

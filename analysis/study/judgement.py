@@ -135,34 +135,21 @@ def no_drop(found: support.Support) -> Measured:
 
 def grows(study: study_lib.Study, test: str) -> Measured:
   """Of what a tenfold compute adds on a test."""
-  found, items = _scaling(study, test)
+  found = _scaling(study, test)
   slope = scaling.slope(found)
-  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
-  note = (
-    f'{found.levels} levels of compute over {found.decades:.1f} decades; '
-    'interval over seeds only'
-  )
+  note = 'interval over seeds only'
   if verdicts.flat(slope):
     note += '; above 0, but within 1 point per decade of it'
-  return Measured(
-    slope,
-    verdicts.grows(slope),
-    splits,
-    found.seeds,
-    items,
-    note=note,
-  )
+  return _of_scaling(study, test, slope, verdicts.grows(slope), note)
 
 
 def log_linear(study: study_lib.Study, test: str) -> Measured:
   """Of how well a straight line foretells the upper levels of compute."""
-  found, items = _scaling(study, test)
+  found = _scaling(study, test)
   line = found.standing(scaling.LINE)
-  splits = len({study_lib.split_seed(r) for r in study.of(contrasts.SCALING)})
   note = (
-    f'{found.levels} levels of compute over {found.decades:.1f} decades; best '
-    f'form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} above); '
-    f'lack of fit p = {found.lack_p:.2g}'
+    f'best form by AICc: {found.best} (log-linear {line.delta_aicc:.1f} '
+    f'above); lack of fit p = {found.lack_p:.2g}'
   )
   if not found.enough:
     fits = 'fits' if found.lack_p > verdicts.ALPHA else 'does not fit'
@@ -170,14 +157,8 @@ def log_linear(study: study_lib.Study, test: str) -> Measured:
       f': a line {fits} these levels, but by the rule they are too few to tell '
       'the forms apart'
     )
-  return Measured(
-    Interval(line.forward, np.nan, np.nan),
-    verdicts.log_linear(found),
-    splits,
-    found.seeds,
-    items,
-    note=note,
-  )
+  forward = Interval(line.forward, np.nan, np.nan)
+  return _of_scaling(study, test, forward, verdicts.log_linear(found), note)
 
 
 def means(study: study_lib.Study, contrast: str) -> str:
@@ -236,11 +217,29 @@ def _half(effect: effects.Effect) -> float:
 
 
 @functools.cache
-def _scaling(study: study_lib.Study, test: str) -> tuple[scaling.Scaling, int]:
-  found = study.of(contrasts.SCALING)
-  items = {len(r.tests[test].class_I) for r in found if test in r.tests}
-  rates = study_lib.by_compute(found, test, 1)
-  return scaling.measure(rates), max(items, default=0)
+def _scaling(study: study_lib.Study, test: str) -> scaling.Scaling:
+  rates = study_lib.by_compute(study.of(contrasts.SCALING), test, 1)
+  return scaling.measure(rates)
+
+
+def _of_scaling(
+  study: study_lib.Study,
+  test: str,
+  interval: Interval,
+  verdict: Verdict,
+  note: str,
+) -> Measured:
+  found, runs = _scaling(study, test), study.of(contrasts.SCALING)
+  items = {len(r.tests[test].class_I) for r in runs if test in r.tests}
+  levels = f'{found.levels} levels of compute over {found.decades:.1f} decades'
+  return Measured(
+    interval,
+    verdict,
+    len({study_lib.split_seed(run) for run in runs}),
+    found.seeds,
+    max(items, default=0),
+    note=f'{levels}; {note}',
+  )
 
 
 def _percent(share: float) -> str:
