@@ -308,9 +308,8 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     [np.arange(number) < 300, rng.random(number) < 0.5, np.ones(number, bool)]
   )
   query = rng.permutation(number)[:60]
-  distance_AxP = neighbours.nearest_in(
-    profiles.take(query), profiles, member_AxT, query
-  )
+  index = neighbours.Index(profiles, member_AxT)
+  distance_AxP = index.nearest(profiles.take(query), query)
   for place, row in enumerate(query):
     repeated = profiles.take(np.full(number, row))
     brute = syntactic.distance(repeated, profiles)
@@ -318,9 +317,7 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     for subset, member_T in enumerate(member_AxT):
       assert distance_AxP[subset, place] == brute[member_T].min()
   with pytest.raises(ValueError, match='nothing to be near to'):
-    neighbours.nearest_in(
-      profiles.take(query), profiles, np.zeros((1, number), bool)
-    )
+    neighbours.Index(profiles, np.zeros((1, number), bool))
 
 
 def test_nearest_of_any_program_of_an_owner_equals_brute_force(universe7):
@@ -330,24 +327,39 @@ def test_nearest_of_any_program_of_an_owner_equals_brute_force(universe7):
   rng = np.random.default_rng(1)
   rows = rng.permutation(len(universe7.node_C))
   query, among = profiles.take(rows[:400]), profiles.take(rows[400:])
-  owner_P = np.sort(rng.integers(0, 40, 400))  # more than one block of queries
+  owner_P = np.sort(rng.integers(0, 160, 400))  # more than one block of owners
   owner_P = np.unique(owner_P, return_inverse=True)[1]
-  everyone = np.ones((1, len(rows) - 400), bool)
-  (found_O,) = neighbours.nearest_in(query, among, everyone, owner_P=owner_P)
+  (found_O,) = neighbours.Index(among).nearest(query, owner_P=owner_P)
   alone_P = neighbours.nearest(query, among)
   np.testing.assert_array_equal(
     found_O, [alone_P[owner_P == o].min() for o in range(len(found_O))]
   )
 
 
+def test_nearest_of_programs_profiled_by_themselves(universe7):
+  vocabulary, tok_CxL = universe7.vocabulary, universe7.representative_CxL
+  together = syntactic.profile(tok_CxL, vocabulary)
+  # The two have grams that the other has not.
+  query = syntactic.profile(tok_CxL[:40], vocabulary)
+  among = syntactic.profile(tok_CxL[300:900], vocabulary)
+  assert np.setdiff1d(query.gram_G, among.gram_G).size
+  np.testing.assert_array_equal(
+    neighbours.nearest(query, among),
+    neighbours.nearest(
+      together.take(np.arange(40)), together.take(np.arange(300, 900))
+    ),
+  )
+  other = syntactic.profile(tok_CxL[:40], vocabulary, q=2)
+  with pytest.raises(ValueError, match='different grams'):
+    neighbours.nearest(other, among)
+
+
 def test_a_program_alone_has_no_neighbour(universe7):
   profiles = syntactic.profile(
     universe7.representative_CxL[:3], universe7.vocabulary
   )
-  itself = np.arange(3)
-  found = neighbours.nearest_in(
-    profiles, profiles, np.eye(3, dtype=bool), itself
-  )
+  index = neighbours.Index(profiles, np.eye(3, dtype=bool))
+  found = index.nearest(profiles, np.arange(3))
   assert np.isinf(np.diag(found)).all()
   assert np.isfinite(found[~np.eye(3, dtype=bool)]).all()
 

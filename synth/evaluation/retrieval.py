@@ -16,6 +16,7 @@ searched for.
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import functools
 import itertools
 from typing import Any
 
@@ -106,19 +107,17 @@ class Training:
 
   def nearest(self, tok_PxL: np.ndarray) -> np.ndarray:
     """pq-gram distance of programs to the nearest training program."""
+    tok_UxL, place_P = _distinct(tok_PxL)
+    profiles = self._inputs.context.profile(tok_UxL)
+    distance_1xU = self._programs.nearest(profiles)
+    nearest_P: np.ndarray = distance_1xU[0, place_P]
+    return nearest_P
+
+  @functools.cached_property
+  def _programs(self) -> neighbours.Index:
+    """One program of each class, as in `synth.splits.distances`."""
     context = self._inputs.context
-    train_NxL = context.tok_CxL[self._class_N]
-    length = max(tok_PxL.shape[1], train_NxL.shape[1])
-    tok_UxL, place_P = _distinct(_wide(tok_PxL, length))
-    profiles = context.profile(
-      np.concatenate([_wide(train_NxL, length), tok_UxL])
-    )
-    number = np.arange(len(train_NxL) + len(tok_UxL))
-    distance_U = neighbours.nearest(
-      profiles.take(number[len(train_NxL) :]),
-      profiles.take(number[: len(train_NxL)]),
-    )
-    return distance_U[place_P]
+    return neighbours.Index(context.profile(context.tok_CxL[self._class_N]))
 
 
 def _below(forest: forest_lib.Forest, node_N: np.ndarray) -> np.ndarray:

@@ -70,6 +70,25 @@ class Profiles:
     """The labels of each gram: int_Gx(p+q)."""
     return _digits(self.gram_G, self.base, self.p + self.q)
 
+  def counts_of(self, other: 'Profiles') -> scipy.sparse.csr_matrix:
+    """count_PxH of the H grams that the profiles of other programs list.
+
+    Raises:
+      ValueError: if these are other grams: of another p, q or vocabulary.
+    """
+    if (self.p, self.q, self.base) != (other.p, other.q, other.base):
+      raise ValueError('profiles of different grams')
+    if np.array_equal(self.gram_G, other.gram_G):
+      return self.count_PxG
+    place_G = np.searchsorted(other.gram_G, self.gram_G)
+    place_G[place_G == len(other.gram_G)] = 0
+    (known,) = np.nonzero(other.gram_G[place_G] == self.gram_G)
+    shape = (len(self.gram_G), len(other.gram_G))
+    ones = np.ones(len(known), np.int32)
+    return self.count_PxG @ scipy.sparse.csr_matrix(
+      (ones, (known, place_G[known])), shape
+    )
+
   def take(self, rows: np.ndarray) -> 'Profiles':
     """The profiles of some of the programs."""
     return dataclasses.replace(

@@ -38,11 +38,11 @@ def measure(
   class_T = np.flatnonzero(
     np.bincount(np.concatenate(arms), minlength=len(context.usable_C))
   )
-  syntactic_AxI = neighbours.nearest_in(
-    context.profiles.take(class_I),
+  index = neighbours.Index(
     context.profiles.take(class_T),
     np.stack([np.isin(class_T, classes) for classes in arms]),
   )
+  syntactic_AxI = index.nearest(context.profiles.take(class_I))
   point_CxD = context.spaces.semantic_CxD
   found, bounds = {}, {}
   for (arm, class_N), syntactic_I in zip(
@@ -79,10 +79,8 @@ def _to_others(
   context: context_lib.Context, class_S: np.ndarray, class_N: np.ndarray
 ) -> np.ndarray:
   """Syntactic distance of some classes of an arm to its nearest other class."""
-  distance_1xS = neighbours.nearest_in(
-    context.profiles.take(class_S),
-    context.profiles.take(class_N),
-    np.ones((1, len(class_N)), bool),
-    np.searchsorted(class_N, class_S),
+  index = neighbours.Index(context.profiles.take(class_N))
+  distance_1xS = index.nearest(
+    context.profiles.take(class_S), np.searchsorted(class_N, class_S)
   )
   return distance_1xS[0]

@@ -191,13 +191,16 @@ def _far_first(
     InputError: if too few are far enough.
   """
   wanted = context.settings['num_test']
+  index = neighbours.Index(context.profiles.take(outside))
   far: list[np.ndarray] = []
   measured: list[np.ndarray] = []
   near: list[np.ndarray] = []
   start = 0
   while sum(map(len, far)) < wanted and start < len(pair_Px2):
     block_Px2 = pair_Px2[start : start + max(wanted, 1)]
-    distance_P = _distance_if_far(context, block_Px2[:, 0], outside)
+    novel = block_Px2[:, 0]
+    # Of a class of many programs, the one that training would show counts too.
+    distance_P = minimal_distance(context, novel, index, context.tok_CxL[novel])
     is_far_P = distance_P >= context.settings['min_distance']
     far.append(block_Px2[is_far_P])
     measured.append(distance_P[is_far_P])
@@ -212,29 +215,13 @@ def _far_first(
   pair_Px2 = np.concatenate([*far, pair_Px2[start:], *near])
   control = pair_Px2[:wanted, 1]
   sample = control[:_CONTROLS]
-  control_P = minimal_distance(context, sample, _less(outside, control))
+  others = neighbours.Index(context.profiles.take(_less(outside, control)))
+  control_P = minimal_distance(context, sample, others)
   return pair_Px2, {
     NOVEL: quantiles(np.concatenate(measured)[:wanted]),
     CONTROL: quantiles(control_P),
     'classes': {NOVEL: wanted, CONTROL: len(sample)},
   }
-
-
-def _distance_if_far(
-  context: context_lib.Context, novel: np.ndarray, outside: np.ndarray
-) -> np.ndarray:
-  """Minimal distances, or a bound above where that is too near already.
-
-  One program of each class first: most of what is too near shows by it.
-  """
-  distance_P = neighbours.nearest(
-    context.profiles.take(novel), context.profiles.take(outside)
-  )
-  (far,) = np.nonzero(distance_P >= context.settings['min_distance'])
-  if len(far):
-    minimal_P = minimal_distance(context, novel[far], outside)
-    distance_P[far] = np.minimum(distance_P[far], minimal_P)
-  return distance_P
 
 
 def quantiles(distance_P: np.ndarray) -> dict[str, float]:
@@ -244,38 +231,65 @@ def quantiles(distance_P: np.ndarray) -> dict[str, float]:
 
 
 def minimal_distance(
-  context: context_lib.Context, classes: np.ndarray, train: np.ndarray
+  context: context_lib.Context,
+  classes: np.ndarray,
+  index: neighbours.Index,
+  also_PxL: np.ndarray | None = None,
 ) -> np.ndarray:
-  """Exact pq-gram distance of classes to the nearest training program.
+  """Exact pq-gram distance of classes to the nearest of the index's programs.
 
   Over all minimal programs of a class, or 16 random ones of a class that has
-  more, and one program of each training class (`Context.tok_CxL`).
+  more.
+
+  Args:
+    context: Of the classes.
+    classes: P of them.
+    index: The programs.
+    also_PxL: Another program of each class.
 
   Returns:
     distance_P.
   """
-  rows = [minimal_rows(context, number) for number in classes.tolist()]
-  owner_Q = np.repeat(np.arange(len(rows)), [len(tok) for tok in rows])
-  profiles = context.profile(np.concatenate([*rows, context.tok_CxL[train]]))
-  distance_1xP = neighbours.nearest_in(
-    profiles.take(np.arange(len(owner_Q))),
-    profiles.take(np.arange(len(owner_Q), len(owner_Q) + len(train))),
-    np.ones((1, len(train)), bool),
-    owner_P=owner_Q,
-  )
+  tok_QxL, owner_Q = minimal_rows(context, classes)
+  if also_PxL is not None:
+    owner_Q = np.concatenate([owner_Q, np.arange(len(classes))])
+    order = np.argsort(owner_Q, kind='stable')
+    tok_QxL, owner_Q = (
+      np.concatenate([tok_QxL, also_PxL])[order],
+      owner_Q[order],
+    )
+  distance_1xP = index.nearest(context.profile(tok_QxL), owner_P=owner_Q)
   return distance_1xP[0]
 
 
-def minimal_rows(context: context_lib.Context, number: int) -> np.ndarray:
-  """tok_QxL: all minimal programs of a class, or 16 random ones."""
+def minimal_rows(
+  context: context_lib.Context, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """All minimal programs of classes, or 16 random ones of a class with more.
+
+  Returns:
+    tok_QxL and owner_Q, the place of each one's class, ascending.
+  """
   universe = context.universe
-  node = int(universe.node_C[number])
-  if universe.count_N[node] > _PROGRAMS:
+  node_P = universe.node_C[classes]
+  (many,) = np.nonzero(universe.count_N[node_P] > _PROGRAMS)
+  uniform = [np.zeros((0, universe.max_size))]
+  for number in classes[many].tolist():
     rng = seeding.generator(context.seed, 'minimal', number)
-    return universe.sample_programs(np.full(_PROGRAMS, node), rng)
-  return np.stack(
-    [
+    uniform.append(rng.random((_PROGRAMS, universe.max_size)))
+  tok = [
+    universe.programs_at(
+      np.repeat(node_P[many], _PROGRAMS), np.concatenate(uniform)
+    )
+  ]
+  owner = [np.repeat(many, _PROGRAMS)]
+  for place in np.flatnonzero(universe.count_N[node_P] <= _PROGRAMS).tolist():
+    rows = [
       universe.vocabulary.encode(program, universe.max_size)
-      for program in universe.minimal_programs(node)
+      for program in universe.minimal_programs(int(node_P[place]))
     ]
-  )
+    tok.append(np.stack(rows))
+    owner.append(np.full(len(rows), place))
+  owner_Q = np.concatenate(owner)
+  order = np.argsort(owner_Q, kind='stable')
+  return np.concatenate(tok)[order], owner_Q[order]

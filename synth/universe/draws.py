@@ -60,7 +60,8 @@ class Alternatives:
 
   def _leaf_tokens(self, token_R: np.ndarray) -> np.ndarray:
     """The token of each node that is one symbol: the first nodes are."""
-    number = int(np.searchsorted(self.size_N, 2))
+    # A value of its own type: of another, all sizes would be converted.
+    number = int(np.searchsorted(self.size_N, self.size_N.dtype.type(2)))
     first = self.first_N1[: number + 1]
     if number and np.diff(first).max() > 1:  # two symbols for one class
       number = 0
