@@ -33,6 +33,7 @@ setuptools.setup(
     'pillow>=10',
     'scipy>=1.14',
     'sympy>=1.13',
+    'threadpoolctl>=3.5',
   ],
   extras_require={
     'cuda12': ['jax[cuda12]'],

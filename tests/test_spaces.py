@@ -22,6 +22,7 @@ from synth.spaces import edit_distance
 from synth.spaces import grids
 from synth.spaces import neighbours
 from synth.spaces import pca
+from synth.spaces import points
 from synth.spaces import semantic
 from synth.spaces import space as space_lib
 from synth.spaces import syntactic
@@ -308,7 +309,7 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     [np.arange(number) < 300, rng.random(number) < 0.5, np.ones(number, bool)]
   )
   query = rng.permutation(number)[:60]
-  index = neighbours.Index(profiles, member_AxT)
+  index = neighbours.Index(profiles, member_AxT=member_AxT)
   distance_AxP = index.nearest(profiles.take(query), query)
   for place, row in enumerate(query):
     repeated = profiles.take(np.full(number, row))
@@ -317,7 +318,7 @@ def test_nearest_in_subsets_equals_brute_force(universe7):
     for subset, member_T in enumerate(member_AxT):
       assert distance_AxP[subset, place] == brute[member_T].min()
   with pytest.raises(ValueError, match='nothing to be near to'):
-    neighbours.Index(profiles, np.zeros((1, number), bool))
+    neighbours.Index(profiles, member_AxT=np.zeros((1, number), bool))
 
 
 def test_nearest_of_any_program_of_an_owner_equals_brute_force(universe7):
@@ -358,7 +359,7 @@ def test_a_program_alone_has_no_neighbour(universe7):
   profiles = syntactic.profile(
     universe7.representative_CxL[:3], universe7.vocabulary
   )
-  index = neighbours.Index(profiles, np.eye(3, dtype=bool))
+  index = neighbours.Index(profiles, member_AxT=np.eye(3, dtype=bool))
   found = index.nearest(profiles, np.arange(3))
   assert np.isinf(np.diag(found)).all()
   assert np.isfinite(found[~np.eye(3, dtype=bool)]).all()
@@ -528,3 +529,20 @@ def test_values_come_from_the_right_points(universe7):
     )
   )[0])  # fmt: skip
   np.testing.assert_allclose(value_CxE[x_class], [5 / 97, -61 / 97])
+
+
+@pytest.mark.parametrize('dimensions', [1, 6, 11])
+@pytest.mark.parametrize('among', [5, 40, 700])
+def test_nearest_points_are_those_of_a_tree(dimensions, among):
+  rng = np.random.default_rng(among)
+  # Far from 0, some twice: where float32 alone would take the wrong ones.
+  among_SxD = rng.normal(size=(among, dimensions)) + 1000
+  among_SxD[1::2] = among_SxD[::2][: among // 2] + 1e-5
+  point_PxD = np.concatenate(
+    [among_SxD[:3], rng.normal(size=(300, dimensions)) + 1000]
+  )
+  wanted, _ = scipy.spatial.cKDTree(among_SxD).query(point_PxD, range(1, 6))
+  for nearest in (points.nearest, points.by_products):
+    np.testing.assert_allclose(
+      nearest(point_PxD, among_SxD, 5), wanted, rtol=1e-12
+    )

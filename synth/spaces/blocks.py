@@ -4,7 +4,11 @@ import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
+import contextlib
+import functools
 from typing import TypeVar
+
+import threadpoolctl
 
 from synth import progress
 from synth.universe import executors
@@ -13,6 +17,25 @@ ROWS = 1 << 15  # what numpy does to so many rows stays near the cache
 _SILENT = 8  # blocks that are done before anyone asks
 
 _Result = TypeVar('_Result')
+
+
+@contextlib.contextmanager
+def threads() -> Iterator[futures.ThreadPoolExecutor]:
+  """A thread for each core, where products of matrices use one core each.
+
+  Libraries that spread each product over all cores get in the way of each
+  other when several threads call them: it takes up to four times as long.
+  """
+  with (
+    _libraries().limit(limits=1, user_api='blas'),
+    futures.ThreadPoolExecutor(executors.cores()) as pool,
+  ):
+    yield pool
+
+
+@functools.cache
+def _libraries() -> threadpoolctl.ThreadpoolController:
+  return threadpoolctl.ThreadpoolController()
 
 
 def over(
@@ -41,12 +64,13 @@ def over(
   waiting: collections.deque[tuple[slice, futures.Future[_Result]]] = (
     collections.deque()
   )
-  cores = executors.cores()
-  with futures.ThreadPoolExecutor(cores) as threads:
+  with threads() as pool:
     for start in range(0, number, rows):
       block = slice(start, min(start + rows, number))
-      waiting.append((block, threads.submit(function, block)))
-      while len(waiting) > cores or (waiting and block.stop == number):
+      waiting.append((block, pool.submit(function, block)))
+      while len(waiting) > executors.cores() or (
+        waiting and block.stop == number
+      ):
         done, future = waiting.popleft()
         yield done, future.result()
         if number > _SILENT * rows:

@@ -34,19 +34,26 @@ class Index:
   """Programs, and subsets of them, among which neighbours are sought."""
 
   def __init__(
-    self, among: syntactic.Profiles, member_AxT: np.ndarray | None = None
+    self,
+    among: syntactic.Profiles,
+    row_T: np.ndarray | None = None,
+    member_AxT: np.ndarray | None = None,
   ):
     """Orders the programs.
 
     Args:
-      among: Of T programs.
-      member_AxT: Which of them are in each of A subsets; one of all if not
+      among: Profiles of programs.
+      row_T: Those that are meant; all if not given.
+      member_AxT: Which of these are in each of A subsets; one of all if not
         given.
 
     Raises:
       ValueError: if a subset is empty.
     """
     size_T = among.size_P
+    if row_T is None:
+      row_T = np.arange(len(size_T))
+    size_T = size_T[row_T]
     if member_AxT is None:
       member_AxT = np.ones((1, len(size_T)), bool)
     if not member_AxT.size or not member_AxT.any(axis=1).all():
@@ -54,10 +61,11 @@ class Index:
     # The largest first: there are most of them, and what is near is soon found.
     rng = seeding.generator(0, 'neighbours')
     self._order_T = np.lexsort((rng.random(len(size_T)), -size_T))
-    self._among = among.take(self._order_T)
+    self._among = among
+    self._row_T = row_T[self._order_T]
     self._size_T = size_T[self._order_T]
     self._member_AxT = member_AxT[:, self._order_T]
-    around_TxS = self._among.around_PxS.astype(_COUNT)
+    around_TxS = among.around_PxS[self._row_T].astype(_COUNT)
     self._parts = [
       (start, end, around_TxS[start:end])
       for start, end in itertools.pairwise(_bounds(self._size_T))
@@ -73,8 +81,8 @@ class Index:
 
     Args:
       query: Of P programs, with the same p and q.
-      itself_P: Where each query is among the programs, -1 if it is not: a
-        program is not its own neighbour. If not given, it may be.
+      itself_P: Where in `row_T` each query is, -1 if it is not: a program
+        is not its own neighbour. If not given, it may be.
       owner_P: Ascending, all from 0: queries of one owner are programs of one
         thing, whose distance is the least of theirs. If not given, each has
         its own.
@@ -147,7 +155,8 @@ class Index:
       row_K, owner_K, query_K = row_K[other], owner_K[other], query_K[other]
       if not len(row_K):
         continue
-      shared_K = _shared(among.count_PxG[row_K + start], count_QxG, query_K)
+      count_KxG = among.count_PxG[self._row_T[row_K + start]]
+      shared_K = _shared(count_KxG, count_QxG, query_K)
       total_K = size_Q[query_K] + self._size_T[start]
       # The nearest of each owner comes last, and stays.
       order = np.argsort(shared_K / total_K, kind='stable')

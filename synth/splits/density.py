@@ -25,7 +25,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-import scipy.spatial
 
 from synth import errors
 from synth import progress
@@ -33,6 +32,7 @@ from synth import seeding
 from synth.language import operators
 from synth.language import pcfg
 from synth.language import tokens
+from synth.spaces import points as points_lib
 from synth.spaces import syntactic
 from synth.splits import context as context_lib
 from synth.splits import laws
@@ -254,11 +254,11 @@ def describe(
   own_classes = classes[sampling.some(len(classes), rng)]
   all_classes = sampling.some(len(universe.node_C), rng)
   for name in SPACES:
-    tree = scipy.spatial.cKDTree(points[name][classes])
-    own, _ = tree.query(points[name][own_classes], 2, workers=-1)
-    cover, _ = tree.query(points[name][all_classes], workers=-1)
-    facts[f'{name}_neighbour'] = _quantiles(own[:, 1])
-    facts[f'{name}_cover'] = _quantiles(cover)
+    point_NxD = points[name][classes]
+    own_Sx2 = points_lib.nearest(points[name][own_classes], point_NxD, 2)
+    cover_Sx1 = points_lib.nearest(points[name][all_classes], point_NxD, 1)
+    facts[f'{name}_neighbour'] = _quantiles(own_Sx2[:, 1])
+    facts[f'{name}_cover'] = _quantiles(cover_Sx1[:, 0])
   return facts
 
 

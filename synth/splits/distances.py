@@ -39,7 +39,8 @@ def measure(
     np.bincount(np.concatenate(arms), minlength=len(context.usable_C))
   )
   index = neighbours.Index(
-    context.profiles.take(class_T),
+    context.profiles,
+    class_T,
     np.stack([np.isin(class_T, classes) for classes in arms]),
   )
   syntactic_AxI = index.nearest(context.profiles.take(class_I))
@@ -79,7 +80,7 @@ def _to_others(
   context: context_lib.Context, class_S: np.ndarray, class_N: np.ndarray
 ) -> np.ndarray:
   """Syntactic distance of some classes of an arm to its nearest other class."""
-  index = neighbours.Index(context.profiles.take(class_N))
+  index = neighbours.Index(context.profiles, class_N)
   distance_1xS = index.nearest(
     context.profiles.take(class_S), np.searchsorted(class_N, class_S)
   )

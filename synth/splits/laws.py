@@ -4,26 +4,23 @@ Each law gives the logarithm of a weight for every class; see methods 1.3
 (A1, A3-A7, A9) for where they come from.
 """
 
-from concurrent import futures
-
 import numpy as np
 import scipy.spatial
 import scipy.stats
 
 from synth.spaces import blocks
 from synth.spaces import dimension as dimension_lib
+from synth.spaces import points
 from synth.splits import sampling
-from synth.universe import executors
 
 NEIGHBOURS = 16  # whose distance estimates the density
 _CLIP = 0.99  # quantile of the weights
 _BINNED_AXES = 3
-_LEAF = 64  # points of a tree that are compared at once
 _ROUNDS = 20  # of k-means
 _FITTED = 1 << 16  # classes whose centres are found, of more
 _STEPS = 1 << 12  # of eps, from 0 to the largest distance there may be
-_CANDIDATES = 512  # for a net, at once
-_ROWS = 1 << 11  # whose products with them stay in the cache
+_CANDIDATES = 1024  # for a net, at once
+_ROWS = 1 << 10  # whose products with them stay in the cache
 
 
 def programs(count_SxC: np.ndarray) -> np.ndarray:
@@ -67,8 +64,7 @@ def sparsity(
   """
   among = sampling.some(len(point_CxD), rng)
   neighbours = min(NEIGHBOURS, len(among) - 1)
-  tree = scipy.spatial.cKDTree(point_CxD[among], leafsize=_LEAF)
-  distance, _ = tree.query(point_CxD, neighbours + 1, workers=-1)
+  distance = points.nearest(point_CxD, point_CxD[among], neighbours + 1)
   # The first is the point itself if it is among them.
   itself_C = np.zeros(len(point_CxD), bool)
   itself_C[among] = True
@@ -236,33 +232,37 @@ def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
   """Places taken with this eps, in order; some more than enough if so many are.
 
   Blocks of places are thinned among themselves, then they thin out all that
-  follow: x is within eps of y if x.y - |y|^2 / 2 >= (|x|^2 - eps^2) / 2.
+  follow: x is within eps of y if x.y - |y|^2 / 2 >= (|x|^2 - eps^2) / 2. That
+  is decided in float32 where its rounding cannot matter, else in float64.
   """
   point_CxD = point_CxD - point_CxD.mean(axis=0)
   half_C = (point_CxD**2).sum(axis=1) / 2
+  norm_C = np.sqrt(2 * half_C)
   query_CxE = np.column_stack([point_CxD, -half_C])
   point_CxE = np.column_stack([point_CxD, np.ones(len(half_C))])
+  single_CxE = point_CxE.astype(np.float32)
   least_C = half_C - eps**2 / 2
   left = np.arange(len(point_CxD))
   taken: list[np.ndarray] = []
   number = 0
-  with futures.ThreadPoolExecutor(executors.cores()) as threads:
+  with blocks.threads() as threads:
     while len(left) and number <= enough:
       own_B, left = left[:_CANDIDATES], left[_CANDIDATES:]
-      own_BxE, point_CxE = point_CxE[:_CANDIDATES], point_CxE[_CANDIDATES:]
-      near_BxB = own_BxE @ query_CxE[own_B].T >= least_C[own_B, None]
+      single_CxE = single_CxE[_CANDIDATES:]
+      near_BxB = point_CxE[own_B] @ query_CxE[own_B].T >= least_C[own_B, None]
       free_B = np.ones(len(own_B), bool)
       for place in range(len(own_B)):
         if free_B[place]:
           free_B[place + 1 :] &= ~near_BxB[place + 1 :, place]
       taken.append(own_B[free_B])
       number += len(taken[-1])
-      query_ExB = np.ascontiguousarray(query_CxE[taken[-1]].T)
+      query_ExB = query_CxE[taken[-1]].T
+      single_ExB = query_ExB.astype(np.float32, order='C')
 
       def nearest(
         start: int,
-        point_CxE: np.ndarray = point_CxE,
-        query_ExB: np.ndarray = query_ExB,
+        point_CxE: np.ndarray = single_CxE,
+        query_ExB: np.ndarray = single_ExB,
       ) -> np.ndarray:
         product = point_CxE[start : start + _ROWS] @ query_ExB
         most: np.ndarray = product.max(axis=1)
@@ -270,6 +270,14 @@ def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
 
       most = list(threads.map(nearest, range(0, len(left), _ROWS)))
       if most:
-        free = np.flatnonzero(np.concatenate(most) < least_C[left])
-        left, point_CxE = left[free], point_CxE[free]
+        beyond = np.concatenate(most) - least_C[left]
+        error = points.rounding(
+          norm_C[left], norm_C[taken[-1]].max(), len(query_ExB)
+        )
+        (unsure,) = np.nonzero(np.abs(beyond) <= error)
+        check = left[unsure]
+        product = point_CxE[check] @ query_ExB
+        beyond[unsure] = product.max(axis=1) - least_C[check]
+        free = np.flatnonzero(beyond < 0)
+        left, single_CxE = left[free], single_CxE[free]
   return np.concatenate(taken)

@@ -191,7 +191,7 @@ def _far_first(
     InputError: if too few are far enough.
   """
   wanted = context.settings['num_test']
-  index = neighbours.Index(context.profiles.take(outside))
+  index = neighbours.Index(context.profiles, outside)
   far: list[np.ndarray] = []
   measured: list[np.ndarray] = []
   near: list[np.ndarray] = []
@@ -215,7 +215,7 @@ def _far_first(
   pair_Px2 = np.concatenate([*far, pair_Px2[start:], *near])
   control = pair_Px2[:wanted, 1]
   sample = control[:_CONTROLS]
-  others = neighbours.Index(context.profiles.take(_less(outside, control)))
+  others = neighbours.Index(context.profiles, _less(outside, control))
   control_P = minimal_distance(context, sample, others)
   return pair_Px2, {
     NOVEL: quantiles(np.concatenate(measured)[:wanted]),
