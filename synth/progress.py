@@ -1,7 +1,13 @@
-"""Progress lines on stderr: what is done, how fast, how long is left."""
+"""Progress lines on stderr: what is done, how fast, how long is left.
+
+What is over before anyone would ask, and has no more to say than that, says
+nothing.
+"""
 
 import sys
 import time
+
+_BRIEF_S = 1.0
 
 
 class Progress:
@@ -30,7 +36,8 @@ class Progress:
     now = time.monotonic()
     if self._first is None:
       self._first = done  # a resumed run starts in the middle
-    if now - self._shown < self._every_s and done < self._total:
+    brief = not note and now - self._start < _BRIEF_S
+    if brief or (now - self._shown < self._every_s and done < self._total):
       return
     self._shown = now
     self._write(done, now, note)

@@ -14,7 +14,6 @@ from synth import progress
 from synth.universe import executors
 
 ROWS = 1 << 15  # what numpy does to so many rows stays near the cache
-_SILENT = 8  # blocks that are done before anyone asks
 
 _Result = TypeVar('_Result')
 
@@ -53,7 +52,7 @@ def over(
   Args:
     number: How many rows there are.
     function: Gets a slice of the rows.
-    name: Of the progress bar, shown if there are many blocks.
+    name: Of the progress bar.
     rows: In a block; ROWS if not given.
 
   Yields:
@@ -73,5 +72,4 @@ def over(
       ):
         done, future = waiting.popleft()
         yield done, future.result()
-        if number > _SILENT * rows:
-          bar.update(done.stop)
+        bar.update(done.stop)
