@@ -1,14 +1,20 @@
 """What all kinds of splits of a large universe take, and what they are.
 
   python -m benchmarks.splits --workdir=DIR --out=FILE.json
+  python -m benchmarks.splits --workdir=DIR --out=EDGES.json --every_edge
 
 Builds the universe `arithmetic` to size 13, both spaces, and one split of every
 kind (`--seeds` of each) in one data directory, each with its distances and its
 certificate. What is there already is opened, not built, so an interrupted run
 can be started again; its seconds are those of this run.
+
+`--every_edge`: instead, S3 with each edge of two operators, however near its
+tests are to training, with as many tests as it has room for: which edge is the
+strongest.
 """
 
 import gc
+import itertools
 import pathlib
 import platform
 import resource
@@ -48,6 +54,9 @@ _EDGES = {
 _CERTIFIED = 'S3 sub > div'  # the one whose forced share is asked for
 _AVOIDABLE = 'S3 div > mul, the negative control'
 _RARE, _FEW = 'S6 other concepts', 100  # a test and dev, for want of classes
+_OPERATORS = ('add', 'sub', 'mul', 'div')
+_TESTS = (2000, 1000, 300, 50)  # the first that there is room for
+_ANY = 1e-9  # least distance from training that none fails
 _REGIONS = [
   (space, shape)
   for space in ('semantic', 'syntactic')
@@ -75,6 +84,22 @@ def configs(max_size: int, size: str) -> dict[str, ml_collections.ConfigDict]:
   found['density'] = density.get_config(size)
   for config in found.values():
     config.universe.max_size = max_size
+  return found
+
+
+def edges(
+  max_size: int, size: str
+) -> dict[str, list[ml_collections.ConfigDict]]:
+  """S3 with every edge of two operators: with many tests, with fewer."""
+  found: dict[str, list[ml_collections.ConfigDict]] = {}
+  for pair in itertools.product(_OPERATORS, repeat=2):
+    edge = ' > '.join(pair)
+    found[f'S3 {edge}'] = []
+    for number in _TESTS:
+      config = support.get_config(size)
+      config.universe.max_size = max_size
+      config.split.update(edges=edge, min_distance=_ANY, num_test=number)
+      found[f'S3 {edge}'].append(config)
   return found
 
 
@@ -118,6 +143,7 @@ def define_flags() -> None:
   flags.DEFINE_string('size', 'base', 'Of configs/base.py.')
   flags.DEFINE_integer('seeds', 1, 'Splits of each kind.')
   flags.DEFINE_string('only', '', 'Kinds whose names start so, as in S4.')
+  flags.DEFINE_bool('every_edge', False, 'S3 with each edge instead.')
 
 
 def main() -> dict[str, Any]:
@@ -136,12 +162,21 @@ def main() -> dict[str, Any]:
     'universe_and_spaces_seconds': round(time.perf_counter() - start, 1),
     'splits': {},
   }
-  for name, config in configs(args.max_size, args.size).items():
+  kinds = {
+    name: [config] for name, config in configs(args.max_size, args.size).items()
+  }
+  if args.every_edge:
+    kinds = edges(args.max_size, args.size)
+  for name, tries in kinds.items():
     if not name.startswith(args.only):
       continue
     for seed in range(args.seeds):
-      config.split.seed = seed
-      record['splits'][f'{name}, seed {seed}'] = _timed(config, data, *opened)
+      for config in tries:
+        config.split.seed = seed
+        found = _timed(config, data, *opened)
+        if 'refused' not in found:
+          break
+      record['splits'][f'{name}, seed {seed}'] = found
       gc.collect()
       record['seconds'] = round(time.perf_counter() - start, 1)
       runs.write_json(pathlib.Path(args.out), record)
@@ -149,7 +184,7 @@ def main() -> dict[str, Any]:
   runs.write_json(pathlib.Path(args.out), record)
   return {
     'out': args.out,
-    'seconds': record['seconds'],
+    'seconds': round(time.perf_counter() - start, 1),
     'refused': {
       name: found['refused']
       for name, found in record['splits'].items()
