@@ -162,11 +162,11 @@ def main() -> dict[str, Any]:
     'universe_and_spaces_seconds': round(time.perf_counter() - start, 1),
     'splits': {},
   }
-  kinds = {
-    name: [config] for name, config in configs(args.max_size, args.size).items()
-  }
   if args.every_edge:
     kinds = edges(args.max_size, args.size)
+  else:
+    once = configs(args.max_size, args.size)
+    kinds = {name: [config] for name, config in once.items()}
   for name, tries in kinds.items():
     if not name.startswith(args.only):
       continue
