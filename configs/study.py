@@ -7,6 +7,7 @@ nothing, `cpu` is for two cores and some hours, `gpu` for one H200, `paper` for
 eight GPUs and a day. docs/preregistration.md says what the contrasts are for.
 """
 
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
@@ -38,14 +39,19 @@ _REST = (  # of the arms of `synth.splits.density`
   *(
     f'{space}_{way}{raked}'
     for space in ('semantic', 'syntactic')
-    for way in ('binned', 'kmeans')
+    for way in ('binned', 'kmeans', 'net')
     for raked in ('', '_raked')
   ),
-  'semantic_net',
-  'syntactic_net',
 )
 # Contrasts whose tests are given to what needs no model, too.
 _WITHOUT_MODEL = ('support', 'region_semantic', 'region_syntactic', 'density')
+# The other forms of compositional generalization (S6) that there is room for:
+# contrast -> what is held out, and what cells are equal in.
+_FORMS = {
+  'order': ('mul|div > add|sub', 'symbols'),
+  'operator': ('any > div, div > any', 'arities'),
+  'role': ('any:1 > 3', 'symbols'),
+}
 # Models of the scaling contrast, beside those of `configs/base.py`.
 _D16 = {'D': 16, 'H': 2, 'N': 1, 'F': 64, 'W': 128, 'M': 1}
 _D32 = {'D': 32, 'H': 2, 'N': 2, 'F': 128, 'W': 256, 'M': 1}
@@ -60,7 +66,7 @@ _D320 = {'D': 320, 'H': 10, 'N': 8, 'F': 1280, 'W': 1280, 'M': 2}
 # rate       operations a second of one run, seconds to start a command
 # settings   of all runs
 # the rest   contrasts: steps, seeds and split seeds of a run, and its settings;
-#            points are (model, steps)
+#            points are (model, steps); functions are those of an arm
 TIERS: dict[str, dict[str, Any]] = {
   'toy': {
     'variant': 'tiny',
@@ -85,6 +91,19 @@ TIERS: dict[str, dict[str, Any]] = {
       'arms': ('uniform', 'joint'),
       'settings': {'split.num_arm': 100},
     },
+    'density_more': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'arms': ('programs_raked', 'semantic_net_raked'),
+      'settings': {'split.num_arm': 100},
+    },
+    'data': {
+      'steps': 20,
+      'seeds': 1,
+      'models': (_D16,),
+      'functions': (50, 100),
+    },
     'coverage': {'tasks': 4, 'samples': 16, 'batch_size': 2},
     'scaling': {
       'seeds': 1,
@@ -107,14 +126,14 @@ TIERS: dict[str, dict[str, Any]] = {
       'splits': 1,
       'settings': {'universe.max_size': 7},
     },
-    'order': {'steps': 20, 'seeds': 1, 'splits': 1},
+    'forms': {'steps': 20, 'seeds': 1, 'splits': 1},
     'avoidable': {
       'steps': 20,
       'seeds': 1,
       'splits': 1,
       'settings': {'universe.max_size': 7},
     },
-    'cluster': {
+    'shapes': {
       'steps': 20,
       'seeds': 1,
       'splits': 1,
@@ -148,6 +167,20 @@ TIERS: dict[str, dict[str, Any]] = {
       'arms': _DENSITY,
       'settings': {'eval.num_samples': 16},
     },
+    'density_more': {
+      'steps': 6_000,
+      'seeds': 2,
+      'splits': 1,
+      'arms': _REST,
+      'settings': {'eval.num_samples': 16},
+    },
+    'data': {
+      'steps': 6_000,
+      'seeds': 2,
+      'models': (_D32, _D64),
+      'functions': (1_000, 2_000, 4_000, 8_000, 16_000),
+      'settings': {'eval.num_samples': 16},
+    },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 1},
     'scaling': {
       'seeds': 3,
@@ -173,14 +206,14 @@ TIERS: dict[str, dict[str, Any]] = {
       'splits': 1,
       'settings': {'split.num_test': 500},
     },
-    'order': {
+    'forms': {
       'steps': 6_000,
       'seeds': 2,
       'splits': 1,
       'settings': {'split.num_test': 500},
     },
     'avoidable': {'steps': 6_000, 'seeds': 2, 'splits': 2},
-    'cluster': {'steps': 6_000, 'seeds': 2, 'splits': 1},
+    'shapes': {'steps': 6_000, 'seeds': 2, 'splits': 1},
   },
   'gpu': {
     'variant': 'medium',
@@ -202,6 +235,13 @@ TIERS: dict[str, dict[str, Any]] = {
       'seeds': 8,
       'splits': 1,
       'arms': _DENSITY,
+      'settings': {'split.num_test': 1000, 'eval.num_samples': 16},
+    },
+    'data': {
+      'steps': 1_500,
+      'seeds': 2,
+      'models': (_D64, _D128),
+      'functions': (10_000, 20_000, 40_000, 80_000, 160_000),
       'settings': {'split.num_test': 1000, 'eval.num_samples': 16},
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
@@ -229,9 +269,9 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'split.num_test': 1500, 'split.num_arm': 30_000},
     },
     'length': {'steps': 1_500, 'seeds': 2, 'splits': 1},
-    'order': {'steps': 1_500, 'seeds': 2, 'splits': 1},
+    'forms': {'steps': 1_500, 'seeds': 2, 'splits': 1},
     'avoidable': {'steps': 1_500, 'seeds': 4, 'splits': 2},
-    'cluster': {'steps': 1_500, 'seeds': 2, 'splits': 1},
+    'shapes': {'steps': 1_500, 'seeds': 2, 'splits': 1},
   },
   'paper': {
     'variant': 'base',
@@ -278,9 +318,16 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'ladder': {'steps': 20_000, 'seeds': 4, 'splits': 5},
     'length': {'steps': 20_000, 'seeds': 4, 'splits': 3},
-    'order': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'forms': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'avoidable': {'steps': 20_000, 'seeds': 4, 'splits': 3},
-    'cluster': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'shapes': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'data': {
+      'steps': 20_000,
+      'seeds': 4,
+      'models': (_D64, _D128, _D192),
+      'functions': (10_000, 20_000, 40_000, 80_000, 160_000),
+      'settings': {'split.num_test': 1000},
+    },
   },
 }
 
@@ -309,8 +356,7 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
   yield from _arms(table, 'ladder', 'ladder', rungs)
   held_out = {'split.space': 'size', 'split.shape': 'longest'}
   yield from _arms(table, 'length', 'region', _ARMS, held_out)
-  held_out = {'split.edges': 'mul|div > add|sub'}
-  yield from _arms(table, 'order', 'support', _ARMS, held_out)
+  yield from _forms(table, ('order',))
   # The negative control: every function has a program as small without it,
   # which may lie as near to training as it likes.
   need_not: dict[str, Any] = {
@@ -319,10 +365,38 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
     'split.min_distance': 0.1,
   }
   yield from _arms(table, 'avoidable', 'support', _ARMS, need_not)
-  for space in ('semantic', 'syntactic'):
-    held_out = {'split.space': space, 'split.shape': 'cluster'}
-    sizes = {**table, f'cluster_{space}': table['cluster']}
-    yield from _arms(sizes, f'cluster_{space}', 'region', _ARMS, held_out)
+  yield from _shapes(table, ('cluster',))
+  yield from _shapes(table, ('shell', 'core'))
+  yield from _forms(table, ('operator', 'role'))
+  yield from _data(table)
+  if 'density_more' in table:
+    arms = table['density_more']['arms']
+    yield from _arms(table, 'density_more', 'density', arms)
+
+
+def _forms(
+  table: Mapping[str, Any], forms: Iterable[str]
+) -> Iterator[study.Run]:
+  """Forms of compositional generalization: sets of edges."""
+  for form in forms:
+    edges, match = _FORMS[form]
+    held_out = {'split.edges': edges}
+    if match != 'symbols':
+      held_out['split.match'] = match
+    sizes = {**table, form: table['forms']}
+    yield from _arms(sizes, form, 'support', _ARMS, held_out)
+
+
+def _shapes(
+  table: Mapping[str, Any], shapes: Iterable[str]
+) -> Iterator[study.Run]:
+  """Regions of other shapes than a half-space, in both spaces."""
+  for shape in shapes:
+    for space in ('semantic', 'syntactic'):
+      contrast = f'{shape}_{space}'
+      held_out = {'split.space': space, 'split.shape': shape}
+      sizes = {**table, contrast: table['shapes']}
+      yield from _arms(sizes, contrast, 'region', _ARMS, held_out)
 
 
 def _arms(
@@ -403,5 +477,26 @@ def _scaling(table: Mapping[str, Any]) -> Iterator[study.Run]:
         'scaling',
         f'point{number}-lr{rate:g}',
         f'configs/support.py:{table["variant"]}',
+        settings,
+      )
+
+
+def _data(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Models trained as long on fewer and on more functions, drawn uniformly."""
+  sizes = table['data']
+  for number, model in enumerate(sizes['models']):
+    for functions in sizes['functions']:
+      settings = {
+        **table['settings'],
+        **sizes.get('settings', {}),
+        'split.num_arm': functions,
+        'data.arm': 'uniform',
+        **{f'model.{key}': value for key, value in model.items()},
+        **_training(sizes['steps'], sizes['seeds'], 0),
+      }
+      yield study.Run(
+        'data',
+        f'model{number}-{functions}',
+        f'configs/density.py:{table["variant"]}',
         settings,
       )

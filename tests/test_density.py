@@ -196,6 +196,26 @@ def test_a_net_is_what_one_scan_after_the_other_finds(kind):
   assert chosen.tolist() == wanted
 
 
+def test_nets_in_cells_have_the_shares_of_the_cells():
+  rng = np.random.default_rng(0)
+  point = rng.normal(size=(3000, 2))
+  cell = rng.permutation(np.repeat([0, 1, 2, 3, 4], [1990, 1000, 4, 3, 3]))
+  for seed in range(5):
+    chosen = laws.nets(point, cell, 300, np.random.default_rng(seed))
+    assert len(set(chosen.tolist())) == 300
+    count = np.bincount(cell[chosen], minlength=5)
+    assert count[0] == 199 and count[1] == 100  # whole shares, not near ones
+    assert count[2:].sum() == 1  # 0.4, 0.3 and 0.3
+    for one in (0, 1):
+      places = chosen[cell[chosen] == one]
+      random = rng.choice(np.flatnonzero(cell == one), len(places), False)
+      gaps = [
+        scipy.spatial.cKDTree(point[p]).query(point[p], 2)[0][:, 1]
+        for p in (places, random)
+      ]
+      assert np.quantile(gaps[0], 0.05) > 5 * np.quantile(gaps[1], 0.05)
+
+
 def test_of_many_classes_a_sample_finds_the_clusters(monkeypatch):
   monkeypatch.setattr(laws, '_FITTED', 2000)
   rng = np.random.default_rng(0)
@@ -244,6 +264,9 @@ def test_all_arms_are_of_one_size_and_share_their_tests(inputs):
     'syntactic', 'syntactic_half', 'joint', 'joint_half', 'semantic_binned',
     'syntactic_kmeans', 'semantic_net', 'syntactic_net',
   }  # fmt: skip
+  assert set(split.arms) == {
+    name + raked for name in kinds for raked in ('', '_raked')
+  } - {'uniform_raked'}
 
 
 def test_raked_arms_have_the_sizes_of_uniform(inputs):
@@ -257,6 +280,29 @@ def test_raked_arms_have_the_sizes_of_uniform(inputs):
   for name in ('programs', 'semantic', 'syntactic', 'joint'):
     raked = np.abs(sizes[f'{name}_raked'] - wanted).sum()
     assert raked < 60 or raked < 0.5 * np.abs(sizes[name] - wanted).sum()
+
+
+def test_raked_nets_have_all_margins_of_the_pool(inputs):
+  split, universe = inputs.split, inputs.universe
+  taken = np.concatenate([*split.tests.values(), split.dev])
+  usable = np.flatnonzero(inputs.context.usable_C)
+  pool = np.setdiff1d(usable, taken)
+  for space in density.SPACES:
+    arm = split.arms[f'{space}_net_raked']
+    everywhere = density.margins_of(universe, pool)
+    chosen = density.margins_of(universe, arm)
+    for all_N, own_N in zip(everywhere, chosen, strict=True):
+      number = np.bincount(all_N)
+      wanted = number * len(arm) / len(pool)
+      got = np.bincount(own_N, minlength=len(number))
+      # Shares are whole to one class in a cell: a margin has few more.
+      assert np.abs(got - wanted).max() < 6
+    told = split.facts['arms']
+    spread = [
+      told[name][f'{space}_neighbour']['mean']
+      for name in ('uniform', f'{space}_net_raked')
+    ]
+    assert spread[1] > 1.1 * spread[0]
 
 
 def test_arms_are_what_they_are_named_after(inputs):

@@ -13,8 +13,10 @@ of one size from it, under its own law (methods: 1.3):
     ..._net              no two near each other
 
 `ARM_raked`: the same, but with the sizes, operators and constants of `uniform`,
-so that what is left of its effect is not one of these. All arms use the same
-random numbers, so they overlap as much as their laws do.
+so that what is left of its effect is not one of these. A net has no weights to
+rake: its raked arm is a net in each cell of equal sizes, operators and
+constants, of the cell's share. All arms but the nets use the same random
+numbers, so they overlap as much as their laws do.
 
 Tests are drawn uniformly from the classes, and uniformly from the cells of each
 space and of both (then from the classes of a cell): the same for all arms.
@@ -51,7 +53,7 @@ _LAWS = (
 ARMS = (
   UNIFORM,
   *(law + raked for law in _LAWS for raked in ('', '_raked')),
-  *(f'{name}_net' for name in SPACES),
+  *(f'{name}_net{raked}' for name in SPACES for raked in ('', '_raked')),
 )
 _CELLS_A_TEST = 4  # classes of a test that a cell gets, about
 
@@ -101,11 +103,17 @@ def make(context: context_lib.Context) -> split_lib.Split:
       arms[arm] = pool[sampling.draw(law, num_arm, uniform_N)]
       probabilities[arm] = law
       facts[arm] = {'raking_error': error} if law is raked else {}
-  bar = progress.Progress('draw arms', 2 * len(SPACES) + len(arms), 'arms')
+  _, equal_N = np.unique(np.stack(margins), axis=1, return_inverse=True)
+  bar = progress.Progress('draw arms', 4 * len(SPACES) + len(arms), 'arms')
   for done, name in enumerate(SPACES):
-    net_rng = seeding.generator(seed, 'net', name)
-    arms[f'{name}_net'] = pool[laws.net(points[name][pool], num_arm, net_rng)]
-    bar.update(done + 1)
+    point_NxD = points[name][pool]
+    rng = seeding.generator(seed, 'net', name)
+    arms[f'{name}_net'] = pool[laws.net(point_NxD, num_arm, rng)]
+    bar.update(2 * done + 1)
+    rng = seeding.generator(seed, 'nets', name)
+    chosen = laws.nets(point_NxD, equal_N, num_arm, rng)
+    arms[f'{name}_net_raked'] = pool[chosen]
+    bar.update(2 * done + 2)
   split = split_lib.Split(
     arms={name: np.sort(members) for name, members in arms.items()},
     tests={name: np.sort(members) for name, members in tests.items()},
@@ -125,7 +133,7 @@ def make(context: context_lib.Context) -> split_lib.Split:
         test: effective_size(probabilities[arm], target)
         for test, target in targets.items()
       }
-    bar.update(len(SPACES) + done + 1)
+    bar.update(2 * len(SPACES) + done + 1)
   return dataclasses.replace(split, facts={'arms': report})
 
 

@@ -212,15 +212,48 @@ def net(
   return np.sort(order[np.concatenate([taken, rest])])
 
 
+def nets(
+  point_CxD: np.ndarray,
+  cell_C: np.ndarray,
+  number: int,
+  rng: np.random.Generator,
+) -> np.ndarray:
+  """A net in each cell, of the cell's share of `number`.
+
+  Shares are rounded at random from cell to cell, so that cells that stand next
+  to each other have together what they ought to, up to one class.
+
+  Args:
+    point_CxD: Coordinates.
+    cell_C: The cell of each class, 0, 1, ...
+    number: Of classes in all.
+
+  Returns:
+    Places of exactly `number` classes, sorted.
+  """
+  order = np.argsort(cell_C, kind='stable')
+  start_K = np.cumsum(np.bincount(cell_C))
+  quota_K = np.diff(
+    np.floor(start_K * number / len(cell_C) + rng.random()), prepend=0
+  )
+  chosen = [
+    places[net(point_CxD[places], int(quota), rng)]
+    for places, quota in zip(np.split(order, start_K), quota_K, strict=False)
+    if quota
+  ]
+  return np.sort(np.concatenate(chosen))
+
+
 def _next_step(low: int, number_of: dict[int, int], number: int) -> int:
   """The step of eps to try: where the last two numbers lead, as a power law.
 
   Large eps are cheap to try, so the way there is down from them. Halving the
-  interval would find the same step with more dear tries.
+  interval would find the same step with more dear tries, but leads on where
+  few classes make numbers stand still.
   """
   high, *larger = sorted(number_of)
   middle = (low + high) // 2
-  if low or not larger:
+  if low or not larger or number_of[high] in (number, number_of[larger[0]]):
     return middle
   growth = np.log(number_of[high] / number_of[larger[0]])
   power = max(growth / np.log(larger[0] / high), 1.0)
