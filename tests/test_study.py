@@ -21,6 +21,7 @@ from synth import runs
 from synth import train
 from synth.evaluation.sample_records import Best
 from synth.evaluation.verify import Outcome
+from synth.splits import density
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TIERS = list(study_config.TIERS)
@@ -54,10 +55,21 @@ def test_both_arms_have_the_same_seeds_and_steps(tmp_path):
 
 
 def test_the_toy_tier_has_every_contrast_of_the_others(tmp_path):
-  contrasts = [
-    {run.contrast for run in _study(tmp_path, tier).runs} for tier in _TIERS
-  ]
-  assert all(c == contrasts[0] for c in contrasts)
+  contrasts = {
+    tier: {run.contrast for run in _study(tmp_path, tier).runs}
+    for tier in _TIERS
+  }
+  assert contrasts['toy'] == set.union(*contrasts.values())
+
+
+def test_every_density_arm_is_trained(tmp_path):
+  for tier in ('cpu', 'paper'):
+    arms = [
+      run.config.data.arm
+      for run in _study(tmp_path, tier).runs
+      if run.contrast.startswith('density') and run.config.split.seed == 0
+    ]
+    assert sorted(arms) == sorted(density.ARMS)
 
 
 def test_a_slice_keeps_to_its_budget_unless_it_is_one_run(tmp_path):
