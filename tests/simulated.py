@@ -45,6 +45,8 @@ def write(
   of_distance=0.0,
   lr=3e-3,
   dev_loss=0.3,
+  functions=8000,
+  parameters=100_000,
 ):
   """Writes one record.
 
@@ -68,6 +70,8 @@ def write(
     of_distance: Slope of the logit in the syntactic distance (0.2 to 0.8).
     lr: Learning rate.
     dev_loss: At the end of training, of all seeds or of each.
+    functions: In an arm, of the kinds of split that have that setting.
+    parameters: Of the model.
   """
   tests = {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -114,6 +118,8 @@ def write(
     'edges': 'sub > div',
     'num_test': items,
   }
+  if kind == 'density':
+    config['split']['num_arm'] = functions
   config['data']['arm'] = arm
   config['opt'] |= {'lr': lr, 'num_steps': 1000}
   config['eval']['num_samples'] = samples
@@ -132,7 +138,11 @@ def write(
     'inputs_sha256': {'universe': 'u', 'spaces': 's', 'split': f'{split}'},
     'class_sha256': {f'arm_{arm}': 'a'},
     'classes': {f'arm_{arm}': 14_221},
-    'params': {'total': 100_000, 'decoder': 90_000, 'embedding': 10_000},
+    'params': {
+      'total': parameters,
+      'decoder': parameters - 10_000,
+      'embedding': 10_000,
+    },
     'flops': flops,
     'seconds': {'train': 10.0, 'evaluate': 2.0},
     'loss': 0.1,

@@ -1,5 +1,7 @@
 """A whole small study with planted effects, for the page."""
 
+import itertools
+
 import numpy as np
 
 from synth.splits import density
@@ -20,6 +22,17 @@ def write(root, seeds=3):
     for test in ('semantic_cells', 'syntactic_cells', 'joint_cells'):
       rates[test] = 0.4 + dose.get(arm, 0.0)
     simulated.write(root, 'density', arm, rates, kind='density', **options)
+  fewer = {**options, 'seeds': max(seeds - 1, 1)}
+  for arm in ('semantic_raked', 'semantic_net_raked'):
+    rates = {test: 0.45 for test in rates}
+    simulated.write(root, 'density_more', arm, rates, kind='density', **fewer)
+  for model, functions in itertools.product((0, 1), (100, 200, 400)):
+    simulated.write(
+      root, 'data', 'uniform',
+      {'uniform': 0.1 * np.log2(functions / 50) * (1 + model / 2), 'dev': 0.5},
+      kind='density', functions=functions, parameters=100_000 * (1 + model),
+      run=f'model{model}-{functions}', **fewer,
+    )  # fmt: skip
   for rung in range(5):
     arm = f'rung_{rung}'
     divergence = {'compound_divergence': {f'{arm} -> novel': 0.2 * rung}}

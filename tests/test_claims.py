@@ -185,7 +185,7 @@ def test_planted_density_gain_dose_and_null(tmp_path):
   assert marks['joint', 'joint_cells'].adjusted <= 1  # 34 tests, 9 runs each
   assert len(marks) == (len(_ARMS) - 1) * 5
   told = re.sub('<[^>]*>', ' ', tables.density_by_law(study))
-  (row,) = re.findall(r' joint  1  (.*)', told)
+  (row,) = re.findall(r' joint  3  1  (.*)', told)
   gain = dict(
     zip(grid.tests, map(float, re.findall(r'([+-]\S+) \[', row)), strict=True)
   )

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from analysis.study import cells
+from analysis.study import contrasts
+from analysis.study import density
+from analysis.study import density_figures
 from analysis.study import law_figures
 from analysis.study import novelty
 from analysis.study import retrieval
@@ -14,6 +17,7 @@ from analysis.study import scaling
 from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import support_figures
+from analysis.study import training_size
 from synth.evaluation.sample_records import Best
 from synth.statistics import scaling as forms
 from tests import simulated
@@ -223,3 +227,73 @@ def test_forced_and_avoidable_tasks_have_rows_of_their_own(study):
   ]
   for shares in drawn.numbers.values():
     assert sum(one[0] for one in shares.values()) == pytest.approx(1)
+
+
+def test_arms_with_fewer_models_stand_beside_uniform_of_the_same_seeds(
+  tmp_path,
+):
+  root = tmp_path / 'cpu'
+  for seeds, contrast, rates in (
+    (5, 'density', {'uniform': 0.3, 'joint': 0.5}),
+    (3, 'density_more', {'semantic_net_raked': 0.5}),
+  ):
+    for arm, rate in rates.items():
+      simulated.write(
+        root, contrast, arm, {'uniform': rate, 'joint_cells': rate},
+        np.random.default_rng(7), seeds=seeds, items=400, kind='density',
+      )  # fmt: skip
+  study = simulated.load(root)
+  drawn = density_figures.matrix(study)
+  # What `uniform` does is of all its models, beside few as beside many.
+  whole = study.grid('density').get(0, 'uniform', 'uniform').value(1).mean()
+  assert drawn.numbers['uniform on uniform'][0] == pytest.approx(whole)
+  assert '1 split with 3 seeds' in drawn.caption
+  own, beside = contrasts.density_grids(study)
+  assert set(own.arms) == {'uniform', 'joint'}
+  assert set(beside.arms) == {'uniform', 'semantic_net_raked'}
+  assert {cell.seeds for cell in beside} == {(0, 1, 2)}
+  (found,) = (
+    marks.effect.interval.estimate
+    for key, marks in density.against_uniform(beside).items()
+    if key == ('semantic_net_raked', 'uniform')
+  )
+  value = [beside.get(0, arm, 'uniform').value(1).mean() for arm in beside.arms]
+  assert found == pytest.approx(value[1] - value[0]) and found > 0.1
+
+
+def test_success_on_one_size_is_of_the_tasks_of_that_size(tmp_path):
+  simulated.write(
+    tmp_path / 'cpu', 'density', 'uniform', {'uniform': 0.4},
+    np.random.default_rng(8), seeds=2, items=300, kind='density',
+  )  # fmt: skip
+  grid = simulated.load(tmp_path / 'cpu').grid('density')
+  (whole,) = grid
+  parts = density.by_size(grid)
+  assert parts.tests == ['uniform, 7 nodes', 'uniform, 9 nodes']
+  for part, size in zip(parts, (7, 9), strict=True):
+    chosen_I = whole.facts['size'] == size
+    assert part.value(1).mean() == whole.value(1)[:, chosen_I].mean()
+  few = cells.Grid([whole.where(np.arange(300) < 60)])
+  assert density.by_size(few).tests == []
+
+
+def test_what_more_functions_bring_is_what_was_planted(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(9)
+  for parameters, slope in ((100_000, 0.05), (200_000, 0.1)):
+    for doublings in range(5):
+      rate = 0.2 + slope * doublings
+      simulated.write(
+        root, 'data', 'uniform', {'uniform': rate}, rng, seeds=4, items=500,
+        functions=500 * 2**doublings, parameters=parameters, kind='density',
+        run=f'{parameters}-{doublings}', item_sd=0.0, dev_loss=1 - rate,
+      )  # fmt: skip
+  drawn = training_size.draw(simulated.load(root))
+  assert list(drawn.numbers) == ['100,000 parameters', '200,000 parameters']
+  for told, slope in zip(drawn.numbers.values(), (0.05, 0.1), strict=True):
+    assert told['functions'] == [500, 1000, 2000, 4000, 8000]
+    mean, low, high = told['pass@1, a doubling']
+    assert low < slope < high and mean == pytest.approx(slope, abs=0.01)
+    assert told['pass@1'][0][0] == pytest.approx(0.2, abs=0.05)
+    assert np.array(told['loss on dev'])[:, 0] == pytest.approx(
+      [0.8 - slope * d for d in range(5)]
+    )

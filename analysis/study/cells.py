@@ -100,3 +100,8 @@ class Grid:
     if (split, arm, test) not in self._cells:
       raise NotMeasured(f'no record of {arm} on {test}, split {split}')
     return self._cells[split, arm, test]
+
+  def only(self, arms: Iterable[str]) -> 'Grid':
+    """The cells of some arms."""
+    kept = set(arms)
+    return Grid(cell for cell in self if cell.arm in kept)

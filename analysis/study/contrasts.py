@@ -24,6 +24,8 @@ SYNTACTIC, SEMANTIC = 'support', 'region_semantic'
 REGION = 'region_syntactic'
 AVOIDABLE = 'avoidable'
 DENSITY, LADDER, SCALING = 'density', 'ladder', 'scaling'
+# Arms that `density` lacks, and models trained on fewer and more functions.
+MORE, DATA = 'density_more', 'data'
 
 # Contrast -> what is held out, in the words of a row.
 HELD_OUT = {
@@ -32,12 +34,23 @@ HELD_OUT = {
   REGION: 'a half-space, syntactic (S2)',
   'length': 'the largest size (S5)',
   'order': 'an order of operators (S6)',
+  'operator': 'an operator in larger programs (S6)',
+  'role': 'a constant in one place (S6)',
   AVOIDABLE: 'a structure that need not be written (negative control)',
   'cluster_semantic': 'a cluster, semantic (S1)',
   'cluster_syntactic': 'a cluster, syntactic (S1)',
+  'shell_semantic': 'the outermost, semantic (S2)',
+  'shell_syntactic': 'the outermost, syntactic (S2)',
+  'core_semantic': 'the innermost, semantic (S2)',
+  'core_syntactic': 'the innermost, syntactic (S2)',
 }
 # Contrasts that hold out edges of programs -> what.
-EDGES = {SYNTACTIC: 'S3', 'order': 'S6'}
+EDGES = {
+  SYNTACTIC: 'S3',
+  'order': 'S6 order',
+  'operator': 'S6 operator',
+  'role': 'S6 role',
+}
 
 # Arms diverse in both spaces.
 JOINT, RAKED = 'joint', f'joint{density.RAKED}'
@@ -68,6 +81,22 @@ def manifolds(study: study_lib.Study) -> dict[str, effects.Effect]:
     space: effects.effect(grid, density.gain((JOINT, space), tests))
     for space in density_split.SPACES
   }
+
+
+def density_grids(study: study_lib.Study) -> list[cells_lib.Grid]:
+  """The arms of `density`, and those beside them, each with `uniform`.
+
+  The latter have fewer models; their `uniform` has those of the same seeds.
+
+  Raises:
+    NotMeasured: if records of `density` lack.
+  """
+  grid = study.grid(DENSITY)
+  if not study.contrasts.get(MORE):
+    return [grid]
+  whole = study.together(DENSITY, MORE)
+  others = [arm for arm in whole.arms if arm not in grid.arms]
+  return [grid, whole.only([density_split.UNIFORM, *others])]
 
 
 @functools.cache

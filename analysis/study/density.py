@@ -1,6 +1,7 @@
 """What training diversity does: every arm on every test, and dose-response."""
 
 from collections.abc import Sequence
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ SPACES = (*density.SPACES, 'joint')
 # Exponent of the inverse density that an arm is drawn by.
 _GAMMA = {'_half': 0.5, '': 1.0}
 RAKED = '_raked'
+_FEWEST = 50  # tasks of a size to tell it apart
 
 
 class Against(NamedTuple):
@@ -60,6 +62,20 @@ def against_uniform(
     key: Against(effect, float(p))
     for (key, effect), p in zip(found.items(), adjusted, strict=True)
   }
+
+
+def by_size(grid: cells_lib.Grid) -> cells_lib.Grid:
+  """The uniform test law, one size at a time; of few tasks none is made."""
+  found = []
+  for cell in grid:
+    if cell.test != density.UNIFORM:
+      continue
+    size_I = cell.facts['size']
+    for size, tasks in zip(*np.unique(size_I, return_counts=True), strict=True):
+      if tasks >= _FEWEST:
+        test = f'{cell.test}, {size:.0f} nodes'
+        found.append(dataclasses.replace(cell.where(size_I == size), test=test))
+  return cells_lib.Grid(found)
 
 
 def shifted(grid: cells_lib.Grid) -> list[str]:

@@ -15,6 +15,7 @@ from analysis.study import effects
 from analysis.study import study as study_lib
 from analysis.study import verdicts
 from synth.splits import density as density_split
+from synth.statistics.design import Interval
 
 _SPACE_COLOURS = {
   'semantic': picture.PURPLE,
@@ -29,30 +30,38 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  grid = study.grid(contrasts.DENSITY)
-  rate = density.rates(grid)
-  marks = density.against_uniform(grid)
-  arms = [arm for arm in grid.arms if any(key[0] == arm for key in rate)]
-  arms.sort(key=lambda arm: arm != density_split.UNIFORM)
+  rate: dict[tuple[str, str], Interval] = {}
+  marks: dict[tuple[str, str], density.Against] = {}
+  tasks: dict[str, str] = {}
+  families = []
+  for grid in contrasts.density_grids(study):
+    for one in (grid, density.by_size(grid)):
+      # What `uniform` does is told once, of all its models.
+      rate = {**density.rates(one), **rate}
+      tasks |= {cell.test: f'{cell.test} {len(cell.item_I):,}' for cell in one}
+    found = density.against_uniform(grid)
+    marks |= found
+    families.append(
+      f'{len(found)} cells of {len(grid.arms) - 1} arms ({drawn.design(grid)}),'
+      f' which takes at least {_pairs(len(found))} pairs of models'
+    )
+  arms = [arm for arm in density_split.ARMS if any(k[0] == arm for k in rate)]
   if not arms:
     raise cells_lib.NotMeasured('no density arm has two runs')
   table = np.array(
-    [
-      [rate[arm, test].estimate if (arm, test) in rate else np.nan
-       for test in grid.tests]
-      for arm in arms
-    ]
+    [[rate[arm, test].estimate if (arm, test) in rate else np.nan
+      for test in tasks] for arm in arms]
   )  # fmt: skip
   fig, axes = picture.mosaic(
     'Which training law generalizes to which test law?',
     [['matrix']],
-    (2.2 + 1.5 * len(grid.tests), 1.8 + 0.34 * len(arms)),
+    (2.4 + 1.5 * len(tasks), 1.8 + 0.34 * len(arms)),
   )
   axis = axes['matrix']
   brightest = 1.3 * float(np.nanmax(table))
   axis.imshow(table, cmap='Blues', aspect='auto', vmin=0, vmax=brightest)
   for row, arm in enumerate(arms):
-    for column, test in enumerate(grid.tests):
+    for column, test in enumerate(tasks):
       if (arm, test) not in rate:
         text = 'lacks'
       else:
@@ -69,21 +78,20 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
         column, row, text, ha='center', va='center', fontsize=8,
         color='white' if dark else picture.BLACK,
       )  # fmt: skip
-  axis.set_xticks(range(len(grid.tests)), grid.tests)
+  axis.set_xticks(range(len(tasks)), [t.replace(', ', ',\n') for t in tasks])
   axis.xaxis.tick_top()
   axis.set_yticks(range(len(arms)), arms)
   axis.tick_params(length=0)
   axis.spines[:].set_visible(False)
   axis.set_xlabel('test set: pass@1, %')
   axis.set_ylabel('training arm')
-  tasks = {cell.test: f'{cell.test} {len(cell.item_I):,}' for cell in grid}
   caption = (
-    f'pass@1 of every training arm (rows) on every test set (columns), mean '
-    f'and 95 % interval over {drawn.design(grid)}. Tasks: '
-    f'{", ".join(tasks.values())}. *: the 95 % interval of its paired '
-    'difference from uniform training leaves out 0, this cell alone; **: p of '
-    f'the sign-flip test is at most 0.05 by Holm over all {len(marks)} cells, '
-    f'which takes at least {_pairs(len(marks))} pairs of models.'
+    'pass@1 of every training arm (rows) on every test set (columns), mean '
+    f'and 95 % interval. Tasks: {", ".join(tasks.values())}; those of one size '
+    'are a part of uniform. *: the 95 % interval of its paired difference from '
+    'uniform training, of the same seeds, leaves out 0, this cell alone; **: p '
+    'of the sign-flip test is at most 0.05 by Holm over all '
+    f'{"; over all ".join(families)}.'
   )
   numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
   return drawn.Drawn(fig, caption, numbers)
@@ -96,6 +104,9 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
     NotMeasured: if no space has all its doses.
   """
   grid = study.grid(contrasts.DENSITY)
+  grids = {raked: grid for raked in (False, True)}
+  if study.contrasts.get(contrasts.MORE):
+    grids[True] = study.together(contrasts.DENSITY, contrasts.MORE)
   tests = density.shifted(grid)
   fig, axes = picture.mosaic(
     'Does more diverse training help more?',
@@ -111,16 +122,18 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
       arms = {
         arm: gamma
         for arm, gamma in density.dose_arms(space, raked).items()
-        if arm in grid.arms
+        if arm in grids[raked].arms
       }
       if len(arms) < 2:
         continue
       try:
         found = [
-          effects.effect(grid, {(a, t): 1 / len(tests) for t in tests}).interval
+          effects.effect(
+            grids[raked], {(a, t): 1 / len(tests) for t in tests}
+          ).interval
           for a in arms
         ]
-        slope = effects.effect(grid, _mean_slope(arms, tests))
+        slope = effects.effect(grids[raked], _mean_slope(arms, tests))
       except cells_lib.NotMeasured:
         continue
       x = np.array(list(arms.values())) + (0.03 if raked else 0.0)
@@ -149,7 +162,8 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
     'Training classes drawn with probability proportional to '
     'density^-gamma; dashed: the same, raked to the sizes, '
     'operators and constants of uniform. 95 % intervals over '
-    f'{drawn.design(grid)}, mean of {len(tests)} test laws. Text: slope in '
+    f'{drawn.design(grid)} (raked: {drawn.design(grids[True])}), mean of '
+    f'{len(tests)} test laws. Text: slope in '
     'points per unit of gamma with its 95 % interval.'
   )
   return drawn.Drawn(fig, caption, numbers)

@@ -34,6 +34,7 @@ from analysis.study import scaling_view
 from analysis.study import study as study_lib
 from analysis.study import support_figures
 from analysis.study import tables
+from analysis.study import training_size
 from analysis.study import without_model
 from synth import runs
 
@@ -52,12 +53,12 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
   'F5-density': (
     'Which training law generalizes to which test law?',
     density_figures.matrix,
-    (contrasts.DENSITY,),
+    (contrasts.DENSITY, contrasts.MORE),
   ),
   'F6-dose': (
     'Does more diverse training help more?',
     density_figures.dose,
-    (contrasts.DENSITY,),
+    (contrasts.DENSITY, contrasts.MORE),
   ),
   'F7-support': (
     'What does never having seen it cost?',
@@ -88,6 +89,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     'How does success grow with compute?',
     scaling_view.draw,
     (contrasts.SCALING,),
+  ),
+  'F13-data': (
+    'How does success grow with the functions shown?',
+    training_size.draw,
+    (contrasts.DATA,),
   ),
   'F19-retrieval': (
     'Are wrong answers programs of training, near and far?',
@@ -148,7 +154,7 @@ def write(
     _incomplete(study, _HELD_OUT),
     tables.support(study),
     '<h2>Every density arm on every test law</h2>',
-    _incomplete(study, (contrasts.DENSITY,)),
+    _incomplete(study, (contrasts.DENSITY, contrasts.MORE)),
     tables.density_by_law(study),
     '<h2>The scaling forms</h2>',
     _incomplete(study, (contrasts.SCALING,)),

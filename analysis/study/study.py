@@ -81,22 +81,47 @@ class Study:
     found = [record for record in self.of(contrast) if chosen(record)]
     if not found:
       raise cells_lib.NotMeasured(f'no records of {contrast}')
-    seen: dict[tuple[int, str], records.Record] = {}
-    for record in found:
-      place = split_seed(record), record.facts['arm']
-      if place in seen:
-        raise errors.InputError(
-          f'{record.path} and {seen[place].path} are both of {place[1]}, '
-          f'split {place[0]}'
-        )
-      seen[place] = record
-      _same_universe(record, found[0])
-    diverged = _diverged(found)
-    return cells_lib.Grid(
-      cell.without(diverged[cell.split])
-      for record in found
-      for cell in cells(record)
+    return _grid(found)
+
+  def together(self, *contrasts: str) -> cells_lib.Grid:
+    """The cells of several contrasts: of the seeds that all their arms have.
+
+    Raises:
+      NotMeasured: if there are no records, or no seed is everywhere.
+      InputError: as `grid`.
+    """
+    grid = _grid(
+      [r for name in contrasts for r in self.contrasts.get(name, ())]
     )
+    common: dict[int, set[int]] = {}
+    for cell in grid:
+      there = common.setdefault(cell.split, set(cell.seeds))
+      there &= set(cell.seeds)
+    if not common or not all(common.values()):
+      raise cells_lib.NotMeasured(f'no seed of all of {", ".join(contrasts)}')
+    return cells_lib.Grid(
+      cell.without(set(cell.seeds) - common[cell.split]) for cell in grid
+    )
+
+
+def _grid(found: Sequence[records.Record]) -> cells_lib.Grid:
+  """The cells of records."""
+  seen: dict[tuple[int, str], records.Record] = {}
+  for record in found:
+    place = split_seed(record), record.facts['arm']
+    if place in seen:
+      raise errors.InputError(
+        f'{record.path} and {seen[place].path} are both of {place[1]}, '
+        f'split {place[0]}'
+      )
+    seen[place] = record
+    _same_universe(record, found[0])
+  diverged = _diverged(found)
+  return cells_lib.Grid(
+    cell.without(diverged[cell.split])
+    for record in found
+    for cell in cells(record)
+  )
 
 
 def _diverged(found: Sequence[records.Record]) -> dict[int, set[int]]:

@@ -108,27 +108,30 @@ def support(study: study_lib.Study) -> str:
 
 def density_by_law(study: study_lib.Study) -> str:
   """Every density arm less uniform training, by test set and k."""
+  rows = []
   try:
-    grid = study.grid(contrasts.DENSITY)
-    rows = [
-      [arm, f'{k}']
-      + [
-        _estimate(effects.effect(grid, gain, k).interval)
-        for gain in (
-          density.gain((arm, density_split.UNIFORM), [test])
-          for test in grid.tests
-        )
+    for grid in contrasts.density_grids(study):
+      seeds = f'{min(len(cell.seeds) for cell in grid)}'
+      rows += [
+        [arm, seeds, f'{k}']
+        + [
+          _estimate(effects.effect(grid, gain, k).interval)
+          for gain in (
+            density.gain((arm, density_split.UNIFORM), [test])
+            for test in grid.tests
+          )
+        ]
+        for arm in grid.arms
+        if arm != density_split.UNIFORM
+        for k in sorted({1, min(cell.samples for cell in grid)})
       ]
-      for arm in grid.arms
-      if arm != density_split.UNIFORM
-      for k in sorted({1, min(cell.samples for cell in grid)})
-    ]
   except cells_lib.NotMeasured as error:
     return lack(str(error))
-  head = ['arm', 'k', *grid.tests]
+  head = ['arm', 'seeds', 'k', *grid.tests]
   return webpage.table(head, rows) + (
-    '<p class="note">pass@k less that of the arm uniform, points [95 %], each '
-    'cell alone, not adjusted; beyond pass@1 exploratory.</p>'
+    '<p class="note">pass@k less that of the arm uniform, same seeds, '
+    'points [95 %], each cell alone, not adjusted; beyond pass@1 '
+    'exploratory.</p>'
   )
 
 
