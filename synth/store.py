@@ -175,15 +175,20 @@ def read_manifest(directory: pathlib.Path, kind: str) -> dict[str, Any]:
 
 
 def read(
-  directory: pathlib.Path, kind: str
+  directory: pathlib.Path, kind: str, sealed: bool = False
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
   """Opens a stored directory: its manifest and its memory-mapped arrays.
+
+  Args:
+    directory: The directory.
+    kind: What it should be.
+    sealed: Whether the caller has just sealed it: what was hashed then is not
+      hashed again.
 
   Raises:
     StoreError: names the file that is missing, truncated or edited.
   """
   manifest = read_manifest(directory, kind)
-  arrays = {}
   listed = manifest.get('arrays')
   if not isinstance(listed, dict) or not all(
     isinstance(described, dict)
@@ -201,13 +206,15 @@ def read(
         f'{path} has {size} bytes where its manifest says {described["bytes"]}'
       )
   paths = {name: directory / f'{name}.npy' for name in listed}
-  with futures.ThreadPoolExecutor() as threads:
-    hashes = list(threads.map(sha256_of_file, paths.values()))
-  for sha256, (name, path) in zip(hashes, paths.items(), strict=True):
-    if sha256 != listed[name]['sha256']:
-      raise StoreError(f"{path} was changed: its sha256 is not the manifest's")
-    arrays[name] = _open(path)
-  return manifest, arrays
+  if not sealed:
+    with futures.ThreadPoolExecutor() as threads:
+      hashes = list(threads.map(sha256_of_file, paths.values()))
+    for sha256, (name, path) in zip(hashes, paths.items(), strict=True):
+      if sha256 != listed[name]['sha256']:
+        raise StoreError(
+          f"{path} was changed: its sha256 is not the manifest's"
+        )
+  return manifest, {name: _open(path) for name, path in paths.items()}
 
 
 def content_hash(manifest: Mapping[str, Any]) -> str:

@@ -142,7 +142,7 @@ def build(
     (scratch / 'columns' / enumerate_lib.STATE).unlink()
     store.seal(scratch / 'columns', directory, universe_lib.KIND, facts)
     shutil.rmtree(scratch)
-  return universe_lib.load(directory)
+  return universe_lib.load(directory, sealed=True)
 
 
 def _enumerate(

@@ -30,6 +30,7 @@ from synth.universe import identity
 _TILE = 1 << 20  # candidates at most; also what a tile's last argument fits
 _COLUMNS = 2048  # of the last argument, so that reciprocals are shared
 _STRIP = 1 << 15  # candidates evaluated at once: fits the processor's cache
+_PART = 1 << 19  # candidates handed on at once
 
 NODE = np.int32
 WAYS = np.int64
@@ -113,6 +114,15 @@ class Candidates:
   ways: np.ndarray
   ordinal: np.ndarray
 
+  def first(self, number: int) -> 'Candidates':
+    """The first so many, not copied."""
+    return Candidates(
+      self.key[:number],
+      self.rest[:number],
+      self.ways[:number],
+      self.ordinal[:number],
+    )
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -152,21 +162,22 @@ class Plan:
 
   def tiles_of(self, ordinal: np.ndarray) -> np.ndarray:
     """The tile of each ordinal; ordinals ascend."""
-    cut = np.searchsorted(ordinal, self.start_T1)
-    return np.repeat(np.arange(len(self.production_T)), np.diff(cut))
+    cut = np.searchsorted(ordinal, self.start_T1[1:-1])
+    step = np.bincount(cut, minlength=len(ordinal) + 1)
+    return np.cumsum(step[:-1])
 
   def arguments(self, ordinal: np.ndarray, tile: np.ndarray) -> np.ndarray:
     """Argument nodes of minimal candidates, -1 beyond the arity."""
     arity = self.low_TxA.shape[1]
     args = np.full((len(ordinal), arity), -1, NODE)
     # A tile has less than 2**32 candidates: 32-bit division is faster.
-    offset = (ordinal - self.start_T1[tile]).astype(np.uint32)
+    offset = (ordinal - self.start_T1.take(tile)).astype(np.uint32)
     for place in reversed(range(arity)):
-      width = self.width_TxA[:, place].astype(np.uint32)[tile]
+      width = self.width_TxA[:, place].astype(np.uint32).take(tile)
       quotient = offset // width
-      node = self.low_TxA[:, place].astype(NODE)[tile]
+      node = self.low_TxA[:, place].astype(NODE).take(tile)
       node += (offset - quotient * width).astype(NODE)
-      args[:, place] = np.where(self.arity_T[tile] > place, node, NODE(-1))
+      args[:, place] = np.where(self.arity_T.take(tile) > place, node, NODE(-1))
       offset = quotient
     return args
 
@@ -283,27 +294,33 @@ def _cuts(
   yield from itertools.product(*cuts)
 
 
-def form(bench: Workbench, tiles: Sequence[Tile]) -> Candidates:
-  """The candidates of some tiles, each in row-major order of its arguments."""
+def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
+  """The candidates of some tiles, each in row-major order of its arguments.
+
+  They come in parts of about `_PART`, each gone when the next is asked for:
+  memory that was used just now is still in the processor's cache.
+  """
   total = sum(tile.size for tile in tiles)
+  room = min(total, _PART + _STRIP)
   found = Candidates(
-    np.empty(total, np.uint64),
-    np.empty(total, np.uint64),
-    np.empty(total, WAYS),
-    np.empty(total, np.int64),
+    np.empty(room, np.uint64),
+    np.empty(room, np.uint64),
+    np.empty(room, WAYS),
+    np.empty(room, np.int64),
   )
   filled = start = 0
   for tile in tiles:
-    for part in _strips(bench, tile):
-      part.ordinal += start
-      stop = filled + len(part.key)
-      for field in dataclasses.fields(part):
-        getattr(found, field.name)[filled:stop] = getattr(part, field.name)
+    for strip in _strips(bench, tile):
+      if filled + len(strip.key) > room:
+        yield found.first(filled)
+        filled = 0
+      strip.ordinal += start
+      stop = filled + len(strip.key)
+      for field in dataclasses.fields(strip):
+        getattr(found, field.name)[filled:stop] = getattr(strip, field.name)
       filled = stop
     start += tile.size
-  return Candidates(
-    *(getattr(found, f.name)[:filled] for f in dataclasses.fields(found))
-  )
+  yield found.first(filled)
 
 
 def _strips(bench: Workbench, tile: Tile) -> Iterator[Candidates]:

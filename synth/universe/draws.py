@@ -43,18 +43,19 @@ class Alternatives:
     node = np.asarray(node_P)
     place = np.arange(len(node)) * uniform_PxL.shape[1]
     while len(node):
-      production, args = self._pick(node, uniform[place])
-      tok[place] = token_R[production]
+      production, args = self._pick(node, uniform.take(place))
+      tok[place] = token_R.take(production)
       place += 1
       nodes, places = [], []
       for column in args.T:
         leaf = np.flatnonzero((column >= 0) & (column < len(leaf_token)))
-        tok[place[leaf]] = leaf_token[column[leaf]]
+        tok[place.take(leaf)] = leaf_token.take(column.take(leaf))
         inner = np.flatnonzero(column >= len(leaf_token))
-        nodes.append(column[inner])
-        places.append(place[inner])
-        place[leaf] += 1
-        place[inner] += self.size_N[nodes[-1]]
+        nodes.append(column.take(inner))
+        places.append(place.take(inner))
+        size = self.size_N.take(column, mode='clip')
+        size[column < 0] = 0  # there is no such argument
+        place += size
       node, place = np.concatenate(nodes), np.concatenate(places)
     return tok_PxL
 
@@ -75,27 +76,37 @@ class Alternatives:
     Returns:
       Its production, and its argument nodes in one of their orders.
     """
-    first = self.first_N1[node]
-    low, high = first.copy(), self.first_N1[node + 1] - 1
+    first = self.first_N1.take(node)
+    last = self.first_N1.take(node + 1) - 1
+    low = first.copy()
+    search = np.flatnonzero(first < last)
     # 53 random bits: enumeration refuses counts that would need more.
-    than = (uniform * self.upto_M[high]).astype(np.int64)
-    search = np.flatnonzero(low < high)
+    high = last.take(search)
+    than = uniform.take(search) * self.upto_M.take(high)
+    than = than.astype(np.int64)
     while len(search):  # by bisection, among those not decided yet
-      below, above = low[search], high[search]
-      middle = (below + above) >> 1
-      right = self.upto_M[middle] <= than[search]
-      low[search] = np.where(right, middle + 1, below)
-      high[search] = np.where(right, above, middle)
-      search = search[low[search] < high[search]]
-    production, args = self.production_M[low], self.arg_MxA[low]
-    both = self.symmetric_R[production]
+      below = low.take(search)
+      middle = (below + high) >> 1
+      right = self.upto_M.take(middle) <= than
+      below = np.where(right, middle + 1, below)
+      high = np.where(right, high, middle)
+      low[search] = below
+      (left,) = np.nonzero(below < high)
+      search, high, than = search.take(left), high.take(left), than.take(left)
+    production = self.production_M.take(low)
+    args = self.arg_MxA.take(low, axis=0)
+    both = self.symmetric_R.take(production)
     if both.any():
       # The first half of its programs have one order, the second the other.
       both = np.flatnonzero(both & (args[:, 0] != args[:, 1]))
-      chosen = low[both]
-      before = np.where(chosen > first[both], self.upto_M[chosen - 1], 0)
-      half = (self.upto_M[chosen] - before) >> 1
-      swap = both[than[both] - before >= half]
+      chosen = low.take(both)
+      than = uniform.take(both) * self.upto_M.take(last.take(both))
+      than = than.astype(np.int64)
+      before = np.where(
+        chosen > first.take(both), self.upto_M.take(chosen - 1), 0
+      )
+      half = (self.upto_M.take(chosen) - before) >> 1
+      swap = both[than - before >= half]
       args[swap, :2] = args[swap, 1::-1]
     return production, args
 
@@ -132,13 +143,16 @@ def write_representatives(
   }
   alternatives = Alternatives(**arrays, symmetric_R=symmetric_R)
   low, high = rows
-  tok_CxL = np.load(path, mmap_mode='r+')
-  length = tok_CxL.shape[1]
+  mapped = np.load(path, mmap_mode='r')
+  length = mapped.shape[1]
   rng = seeding.generator(seed, 'representative')
   rng.bit_generator.advance(low * length)  # type: ignore[attr-defined]
-  tok_CxL[low:high] = alternatives.programs_at(
+  tok_PxL = alternatives.programs_at(
     np.load(nodes, mmap_mode='r')[low:high],
     rng.random((high - low, length)),
     token_R,
   )
-  tok_CxL.flush()
+  # Not through the map: to flush one is to wait for the disk.
+  with path.open('r+b') as file:
+    file.seek(mapped.offset + low * length * tok_PxL.itemsize)
+    tok_PxL.tofile(file)

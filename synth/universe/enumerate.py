@@ -41,7 +41,7 @@ from synth.universe import tasks as tasks_lib
 _AT_ONCE = 1 << 25  # candidates of a level that is done in memory
 _TASK = 1 << 20  # candidates of a task at least
 _TASKS = 256  # of a level, about, when it is large
-_BUCKET = 1 << 18  # candidates of a bucket, about
+_BUCKET = 1 << 17  # candidates of a bucket, about
 _MAX_BITS = 12
 _ENOUGH = 10_000  # classes whose growth says something
 _CHUNK = 1 << 18  # classes whose values are computed at once
@@ -268,11 +268,13 @@ class _Enumeration:
       )
 
       def group(bucket: int) -> equivalence.Part:
-        found = [spill.bucket(bucket) for spill in spills]
+        found = [
+          (start, piece.bucket(bucket))
+          for start, pieces in zip(cut.starts, spills, strict=True)
+          for piece in pieces
+        ]
         return tasks_lib.group(
-          *(self._bench, cut.plan, cut.known),
-          list(zip(cut.starts, found, strict=True)),
-          *(cut.bits, bucket),
+          *(self._bench, cut.plan, cut.known), found, *(cut.bits, bucket)
         )
 
       yield from threads.map(group, range(2**cut.bits))

@@ -89,35 +89,35 @@ def classes_of(
   key = np.concatenate([known.key, found.key])
   rest = np.concatenate([known.rest, found.rest])
   order = _sorted(key)
-  key, rest = key[order], rest[order]
+  key, rest = key.take(order), rest.take(order)
   leads = np.append(True, key[1:] != key[:-1])[: len(key)]
   if np.any((rest[1:] != rest[:-1]) & ~leads[1:]):
     raise identity.UnluckyPoints('two classes share a 64-bit key')
   leader = np.flatnonzero(leads)
-  size_G = np.diff(np.append(leader, len(key)))
   # Known classes were put first and the order is stable, so they lead.
-  new_G = order[leader] >= num_known
+  new_G = order.take(leader) >= num_known
   none = np.zeros(num_known, candidates_lib.WAYS)
-  ways = np.append(none, found.ways)[order]
-  ways_G = np.add.reduceat(ways, leader) if len(leader) else ways
+  ways = np.append(none, found.ways).take(order)
+  upto = np.cumsum(ways)
+  before_G = upto.take(leader) - ways.take(leader)
+  ways_G = np.diff(np.append(before_G, upto[-1:]))
   again_G = ~new_G & (ways_G > 0)
-  is_new = np.repeat(new_G, size_G)
-  chosen = order[is_new] - num_known
-  tile = plan.tiles_of(found.ordinal)[chosen]
-  if not plan.minimal_T[tile].all():
+  group = np.cumsum(leads) - 1  # np.repeat would hold up the other threads
+  place = np.flatnonzero(new_G.take(group))
+  group = group.take(place)
+  chosen = order.take(place) - num_known
+  tile = plan.tiles_of(found.ordinal).take(chosen)
+  if not plan.minimal_T.take(tile).all():
     raise identity.UnluckyPoints('a program of a known class is in none')
-  size_G = size_G[new_G]
-  first_G = np.cumsum(size_G) - size_G
-  upto = np.cumsum(ways[is_new])
-  upto -= np.repeat(upto[first_G] - found.ways[chosen[first_G]], size_G)
+  size_G = np.diff(np.append(leader, len(key)))[new_G]
   return Part(
     key[leader[new_G]],
     rest[leader[new_G]],
     ways_G[new_G],
-    first_G,
-    plan.production_T[tile],
-    plan.arguments(found.ordinal[chosen], tile),
-    upto,
+    np.cumsum(size_G) - size_G,
+    plan.production_T.take(tile),
+    plan.arguments(found.ordinal.take(chosen), tile),
+    upto.take(place) - before_G.take(group),
     known.node[order[leader[again_G]]],
     ways_G[again_G],
   )
@@ -137,8 +137,8 @@ def _sorted(key: np.ndarray) -> np.ndarray:
   head = (word >> np.uint64(32)).astype(np.uint32)
   order = np.argsort(head.astype(np.uint16), kind='stable')
   high = (head >> np.uint32(16)).astype(np.uint16)
-  order = order[np.argsort(high[order], kind='stable')]
-  ordered = key[order]
+  order = order.take(np.argsort(high.take(order), kind='stable'))
+  ordered = key.take(order)
   wrong = np.flatnonzero(ordered[1:] < ordered[:-1])
   if len(wrong):
     head = head[order]

@@ -4,6 +4,8 @@ Sorted by bucket, so that a bucket is one stretch of each array. On disk they
 are one file: a header, then each array whole.
 """
 
+from collections.abc import Iterable
+from collections.abc import Sequence
 import dataclasses
 import pathlib
 
@@ -21,57 +23,70 @@ def bucket_of(key: np.ndarray, bits: int) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Spill:
-  """Candidates of one task, sorted by bucket.
+class Piece:
+  """Some candidates of a task, sorted by bucket.
 
   Attributes:
     start: First candidate of each bucket, and their number.
-    key, rest, ordinal, ways: See `candidates.Candidates`; in as few bytes as
-      they need.
+    found: The candidates; ordinals and ways in as few bytes as they need.
   """
 
   start: np.ndarray
-  key: np.ndarray
-  rest: np.ndarray
-  ordinal: np.ndarray
-  ways: np.ndarray
+  found: candidates_lib.Candidates
 
   @classmethod
-  def of(cls, found: candidates_lib.Candidates, bits: int) -> 'Spill':
-    """Sorts candidates, whose ordinals are below 2**32, into buckets.
-
-    Args:
-      found: The candidates.
-      bits: At most 16; there are 2**bits buckets.
-    """
+  def of(cls, found: candidates_lib.Candidates, bits: int) -> 'Piece':
+    """Sorts candidates into 2**bits buckets; ordinals are below 2**32."""
     bucket = bucket_of(found.key, bits)
     order = np.argsort(bucket, kind='stable')
     start = np.zeros(2**bits + 1, np.int64)
     np.cumsum(np.bincount(bucket, minlength=2**bits), out=start[1:])
     small = len(found.ways) and int(found.ways.max()) < 2**32
+    ways = found.ways.astype(np.uint32 if small else np.int64)
     return cls(
       start,
-      found.key[order],
-      found.rest[order],
-      found.ordinal.astype(np.uint32)[order],
-      found.ways.astype(np.uint32 if small else np.int64)[order],
+      candidates_lib.Candidates(
+        found.key.take(order),
+        found.rest.take(order),
+        ways.take(order),
+        found.ordinal.astype(np.uint32).take(order),
+      ),
     )
 
   def bucket(self, number: int) -> candidates_lib.Candidates:
     """The candidates of one bucket, in the order they were formed."""
     part = slice(self.start[number], self.start[number + 1])
+    found = self.found
     return candidates_lib.Candidates(
-      self.key[part], self.rest[part], self.ways[part], self.ordinal[part]
+      found.key[part], found.rest[part], found.ways[part], found.ordinal[part]
     )
 
-  def write(self, path: pathlib.Path) -> None:
-    """Writes the file; it appears whole or not at all."""
-    scratch = path.with_suffix('.tmp')
-    with scratch.open('wb') as file:
-      np.array([self.ways.itemsize], np.int64).tofile(file)
-      for field in dataclasses.fields(self):
-        getattr(self, field.name).tofile(file)
-    scratch.replace(path)
+
+def pieces_of(
+  parts: Iterable[candidates_lib.Candidates], bits: int
+) -> list[Piece]:
+  """All candidates of a task, in buckets.
+
+  Args:
+    parts: Consecutive ones, each used before the next is asked for.
+    bits: At most 16; there are 2**bits buckets.
+  """
+  return [Piece.of(found, bits) for found in parts]
+
+
+def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
+  """Writes the candidates of a task; the file appears whole or not at all."""
+  buckets = range(len(pieces[0].start) - 1)
+  parts = [piece.bucket(number) for number in buckets for piece in pieces]
+  scratch = path.with_suffix('.tmp')
+  with scratch.open('wb') as file:
+    ways = np.concatenate([part.ways for part in parts])
+    np.array([ways.itemsize], np.int64).tofile(file)
+    np.sum([piece.start for piece in pieces], axis=0).tofile(file)
+    for name in ('key', 'rest', 'ordinal'):
+      np.concatenate([getattr(part, name) for part in parts]).tofile(file)
+    ways.tofile(file)
+  scratch.replace(path)
 
 
 def read(

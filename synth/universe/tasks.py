@@ -17,9 +17,9 @@ from synth.universe import spill
 
 def form_spill(
   bench: candidates_lib.Workbench, tiles: list[candidates_lib.Tile], bits: int
-) -> spill.Spill:
+) -> list[spill.Piece]:
   """Forms the candidates of some tiles, in buckets."""
-  return spill.Spill.of(candidates_lib.form(bench, tiles), bits)
+  return spill.pieces_of(candidates_lib.form(bench, tiles), bits)
 
 
 def write_spill(
@@ -30,7 +30,7 @@ def write_spill(
 ) -> None:
   """Forms the candidates of some tiles and writes them in buckets."""
   if not path.exists():
-    form_spill(bench, tiles, bits).write(path)
+    spill.write(form_spill(bench, tiles, bits), path)
 
 
 def write_part(

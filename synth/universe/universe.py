@@ -350,13 +350,17 @@ def _pair(forest: forest_lib.Forest, node: np.ndarray) -> np.ndarray:
   return pair
 
 
-def load(directory: pathlib.Path) -> Universe:
+def load(directory: pathlib.Path, sealed: bool = False) -> Universe:
   """Opens a stored universe.
+
+  Args:
+    directory: Where it is.
+    sealed: See `store.read`.
 
   Raises:
     StoreError: if the directory is missing, truncated, edited or foreign.
   """
-  manifest, arrays = store.read(directory, KIND)
+  manifest, arrays = store.read(directory, KIND, sealed)
   grammar = grammar_lib.Grammar.from_json(manifest['grammar'])
   if grammar.sha256 != manifest['grammar_sha256']:
     raise store.StoreError(f'{directory}: its grammar was changed')
