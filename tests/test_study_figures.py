@@ -11,6 +11,7 @@ from analysis.study import contrasts
 from analysis.study import density
 from analysis.study import density_figures
 from analysis.study import law_figures
+from analysis.study import learning
 from analysis.study import novelty
 from analysis.study import retrieval
 from analysis.study import scaling
@@ -297,3 +298,25 @@ def test_what_more_functions_bring_is_what_was_planted(tmp_path):
     assert np.array(told['loss on dev'])[:, 0] == pytest.approx(
       [0.8 - slope * d for d in range(5)]
     )
+
+
+def test_learning_curves_are_of_the_longest_run_and_of_all_seeds(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(10)
+  for flops, parameters, loss in (
+    (1e11, 40_000, 0.9), (4e11, 40_000, 0.7), (9e11, 90_000, 0.5),
+  ):  # fmt: skip
+    simulated.write(
+      root, 'scaling', 'train_s', {'dev': 0.3, 'novel': 0.1}, rng, seeds=2,
+      items=50, flops=flops, parameters=parameters, run=f'{flops:g}',
+      dev_loss=loss * np.array([0.9, 1.1]),
+    )  # fmt: skip
+  drawn = learning.draw(simulated.load(root))
+  assert list(drawn.numbers) == ['scaling, 40,000', 'scaling, 90,000']
+  for told, loss in zip(drawn.numbers.values(), (0.7, 0.5), strict=True):
+    assert told['steps'] == [500, 1000]
+    assert told['loss'] == pytest.approx([0.4, loss])
+    assert told['pass@1'] == pytest.approx(0.3, abs=0.06)
+  # The band of a curve is from the least to the greatest seed.
+  (band, _) = drawn.figure.axes[0].collections
+  heights = band.get_paths()[0].vertices[:, 1]
+  assert {0.63, 0.77} <= {round(float(y), 6) for y in heights}

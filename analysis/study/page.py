@@ -25,6 +25,7 @@ from analysis.study import density_figures
 from analysis.study import drawn
 from analysis.study import hover
 from analysis.study import law_figures
+from analysis.study import learning
 from analysis.study import markdown
 from analysis.study import plan
 from analysis.study import power
@@ -99,6 +100,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     'Are wrong answers programs of training, near and far?',
     retrieval.draw,
     tuple(law_figures.DISTANCES),
+  ),
+  'F20-learning': (
+    'What do the models learn, and what limits it?',
+    learning.draw,
+    (contrasts.SYNTACTIC, contrasts.SCALING, contrasts.DATA),
   ),
 }
 
