@@ -63,8 +63,13 @@ the distances to 16 neighbours (Levina and Bickel, NIPS 2004; inverses
 averaged); the largest hundredth of the weights is cut: against the density.
 <code>joint</code>: the mean of both log-weights, brought to one distribution by
 rank. <code>..._half</code>: the root of the weights. <code>programs</code>: by
-the number of programs. <code>..._raked</code>: reweighted to the sizes,
-operators and constants of <code>uniform</code>. <i>Shifted laws</i>: the tests
+the number of programs; <code>derivations</code>: by the chance that a random
+derivation of the grammar, each further node at the critical weight, computes
+it. <code>..._binned</code>, <code>..._kmeans</code>: equal shares for the cells
+(below) or k-means clusters of the space. <code>..._net</code>: no two within a
+least distance, as wide as the size allows. <code>..._raked</code>: reweighted
+to the sizes, operators and constants of <code>uniform</code>; of a net, a net
+in every group of equal ones, of the group's share. <i>Shifted laws</i>: the tests
 uniform over the cells of the semantic space, of the syntactic one, and of both;
 their unweighted mean is what rows on density are about. A <i>cell</i> is a box:
 each of the first three axes of a space is cut at equal shares of the classes,
@@ -77,13 +82,17 @@ classes at one end of one of the first three axes (axis and end are drawn by the
 split's seed); the next tenth of the classes, the buffer, is in no set. A
 cluster is one of 20 by k-means on all axes of the space, which one is drawn;
 its buffer is what is nearer to it than 95 % of all classes are to their
-nearest. Regions of the semantic space are matched in size and symbols, those of
+nearest. The outermost and innermost are the tenth farthest from and nearest to
+the centre (Mahalanobis), with the next tenth as the buffer. Regions of the
+semantic space are matched in size and symbols, those of
 the syntactic one in size and place in the semantic one (300 boxes by its first
 three axes). <i>Length</i>: the largest size, matched in these 300;
-<i>order</i>: products of sums.</td></tr>
+<i>order</i>: products of sums, trained on sums of products; <i>operator</i>:
+quotients in larger programs, trained on quotients of leaves; <i>role</i>: 3 as
+a first argument.</td></tr>
 <tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
-of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators. L:
-checks of the certificate, in docs/splits.md. <code>extra_size</code>: how many
+of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators, an
+operator, a place (forms of arXiv 2307.13883). L: checks of the certificate, in docs/splits.md. <code>extra_size</code>: how many
 nodes beyond L are enumerated to see which classes are forced.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
@@ -196,7 +205,8 @@ every law, the uniform one too.</li>
 the sizes in the table of configurations, trained from scratch on one small
 arithmetic language.</li>
 <li><b>Other hold-outs.</b> The held-out structure is one edge of many; regions
-are half-spaces. Intervals over splits are over new seeds of these kinds.</li>
+with a verdict are half-spaces, others have one split. Intervals over splits are
+over new seeds of these kinds.</li>
 <li><b>Scaling forms</b> are told apart only with enough levels and decades of
 compute (the rule says how many). Tier cpu has six levels: by plan its rows on
 the form stay undecided.</li>
