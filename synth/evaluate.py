@@ -156,6 +156,7 @@ def _evaluate(
     'diverged': diverged,
     **summary.success(config, written),
     'strata': summary.strata(config, written, inputs.split),
+    'task_sizes': summary.task_sizes(config, written, inputs.universe),
     'novelty': summary.novelty(written, inputs),
     **sample_records.summary(records, len(trainer.seeds), items),
     'retrieval': retrieval.summary(

@@ -93,6 +93,9 @@ def _write_run(path, arm, rates, config, inputs):
     'best_of_task': dict.fromkeys(names, best),
     'errors': dict.fromkeys(names, kinds),
     'copies': {name: [0.0625, None] for name in names},
+    'task_sizes': {
+      name: {'7': {'items': _ITEMS, 'solved@1': 0.25}} for name in names
+    },
     'strata': {
       name: {'syntactic': {'far': {'items': 3, 'solved@1': 0.125}}}
       for name in names

@@ -87,7 +87,8 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
     'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
-    'calibration', 'reliability', 'tail', 'retrieval', 'best_by_forced',
+    'task_sizes', 'calibration', 'reliability', 'tail', 'retrieval',
+    'best_by_forced',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -122,6 +123,24 @@ def test_strata_go_by_the_distances_of_the_split(run, samples):
     if near.any():
       assert told['near']['items'] == near.sum()
       assert told['near']['solved@1'] == pytest.approx(right[:, near].mean())
+
+
+def test_success_by_size_is_that_of_the_tasks_of_each_size(run, samples):
+  universe = inputs_lib.load_or_build(_config(), run[0]).universe
+  for name in _SETS:
+    told = run[1]['task_sizes'][name]
+    right = samples[f'{name}_outcome'] == Outcome.CORRECT
+    size = np.array(
+      [
+        next(iter(universe.minimal_programs(node))).size
+        for node in universe.node_C[samples[f'{name}_class']]
+      ]
+    )
+    assert {int(n) for n in told} == set(size.tolist())
+    for nodes, one in told.items():
+      of_size = size == int(nodes)
+      assert one['items'] == of_size.sum()
+      assert one['solved@1'] == pytest.approx(right[:, of_size].mean())
 
 
 def test_intervals_hold_their_means(run):

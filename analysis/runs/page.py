@@ -74,6 +74,8 @@ def write(
     *sections.calibrated(found),
     '<h2>Does distance to training matter?</h2>',
     sections.strata(found),
+    '<h2>And size?</h2>',
+    sections.task_sizes(found),
     '<h2>What did they write?</h2>',
     sections.written(
       found,

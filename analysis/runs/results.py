@@ -99,7 +99,7 @@ def load(*directories: pathlib.Path) -> list[Run]:
     path = run.path / runs.RESULT
     if not isinstance(run.result, dict) or 'items' not in run.result:
       raise runs.RunError(f'{path} is not a result')
-    if not {'measure', 'best_of_task'} <= run.result.keys():
+    if not {'measure', 'best_of_task', 'task_sizes'} <= run.result.keys():
       raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(

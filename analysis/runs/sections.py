@@ -112,6 +112,27 @@ def strata(found: list[results.Run]) -> str:
   )
 
 
+def task_sizes(found: list[results.Run]) -> str:
+  """Success by the size of the task."""
+  rows = []
+  told = [run.result['task_sizes'] for run in found]
+  sizes = sorted({int(n) for one in told for by in one.values() for n in by})
+  for run, by_test in zip(found, told, strict=True):
+    for name, by in by_test.items():
+      cells = [
+        f'{by[str(n)]["solved@1"]:.1%} ({by[str(n)]["items"]:,})'
+        if str(n) in by
+        else '&ndash;'
+        for n in sizes
+      ]
+      rows.append([html.escape(run.label), name, *cells])
+  head = ['arm', 'tests', *(f'{size} nodes' for size in sizes)]
+  return webpage.table(head, rows, numeric=2) + (
+    f'<p class="note">{found[0].measure}@1, mean over seeds (tasks), by the '
+    "size of the task's smallest program.</p>"
+  )
+
+
 def novelty(found: list[results.Run]) -> str:
   """Samples that solve with and without the held-out edge."""
   rows = [

@@ -55,8 +55,8 @@ data. Splits of a contrast are drawn from one universe, so their tests may share
 classes; intervals over splits are for new draws from it.</td></tr>
 <tr><td>density shift</td><td>With &pi;(c) the chance of c to be drawn for
 training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
-where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;;
-the tests are shared. <code>uniform</code>: equal for all classes.
+where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;; the
+tests are shared. <code>uniform</code>: equal for all classes.
 <code>semantic</code>, <code>syntactic</code>: &pi; &prop; r<sup>d</sup>, r the
 distance to the 16th nearest class in that space, d its intrinsic dimension by
 the distances to 16 neighbours (Levina and Bickel, NIPS 2004; inverses
@@ -69,12 +69,12 @@ it. <code>..._binned</code>, <code>..._kmeans</code>: equal shares for the cells
 (below) or k-means clusters of the space. <code>..._net</code>: no two within a
 least distance, as wide as the size allows. <code>..._raked</code>: reweighted
 to the sizes, operators and constants of <code>uniform</code>; of a net, a net
-in every group of equal ones, of the group's share. <i>Shifted laws</i>: the tests
-uniform over the cells of the semantic space, of the syntactic one, and of both;
-their unweighted mean is what rows on density are about. A <i>cell</i> is a box:
-each of the first three axes of a space is cut at equal shares of the classes,
-into about a fourth as many boxes as tests; for both spaces together cells are
-pairs of coarser boxes of each.</td></tr>
+in every group of equal ones, of the group's share. <i>Shifted laws</i>: the
+tests uniform over the cells of the semantic space, of the syntactic one, and of
+both; their unweighted mean is what rows on density are about. A <i>cell</i> is
+a box: each of the first three axes of a space is cut at equal shares of the
+classes, into about a fourth as many boxes as tests; for both spaces together
+cells are pairs of coarser boxes of each.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
@@ -84,16 +84,17 @@ cluster is one of 20 by k-means on all axes of the space, which one is drawn;
 its buffer is what is nearer to it than 95 % of all classes are to their
 nearest. The outermost and innermost are the tenth farthest from and nearest to
 the centre (Mahalanobis), with the next tenth as the buffer. Regions of the
-semantic space are matched in size and symbols, those of
-the syntactic one in size and place in the semantic one (300 boxes by its first
-three axes). <i>Length</i>: the largest size, matched in these 300;
-<i>order</i>: products of sums, trained on sums of products; <i>operator</i>:
-quotients in larger programs, trained on quotients of leaves; <i>role</i>: 3 as
-a first argument.</td></tr>
+semantic space are matched in size and symbols, those of the syntactic one in
+size and place in the semantic one (300 boxes by its first three axes).
+<i>Length</i>: the largest size, matched in these 300; <i>order</i>: products of
+sums, trained on sums of products; <i>operator</i>: quotients in larger
+programs, trained on quotients of leaves; <i>role</i>: 3 as a first
+argument.</td></tr>
 <tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
 of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators, an
-operator, a place (forms of arXiv 2307.13883). L: checks of the certificate, in docs/splits.md. <code>extra_size</code>: how many
-nodes beyond L are enumerated to see which classes are forced.</td></tr>
+operator, a place (forms of arXiv 2307.13883). L: checks of the certificate, in
+docs/splits.md. <code>extra_size</code>: how many nodes beyond L are enumerated
+to see which classes are forced.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div

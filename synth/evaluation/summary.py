@@ -19,6 +19,7 @@ from synth.splits import split as split_lib
 from synth.statistics import design
 from synth.statistics import interval
 from synth.statistics import passk
+from synth.universe import universe as universe_lib
 
 HEADLINE = (1, 16)
 
@@ -104,6 +105,30 @@ def strata(
         )
         if member_I.any()
       }
+  return found
+
+
+def task_sizes(
+  config: ml_collections.ConfigDict,
+  written: Mapping[str, Any],
+  universe: universe_lib.Universe,
+) -> dict[str, Any]:
+  """Success at 1 by the task's size: test set -> nodes -> items, solved@1.
+
+  Every test set is drawn by a law over classes of all sizes, and most classes
+  have the largest; this is the law of each size alone.
+  """
+  found: dict[str, Any] = {}
+  for name, fields in written.items():
+    solved_I = solved_at_k(fields['outcome'], 1, measure(config)).mean(axis=0)
+    size_I = universe.size_C[fields['class']]
+    found[name] = {
+      str(size): {
+        'items': int((size_I == size).sum()),
+        'solved@1': float(solved_I[size_I == size].mean()),
+      }
+      for size in np.unique(size_I).tolist()
+    }
   return found
 
 
