@@ -60,6 +60,23 @@ def test_the_bootstrap_of_a_slope_is_as_wide_as_theory_has_it(seeds, student):
   assert np.mean(widths) == pytest.approx(student / 1.96, abs=0.15)
 
 
+def test_a_true_line_lacks_fit_as_often_as_the_level_says():
+  rng = np.random.default_rng(6)
+  compute_L = np.geomspace(1e11, 1e13, 6)
+  rejected = 0
+  for _ in range(400):
+    rate_LxS = 0.5 + 0.04 * np.log(compute_L / 1e12)[:, None]
+    rate_LxS = rate_LxS + 0.02 * rng.standard_normal((6, 2))
+    error = math.sqrt(rate_LxS.var(axis=1, ddof=1).mean())
+    points = forms.Points(
+      np.repeat(compute_L, 2), rate_LxS.ravel(), np.full(12, error)
+    )
+    line = forms.fit(forms.LOG_LINEAR, points)
+    rejected += scaling.lack_of_fit(line, points, 6) < 0.05
+  # By chi-square, as if the error were known, it is 64.
+  assert rejected == pytest.approx(20, abs=13)
+
+
 def test_the_band_holds_the_planted_curve_beyond_the_last_level():
   rng = np.random.default_rng(1)
   truth = 0.5 + 0.04 * np.log(_COMPUTE / 3e12)

@@ -188,6 +188,7 @@ def test_every_figure_has_its_question_and_files_or_the_reason(small):
   drawn = {path.stem for path in root.glob('page-figures/*.json')}
   assert drawn == {
     'F7-support', 'F8-novelty', 'F9-distance', 'F11-coverage', 'F19-retrieval',
+    'F20-learning',
   }  # fmt: skip
   for name in drawn:
     numbers = json.loads((root / f'page-figures/{name}.json').read_text())

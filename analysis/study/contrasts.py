@@ -50,6 +50,7 @@ EDGES = {
   'order': 'S6 order',
   'operator': 'S6 operator',
   'role': 'S6 role',
+  AVOIDABLE: 'negative control',
 }
 
 # Arms diverse in both spaces.

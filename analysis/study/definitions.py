@@ -93,8 +93,13 @@ argument.</td></tr>
 <tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
 of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators, an
 operator, a place (forms of arXiv 2307.13883). L: checks of the certificate, in
-docs/splits.md. <code>extra_size</code>: how many nodes beyond L are enumerated
-to see which classes are forced.</td></tr>
+docs/splits.md. <code>extra_size</code>: to how many nodes beyond L programs
+without the structure are enumerated for the certificate; forced, here, is what
+is forced up to L. <code>a &gt; b</code>: b directly under a, of
+<code>a|b</code> either, of <code>any</code> any, of <code>a:1</code> as its
+first argument. <code>match</code>: what cells are equal in beside size:
+symbols, or, with <code>arities</code>, symbols where all operators of one
+number of arguments count alike.</td></tr>
 <tr><td>novel</td><td>A test class in R. For a held-out structure
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div
@@ -117,7 +122,8 @@ structure and what control loses because novel classes took the places of its
 like: both are printed apart, as ratios and log-odds too.</td></tr>
 <tr><td>forced</td><td>A novel class that no program the model may write (any
 size up to L) computes without the structure; decided by enumerating the
-programs without it. Otherwise <i>avoidable</i>.</td></tr>
+programs without it. Otherwise <i>avoidable</i>. That is under the limit L: with
+a few nodes more nearly every function can be written without.</td></tr>
 <tr><td>distance</td><td>Of a class to an arm. Syntactic: the least Tanimoto
 distance of the bags of (2, 3)-pq-grams between a program of the class and a
 training program. Semantic: the least Euclidean distance of the outputs
@@ -198,10 +204,14 @@ are.</li>
 <li><b>Need or habit.</b> C1 is the loss of functions that need a structure. It
 does not show that they are lost because they need it: in the negative control
 no function does, and what it loses (table of support contrasts) is the loss of
-a kind of functions that training has none of.</li>
+a kind of functions that training has none of. Its runs are shorter and fewer,
+its tests less far from training (tables of configurations and splits).</li>
 <li><b>Diversity where it is not favoured.</b> The shifted laws are even over
 cells of the same spaces that diverse arms are spread over. F5 has every arm on
-every law, the uniform one too.</li>
+every law, the uniform one too; at more samples a task signs may differ (table
+of density arms).</li>
+<li><b>Compute out of support.</b> Novel tests hold forced and avoidable tasks;
+what is solved of them without the structure (F8) counts there, too.</li>
 <li><b>Other models and languages.</b> All this is about decoder transformers of
 the sizes in the table of configurations, trained from scratch on one small
 arithmetic language.</li>

@@ -59,14 +59,18 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
       numbers[f'{name}, {label}'] = _line(axes[name], label, record, colour)
     axes[name].set_xscale('log')
     axes[name].set_xlabel('steps')
-    axes[name].legend(frameon=False, fontsize=8, loc='upper right')
+    axes[name].legend(
+      frameon=False, fontsize=8, loc='upper right',
+      title='pass@1 on dev, loss in training', title_fontsize=8,
+    )  # fmt: skip
   next(iter(axes.values())).set_ylabel('loss on dev, nats a token')
   caption = (
     'Loss on dev classes, in support and in no arm: mean of the seeds, band '
     'from the least to the greatest. In the legend pass@1 on dev at the end, '
     'mean of the seeds, and the loss on the last batches of training. By '
     'parameters: of the runs of a model the longest, at the learning rate of '
-    'least loss on dev.'
+    'least loss on dev. A target is one random program of the '
+    'smallest that compute the function, so no loss can reach 0.'
   )
   return drawn.Drawn(fig, caption, numbers)
 

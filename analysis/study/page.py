@@ -251,8 +251,9 @@ def _design(study: study_lib.Study, names: Sequence[str]) -> str:
   found = study.contrasts[names[0]]
   splits = len({study_lib.split_seed(record) for record in found})
   seeds = min(len(record.facts['seeds']) for record in found)
-  items = max(len(t.class_I) for r in found for t in r.tests.values())
-  return f'splits x seeds x tasks: {splits} x {seeds} x {items:,}'
+  items = {len(t.class_I) for r in found for t in r.tests.values()}
+  tasks = ' or '.join(f'{number:,}' for number in sorted(items))
+  return f'splits x seeds x tasks: {splits} x {seeds} x {tasks}'
 
 
 def _figure(

@@ -2,8 +2,9 @@
 
 No test function is in training, so a sample that is a training program is
 wrong: a copy is retrieval where generalization was asked for. Wrong programs
-hit training by chance, too: dotted is the share of all functions that training
-has.
+hit training by chance, too: dotted is the share that training has of the
+functions outside the region, for the arm that has none inside and hardly writes
+one, and of all functions for the other.
 """
 
 from collections.abc import Sequence
@@ -148,17 +149,19 @@ def subtrees(study: study_lib.Study) -> str:
 
 
 def _chance(study: study_lib.Study, contrast: str, arm: str) -> float | None:
-  """Share of all functions that an arm has; None if not known."""
+  """Share that an arm has of the functions it may write; None if not known."""
   try:
     functions = atlas_view.functions(study)
   except cells_lib.NotMeasured:
     return None
-  sizes = [
-    record.facts['classes'][f'arm_{arm}']
-    for record in study.of(contrast)
-    if record.facts['arm'] == arm
-  ]
-  return sum(sizes) / len(sizes) / functions
+  shares = []
+  for record in study.of(contrast):
+    if record.facts['arm'] == arm:
+      measured = record.facts['split']['measurements']
+      inside = measured.get('classes_in_the_region', 0)
+      among = functions - inside * (arm == support_split.WITHOUT)
+      shares.append(record.facts['classes'][f'arm_{arm}'] / among)
+  return sum(shares) / len(shares)
 
 
 def draw(study: study_lib.Study) -> Drawn:
@@ -229,9 +232,9 @@ def draw(study: study_lib.Study) -> Drawn:
     f'{_BINS}th of the tasks each, fewer points where many tasks are equally '
     'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
     'No test function is in training: every copy is wrong. Dotted: the share '
-    'that would be of training if all functions were written equally often '
-    '(one line where both arms have equally many); only above it is more of '
-    'training than chance. Settings were chosen on dev of split 0.'
+    'that would be of training if all functions were written equally often, '
+    'by train_s all outside the region; only above it is more of training '
+    'than chance. Settings were chosen on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'

@@ -73,7 +73,7 @@ class Scaling(NamedTuple):
     levels: Levels of compute.
     decades: Between least and most compute.
     seeds: The fewest of a level.
-    lack_p: Whether the log-linear form misses the levels' means: p.
+    lack_p: Whether the log-linear form misses the levels' means: p of F.
   """
 
   points: scaling.Points
@@ -234,7 +234,6 @@ def _compare(
   aicc = min(score.fit.aicc for score in scores)
   bic = min(score.fit.bic for score in scores)
   line = next(s.fit for s in scores if s.fit.form is scaling.LOG_LINEAR)
-  _, _, lack_p = scaling.lack_of_fit(line, points)
   return Scaling(
     points,
     [
@@ -252,5 +251,21 @@ def _compare(
     len(levels),
     math.log10(max(levels) / min(levels)),
     min(map(len, levels.values())),
-    lack_p,
+    lack_of_fit(line, points, spare),
   )
+
+
+def lack_of_fit(
+  found: scaling.Fit, points: scaling.Points, spare: int
+) -> float:
+  """Whether a form misses the levels' means: p.
+
+  By F, not chi-square: the error is estimated, from the seeds to spare.
+
+  Args:
+    found: The form, fitted.
+    points: What to.
+    spare: Degrees of freedom of their error.
+  """
+  chi_square, degrees, _ = scaling.lack_of_fit(found, points)
+  return float(scipy.stats.f.sf(chi_square / degrees, degrees, spare))

@@ -190,7 +190,7 @@ def _panel(axis: axes_lib.Axes, law: Law) -> None:
   highest = float(points.rate_N.max())
   if law.k:
     axis.set_ylabel(f'pass@{law.k}')
-    axis.set_ylim(0, min(1.5 * highest + 0.02, 1.02))
+    axis.set_ylim(0, min(1.5 * highest + 0.002, 1.02))
     axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
   else:
     lowest = float(points.rate_N.min())

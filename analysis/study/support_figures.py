@@ -13,6 +13,7 @@ from analysis.study import effects
 from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
+from analysis.study import verdicts
 from synth.evaluation.sample_records import Best
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
@@ -73,8 +74,12 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
         [y] * len(effect.parts),
         '|', color=colour, ms=9, alpha=0.7,
       )  # fmt: skip
-      same = effect.equivalence.equivalent
-      note = f' p = {effect.p:.2g}{", within 3 points" if same else ""}'
+      note = f' p = {effect.p:.2g}'
+      if effect.least > verdicts.ALPHA:
+        pairs = effect.splits * effect.seeds
+        note = f' {pairs} pairs: too few for p'
+      elif effect.equivalence.equivalent and one.seen > effects.MARGIN:
+        note += ', within 3 points'
       end = float(np.nanmax([high, inner_high]))
       axis.annotate(
         note, (min(end, 70), y), xytext=(6, -7 if end > 70 else 0),
@@ -84,7 +89,8 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
     range(len(found)),
     [
       f'{contrasts.HELD_OUT[name]}\n'
-      f'{one.gap.splits} splits x {one.gap.seeds} seeds\n'
+      f'{one.gap.splits} split{"s" * (one.gap.splits > 1)} x '
+      f'{one.gap.seeds} seeds\n'
       f'novel, seen: {one.seen:.1%}'
       for name, one in found.items()
     ],
@@ -109,8 +115,10 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
   caption = (
     'Held out: rows. Points: mean; thick lines: 95 % intervals for these '
     'splits, over new seeds and tasks; thin lines: for new splits too; ticks: '
-    'each split. Grey: within 3 points of 0; dotted: 30 points. p: exact '
-    'sign-flip over pairs of models, not adjusted (the claim table does). '
+    'each split. Grey: within 3 points of 0 (said only where more than that '
+    'could be lost); dotted: 30 points. p: exact sign-flip over pairs of '
+    'models, not adjusted (the claim table does); with n pairs at least '
+    '2^(1 - n), so none is said of fewer than six. '
     'Beside the rows: pass@1 on novel of models that saw it; no more can be '
     'lost. '
     'Tasks: '
@@ -133,7 +141,7 @@ def solved(study: study_lib.Study) -> drawn.Drawn:
     NotMeasured: if records lack.
   """
   rows: dict[str, novelty.Novelty] = {}
-  lacking = []
+  designs, lacking = [], []
   for contrast, held_out in contrasts.EDGES.items():
     try:
       grid = study.grid(contrast)
@@ -145,9 +153,11 @@ def solved(study: study_lib.Study) -> drawn.Drawn:
         try:
           found = novelty.measure(grid, arm, test)
         except cells_lib.NotMeasured as lack:
-          lacking.append(f'{contrast}: {lack}')
+          if test in grid.tests:  # else there are no such tasks
+            lacking.append(f'{contrast}: {lack}')
           continue
         rows[f'{held_out}, {test}: {arm} ({found.items:,})'] = found
+    designs.append(f'{held_out} {drawn.design(grid)}')
   if not rows:
     raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
@@ -187,10 +197,10 @@ def solved(study: study_lib.Study) -> drawn.Drawn:
     'program that a model may write computes the function without the '
     'structure; avoidable: some longer one does, and a task so solved shows no '
     'new structure. Specification only: equal at the points shown, another '
-    'function. In brackets tasks, all splits together; '
-    f'{drawn.design(study.grid(next(iter(_made(study)))))}. Lines: 95 % '
-    'intervals for these splits, over new seeds and tasks. The negative '
-    'control, div > mul, which no function needs, is the contrast avoidable.'
+    'function. In brackets tasks, all splits together, each counted as often '
+    f'as it is tested; {"; ".join(designs)}. Lines: 95 % intervals for these '
+    'splits, over new seeds and tasks. In the negative control, div > mul, no '
+    'function needs the structure.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(dict.fromkeys(lacking))}.'
@@ -204,11 +214,6 @@ def solved(study: study_lib.Study) -> drawn.Drawn:
 def _rounded(share: float) -> str:
   """In percent; near all of them to the digits that are not."""
   return f'{share:.0%}' if share < 0.99 or share == 1 else f'{share:.2%}'
-
-
-def _made(study: study_lib.Study) -> list[str]:
-  """The contrasts of held-out edges that have records."""
-  return [name for name in contrasts.EDGES if study.contrasts.get(name)]
 
 
 def rungs(study: study_lib.Study) -> drawn.Drawn:

@@ -20,7 +20,7 @@ from synth.splits import support as support_split
 from synth.statistics import components
 from synth.statistics.design import Interval
 
-_AROUND = ('region', 'buffer')
+_AROUND = ('region', 'buffer', 'exchanged')
 _SEEDS = 3  # from which on a split is told on its own
 _CONTRASTS = {
   'novel': support_lib.DROP,
@@ -99,7 +99,10 @@ def support(study: study_lib.Study) -> str:
         continue
       row = [f'{part} ({alone.items:,})', _interval(alone.interval, 'points')]
       rows.append([what, *row, f'{alone.p:.2g}', '', ''])
-    rows.append([what, 'novel, as a share', _interval(found.relative, '%')])
+    share = _interval(found.relative, '%')
+    if found.relative.low < -1:
+      share = 'too little was solved to be relative to'
+    rows.append([what, 'novel, as a share', share])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
   head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
           'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
@@ -283,9 +286,11 @@ def certificates(study: study_lib.Study) -> str:
       there = arms.setdefault((contrast, sha), {})
       there[facts['arm']] = facts['classes'][f'arm_{facts["arm"]}']
       measured = facts['split']['measurements']
-      for label in _AROUND:
+      for label in _AROUND[:2]:
         if f'classes_in_the_{label}' in measured:
           there[label] = measured[f'classes_in_the_{label}']
+      if 'swapped_classes' in measured:
+        there['exchanged'] = measured['swapped_classes']
       rows[contrast, sha] = [
         contrast,
         str(settings['seed']),
@@ -301,8 +306,8 @@ def certificates(study: study_lib.Study) -> str:
         f'<code>{html.escape(sha[:16])}</code>',
       ]
   head = ['contrast', 'split seed', 'settings',
-          'functions of the arms, of R and its buffer', 'tasks', 'certificate',
-          'sha256']  # fmt: skip
+          'functions of the arms, of R and its buffer, exchanged', 'tasks',
+          'certificate', 'sha256']  # fmt: skip
   return webpage.table(head, list(rows.values())) + (
     '<p class="note">What is checked, by kind of split: '
     f'{"; ".join(_checks(study))}. The hash is that of the manifest, which '
