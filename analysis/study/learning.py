@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import axes as axes_lib
+from matplotlib import ticker
 import numpy as np
 
 from analysis import picture
@@ -49,7 +50,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   fig, axes = picture.mosaic(
     'What do the models learn, and what limits it?',
     [list(panels)],
-    (4.6 * len(panels), 4.6),
+    (4.6 * len(panels), 5),
     sharey=True,
   )
   numbers: dict[str, Any] = {}
@@ -58,10 +59,11 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     for (label, record), colour in zip(lines.items(), _COLOURS, strict=False):
       numbers[f'{name}, {label}'] = _line(axes[name], label, record, colour)
     axes[name].set_xscale('log')
+    axes[name].xaxis.set_minor_formatter(ticker.NullFormatter())
     axes[name].set_xlabel('steps')
     axes[name].legend(
-      frameon=False, fontsize=8, loc='upper right',
-      title='pass@1 on dev, loss in training', title_fontsize=8,
+      frameon=False, fontsize=8, title='pass@1 on dev, loss in training',
+      title_fontsize=8, ncols=2, loc='upper left', bbox_to_anchor=(0, -0.16),
     )  # fmt: skip
   next(iter(axes.values())).set_ylabel('loss on dev, nats a token')
   caption = (

@@ -74,12 +74,10 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
         [y] * len(effect.parts),
         '|', color=colour, ms=9, alpha=0.7,
       )  # fmt: skip
-      note = f' p = {effect.p:.2g}'
-      if effect.least > verdicts.ALPHA:
-        pairs = effect.splits * effect.seeds
-        note = f' {pairs} pairs: too few for p'
-      elif effect.equivalence.equivalent and one.seen > effects.MARGIN:
-        note += ', within 3 points'
+      same = effect.equivalence.equivalent and one.seen > effects.MARGIN
+      note = ''  # of too few pairs
+      if effect.least <= verdicts.ALPHA:
+        note = f' p = {effect.p:.2g}{", within 3 points" if same else ""}'
       end = float(np.nanmax([high, inner_high]))
       axis.annotate(
         note, (min(end, 70), y), xytext=(6, -7 if end > 70 else 0),

@@ -53,10 +53,10 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
       drawn.bars(axis, x, value, colour, '-')
       gain = effects.effect(grid, _doubling(arm_of), k).interval
       mean, low, high = (100 * v for v in gain)
-      text = f'{parameters:,} parameters\n{mean:+.1f} [{low:+.1f}, {high:+.1f}]'
-      picture.label(
-        axis, f'{text} points a doubling', (x[-1], value[-1].estimate), colour,
-        offset=(0, 8), ha='right', va='bottom',
+      axis.text(
+        0.03, 0.97 - 0.13 * len(numbers), f'{parameters:,} parameters\n'
+        f'{mean:+.1f} [{low:+.1f}, {high:+.1f}] points a doubling',
+        color=colour, fontsize=8.5, va='top', transform=axis.transAxes,
       )  # fmt: skip
       told[f'pass@{k}'] = [list(v) for v in value]
       told[f'pass@{k}, a doubling'] = list(gain)
