@@ -42,7 +42,7 @@ def over_disk(monkeypatch):
   """Makes every level large: many tiles, tasks and buckets."""
   monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10)
   monkeypatch.setattr(enumerate_lib, '_TASK', 500)
-  monkeypatch.setattr(enumerate_lib, '_BUCKET', 300)
+  monkeypatch.setattr(enumerate_lib, '_BUCKET_ON_DISK', 300)
 
 
 def _contents(universe):
@@ -78,7 +78,7 @@ def test_levels_over_the_disk_are_those_in_memory(tmp_path, monkeypatch):
   whole = build_lib.build(tmp_path / 'whole', grammar, 7, 0, 'serial')
   monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 1)
   monkeypatch.setattr(enumerate_lib, '_TASK', 7)
-  monkeypatch.setattr(enumerate_lib, '_BUCKET', 3)
+  monkeypatch.setattr(enumerate_lib, '_BUCKET_ON_DISK', 3)
   cut = build_lib.build(tmp_path / 'cut', grammar, 7, 0, 'serial')
   assert _contents(cut) == _contents(whole)
 

@@ -62,7 +62,7 @@ def test_conditional_classes_are_those_of_exact_values(
 ):
   if over_disk:
     monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10)
-    monkeypatch.setattr(enumerate_lib, '_BUCKET', 100)
+    monkeypatch.setattr(enumerate_lib, '_BUCKET_ON_DISK', 100)
   universe = build_lib.build(tmp_path / 'u', conditional, 5, 0, 'serial')
   counted, minimal = conditional_counted, {}
   for values, size in counted:

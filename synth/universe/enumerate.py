@@ -41,7 +41,8 @@ from synth.universe import tasks as tasks_lib
 _AT_ONCE = 1 << 25  # candidates of a level that is done in memory
 _TASK = 1 << 20  # candidates of a task at least
 _TASKS = 256  # of a level, about, when it is large
-_BUCKET = 1 << 17  # candidates of a bucket, about
+_BUCKET = 1 << 17  # candidates of a bucket in memory, about
+_BUCKET_ON_DISK = 1 << 18  # where each costs a read from every task's file
 _MAX_BITS = 12
 _ENOUGH = 10_000  # classes whose growth says something
 _CHUNK = 1 << 18  # classes whose values are computed at once
@@ -250,7 +251,8 @@ class _Enumeration:
     known: list[tuple[int, int]],
   ) -> '_Cut':
     """Cuts the work on a level into tasks and buckets."""
-    bits = min((total // _BUCKET).bit_length(), _MAX_BITS)
+    bucket = _BUCKET if total <= _AT_ONCE else _BUCKET_ON_DISK
+    bits = min((total // bucket).bit_length(), _MAX_BITS)
     tasks = _tasks(tiles, max(_TASK, total // _TASKS))
     sizes = [sum(tile.size for tile in task) for task in tasks]
     plan = candidates_lib.Plan.of(tiles, self._bench.arity)
