@@ -21,6 +21,7 @@ from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.universe import build as build_lib
+from synth.universe import candidates as candidates_lib
 from synth.universe import columns as columns_lib
 from synth.universe import enumerate as enumerate_lib
 from synth.universe import equivalence
@@ -43,6 +44,8 @@ def over_disk(monkeypatch):
   monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10)
   monkeypatch.setattr(enumerate_lib, '_TASK', 500)
   monkeypatch.setattr(enumerate_lib, '_BUCKET_ON_DISK', 300)
+  monkeypatch.setattr(candidates_lib, '_STRIP', 8)
+  monkeypatch.setattr(candidates_lib, '_PART', 50)  # a strip may be more
 
 
 def _contents(universe):

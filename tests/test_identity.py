@@ -14,6 +14,7 @@ from synth.language import program as program_lib
 from synth.language import reference
 from synth.universe import audit
 from synth.universe import build as build_lib
+from synth.universe import candidates as candidates_lib
 from synth.universe import enumerate as enumerate_lib
 from synth.universe import identity
 from synth.universe import ordered
@@ -63,6 +64,8 @@ def test_conditional_classes_are_those_of_exact_values(
   if over_disk:
     monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 10)
     monkeypatch.setattr(enumerate_lib, '_BUCKET_ON_DISK', 100)
+    monkeypatch.setattr(candidates_lib, '_STRIP', 8)
+    monkeypatch.setattr(candidates_lib, '_PART', 20)  # a strip may be more
   universe = build_lib.build(tmp_path / 'u', conditional, 5, 0, 'serial')
   counted, minimal = conditional_counted, {}
   for values, size in counted:

@@ -6,7 +6,6 @@ that of a larger model (parameters).
 """
 
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import axes as axes_lib
@@ -83,7 +82,8 @@ def _lines(
   """Label -> the record that its curve is of."""
   found = study.contrasts.get(contrast, ())
   if contrast == contrasts.SCALING:
-    longest = {_parameters(r[0]): r[0] for r in _frontier(found)}
+    levels = study_lib.frontier(found).values()
+    longest = {_parameters(level[0]): level[0] for level in levels}
     return {f'{n:,}': record for n, record in sorted(longest.items())}
   if contrast == contrasts.DATA:
     largest = max(map(_parameters, found), default=0)
@@ -100,12 +100,6 @@ def _lines(
     if study_lib.split_seed(record) == first
     and record.facts['arm'] in (support_split.WITHOUT, support_split.WITH)
   }
-
-
-def _frontier(
-  found: Sequence[records_lib.Record],
-) -> list[list[records_lib.Record]]:
-  return list(study_lib.frontier(found).values())
 
 
 def _parameters(record: records_lib.Record) -> int:

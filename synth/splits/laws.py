@@ -232,13 +232,13 @@ def nets(
     Places of exactly `number` classes, sorted.
   """
   order = np.argsort(cell_C, kind='stable')
-  start_K = np.cumsum(np.bincount(cell_C))
+  end_K = np.cumsum(np.bincount(cell_C))
   quota_K = np.diff(
-    np.floor(start_K * number / len(cell_C) + rng.random()), prepend=0
+    np.floor(end_K * number / len(cell_C) + rng.random()), prepend=0
   )
   chosen = [
     places[net(point_CxD[places], int(quota), rng)]
-    for places, quota in zip(np.split(order, start_K), quota_K, strict=False)
+    for places, quota in zip(np.split(order, end_K[:-1]), quota_K, strict=True)
     if quota
   ]
   return np.sort(np.concatenate(chosen))

@@ -114,15 +114,6 @@ class Candidates:
   ways: np.ndarray
   ordinal: np.ndarray
 
-  def first(self, number: int) -> 'Candidates':
-    """The first so many, not copied."""
-    return Candidates(
-      self.key[:number],
-      self.rest[:number],
-      self.ways[:number],
-      self.ordinal[:number],
-    )
-
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
@@ -297,30 +288,31 @@ def _cuts(
 def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
   """The candidates of some tiles, each in row-major order of its arguments.
 
-  They come in parts of about `_PART`, each gone when the next is asked for:
-  memory that was used just now is still in the processor's cache.
+  They come in parts of `_PART` or a strip more: what was formed just now is
+  still in the processor's cache when it is used.
   """
-  total = sum(tile.size for tile in tiles)
-  room = min(total, _PART + _STRIP)
-  found = Candidates(
-    np.empty(room, np.uint64),
-    np.empty(room, np.uint64),
-    np.empty(room, WAYS),
-    np.empty(room, np.int64),
-  )
-  filled = start = 0
+  strips: list[Candidates] = []
+  number = start = 0
   for tile in tiles:
     for strip in _strips(bench, tile):
-      if filled + len(strip.key) > room:
-        yield found.first(filled)
-        filled = 0
       strip.ordinal += start
-      stop = filled + len(strip.key)
-      for field in dataclasses.fields(strip):
-        getattr(found, field.name)[filled:stop] = getattr(strip, field.name)
-      filled = stop
+      strips.append(strip)
+      number += len(strip.key)
+      if number >= _PART:
+        yield _joined(strips)
+        strips, number = [], 0
     start += tile.size
-  yield found.first(filled)
+  if strips:
+    yield _joined(strips)
+
+
+def _joined(parts: Sequence[Candidates]) -> Candidates:
+  return Candidates(
+    *(
+      np.concatenate([getattr(part, field.name) for part in parts])
+      for field in dataclasses.fields(Candidates)
+    )
+  )
 
 
 def _strips(bench: Workbench, tile: Tile) -> Iterator[Candidates]:

@@ -53,9 +53,8 @@ class Alternatives:
         inner = np.flatnonzero(column >= len(leaf_token))
         nodes.append(column.take(inner))
         places.append(place.take(inner))
-        size = self.size_N.take(column, mode='clip')
-        size[column < 0] = 0  # there is no such argument
-        place += size
+        # Beyond the arity, where nothing follows, it does not matter whose.
+        place += self.size_N.take(column, mode='clip')
       node, place = np.concatenate(nodes), np.concatenate(places)
     return tok_PxL
 
