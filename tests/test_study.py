@@ -338,10 +338,25 @@ def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
   found = records.load(tmp_path / 'results' / 'toy')
   assert len(found) == planned['runs']
   assert max(r.path.stat().st_size for r in found) < 100_000
+  runs = study_config.get_config('toy').runs
+  without_model = {(run.contrast, run.name) for run in runs if run.baselines}
+  assert without_model
   for record in found:
     assert record.facts['step'] == record.facts['config']['opt']['num_steps']
+    expected = {'evaluate'}
     # Coverage is of models that other runs trained.
-    trained = record.facts['contrast'] != 'coverage'
-    expected = {'train', 'evaluate'} if trained else {'evaluate'}
+    if record.facts['contrast'] != 'coverage':
+      expected.add('train')
+    if (record.facts['contrast'], record.facts['run']) in without_model:
+      expected.add('baselines')
     assert record.facts['seconds'].keys() == expected
   assert sweep('--dry_run')['left'] == 0
+  # So few tasks measure next to nothing, and the page says so.
+  page = tmp_path / 'page.html'
+  report = [sys.executable, '-m', 'analysis.report', f'--out={page}']
+  report.append(f'--runs={tmp_path}/results/toy')
+  process = subprocess.run(report, cwd=_ROOT, capture_output=True, text=True)
+  assert process.returncode == 0, process.stderr
+  told = json.loads(process.stdout.splitlines()[-1])
+  assert told['records'] == planned['runs'] and not told['lacking']
+  assert 'not measured' in page.read_text()

@@ -211,6 +211,16 @@ def test_the_distance_law_is_drawn_for_every_region(study):
     assert numbers['support']['D50'][f'{near}, size {size}'][0] is None
 
 
+def test_no_law_is_drawn_from_few_tasks(tmp_path):
+  rng = np.random.default_rng(2)
+  options = {'seeds': 2, 'items': 6, 'splits': 2, 'rng': rng}
+  simulated.support(tmp_path, 'support', drop=0.2, **options)
+  study = simulated.load(tmp_path)
+  assert study.grid('support')
+  with pytest.raises(cells.NotMeasured, match='support: fewer than 20 tasks'):
+    law_figures.distances(study)
+
+
 def test_copies_by_distance_are_those_planted(study):
   drawn = retrieval.draw(study)
   for name in ('support', 'region_semantic'):

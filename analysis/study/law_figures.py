@@ -71,7 +71,10 @@ def distances(study: study_lib.Study) -> Drawn:
   lacking = []
   for name in DISTANCES:
     try:
-      laws[name] = law_of_distance(study, name)
+      law = law_of_distance(study, name)
+      if max(n for part in law.sizes.values() for n in part.values()) < _FEWEST:
+        raise cells_lib.NotMeasured(f'fewer than {_FEWEST} tasks of any size')
+      laws[name] = law
     except cells_lib.NotMeasured as lack:
       lacking.append(f'{name}: {lack}')
   if not laws:

@@ -5,6 +5,10 @@ the universe's policy, and programs are grouped by identity at the end. Nothing
 is shared with `enumerate` but the policy's operators.
 """
 
+from collections.abc import Iterator
+from collections.abc import Mapping
+import math
+
 import numpy as np
 
 from synth.language import counting
@@ -12,21 +16,24 @@ from synth.language import grammar as grammar_lib
 from synth.universe import identity
 from synth.universe import universe as universe_lib
 
-_MAX_BYTES = 2**30  # of values
+_MAX_BYTES = 2**30
+_WORD_BYTES = 64  # a program of the largest size, while it is looked up
+_CHUNK = 1 << 16  # programs formed at once
 
 
 def reach(universe: universe_lib.Universe, max_size: int) -> int:
   """The largest size whose programs can all be formed."""
   counts = counting.Counts(universe.grammar)
-  size, total = 0, 0
   width = sum(column.nbytes for column in universe.policy.columns)
+  size, smaller, packed = 0, 0, 0
   while size < min(max_size, universe.max_size):
-    total += sum(
-      counts.count(name, size + 1) for name in universe.grammar.nonterminals
-    )
-    if total * width > _MAX_BYTES:
+    packed += counts.count(universe.grammar.start, size + 1)
+    if smaller * width + packed * _WORD_BYTES > _MAX_BYTES:
       break
     size += 1
+    smaller += sum(
+      counts.count(name, size) for name in universe.grammar.nonterminals
+    )
   return size
 
 
@@ -40,10 +47,9 @@ def disagreements(universe: universe_lib.Universe, max_size: int) -> int:
   Returns:
     The number, counting classes that are only in one of the two; 0 is right.
   """
-  found = _programs(universe.grammar, universe.policy, max_size)
   wrong = 0
-  for size in range(1, max_size + 1):
-    key, rest = universe.policy.pack(found[universe.grammar.start, size])
+  words = _words(universe.grammar, universe.policy, max_size)
+  for size, (key, rest) in enumerate(words, 1):
     pair = np.zeros(len(key), universe.key_C.dtype)
     pair['key'], pair['rest'] = key, rest
     place = universe.find(pair)
@@ -56,49 +62,73 @@ def disagreements(universe: universe_lib.Universe, max_size: int) -> int:
   return wrong
 
 
-def _programs(
+def _words(
   grammar: grammar_lib.Grammar, policy: identity.Policy, max_size: int
-) -> dict[tuple[str, int], identity.Values]:
-  """(nonterminal, size) -> values of all its programs that have semantics."""
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """The packed identities of all programs, size by size from 1 on.
+
+  Of the largest size they are all that is kept: no program is made of them.
+  """
   table: dict[tuple[str, int], identity.Values] = {}
   for size in range(1, max_size + 1):
+    if size == max_size:
+      last = _programs(grammar, policy, table, grammar.start, size)
+      words = map(policy.pack, (_none(policy), *last))
+      key, rest = map(np.concatenate, zip(*words, strict=True))
+      yield key, rest
+      return
     for name in grammar.nonterminals:
-      parts = [
-        _apply(
-          policy,
-          rule.symbol,
-          [table[p] for p in zip(rule.args, sizes, strict=True)],
-        )
-        for rule in grammar.by_nonterminal[name]
-        for sizes in grammar_lib.argument_sizes(size, len(rule.args))
-      ]
-      empty = tuple(
-        np.zeros((0, *column.shape), column.dtype) for column in policy.columns
-      )
+      parts = _programs(grammar, policy, table, name, size)
       table[name, size] = tuple(
-        np.concatenate(columns) for columns in zip(empty, *parts, strict=True)
+        np.concatenate(columns)
+        for columns in zip(_none(policy), *parts, strict=True)
       )
-  return table
+    yield policy.pack(table[grammar.start, size])
+
+
+def _none(policy: identity.Policy) -> identity.Values:
+  return tuple(
+    np.zeros((0, *column.shape), column.dtype) for column in policy.columns
+  )
+
+
+def _programs(
+  grammar: grammar_lib.Grammar,
+  policy: identity.Policy,
+  table: Mapping[tuple[str, int], identity.Values],
+  name: str,
+  size: int,
+) -> Iterator[identity.Values]:
+  """Values of all programs of a nonterminal and size that have semantics.
+
+  Args:
+    grammar: The grammar.
+    policy: Its operators.
+    table: (nonterminal, size) -> values of all smaller programs.
+    name: Of the nonterminal.
+    size: Of the programs.
+  """
+  for rule in grammar.by_nonterminal[name]:
+    for sizes in grammar_lib.argument_sizes(size, len(rule.args)):
+      args = [table[pair] for pair in zip(rule.args, sizes, strict=True)]
+      yield from _apply(policy, rule.symbol, args)
 
 
 def _apply(
   policy: identity.Policy, symbol: str, args: list[identity.Values]
-) -> identity.Values:
+) -> Iterator[identity.Values]:
   """Values of all applications of a symbol to programs."""
   if not args:
-    return policy.leaf(symbol)
+    yield policy.leaf(symbol)
+    return
   lengths = [len(arg[0]) for arg in args]
-  if 0 in lengths:
-    return tuple(column[:0] for column in args[0])
-  places = np.indices(lengths).reshape(len(args), -1)
-  parts = []
-  for start in range(0, places.shape[1], 1 << 16):
-    part = places[:, start : start + (1 << 16)]
+  total = math.prod(lengths)
+  for start in range(0, total, _CHUNK):
+    number = np.arange(start, min(start + _CHUNK, total))
     chosen = tuple(
       tuple(column[rows] for column in arg)
-      for arg, rows in zip(args, part, strict=True)
+      for arg, rows in zip(args, np.unravel_index(number, lengths), strict=True)
     )
     values, keep = policy.value(symbol, chosen, identity.undecided)
-    kept = slice(None) if keep is None else np.broadcast_to(keep, part.shape[1])
-    parts.append(tuple(column[kept] for column in values))
-  return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+    kept = slice(None) if keep is None else np.broadcast_to(keep, len(number))
+    yield tuple(column[kept] for column in values)
