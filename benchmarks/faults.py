@@ -187,22 +187,25 @@ def interruption(
 
   def arrange(workdir: pathlib.Path) -> None:
     if how == 'while loading data':
-      made, load = Counter[str](), data.BatchSource.__getitem__
+      made, load = Counter[str](), data.BatchSource.batches
 
-      def deadly(self: data.BatchSource, step: int) -> dict[str, np.ndarray]:
+      def deadly(
+        self: data.BatchSource, low: int, high: int
+      ) -> list[dict[str, np.ndarray]]:
         made['batches'] += 1
         if made['batches'] == count * 7:
           os.kill(os.getpid(), signal.SIGKILL)
-        return load(self, step)
+        return load(self, low, high)
 
-      data.BatchSource.__getitem__ = deadly  # type: ignore[method-assign]
+      data.BatchSource.batches = deadly  # type: ignore[method-assign]
+      data._GROUP = 1  # so that steps run between one batch and the next
       return
 
     iterate = data.iterate  # called once, as the loop starts
 
-    def started(source: data.BatchSource, start: int) -> Any:
+    def started(source: data.BatchSource, start: int, workers: int = 0) -> Any:
       threading.Thread(target=kill, args=[workdir], daemon=True).start()
-      return iterate(source, start)
+      return iterate(source, start, workers)
 
     data.iterate = started
 

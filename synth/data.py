@@ -1,11 +1,14 @@
 """Training batches: a deterministic function of (seed, global step).
 
-The element of the Grain source is a whole batch, gathered from memory-mapped
-arrays, so that no Python runs once a program. Element i does not
-depend on the number of processes, workers or seeds trained together, so the
-state of the iterator is the global step and survives a change of any of them.
+The element of the Grain source is a group of whole batches, gathered from
+memory-mapped arrays: no Python runs once a program, and of small batches none
+once a batch, whose few rows would take less time than the calls for them.
+Batch i does not depend on the number of processes, workers or seeds trained
+together, nor on the group, so the state of the iterator is the global step and
+survives a change of any of them.
 """
 
+from collections.abc import Iterator
 import functools
 from typing import Any
 
@@ -17,7 +20,8 @@ from synth import inputs as inputs_lib
 from synth import seeding
 from synth.language import tokens
 
-_PREFETCH = 4  # batches made ahead of the step that needs them
+_GROUP = 1 << 12  # rows made at once, if a batch has not more
+_PREFETCH = 2  # groups made ahead of the step that needs them
 
 
 class BatchSource:
@@ -44,6 +48,7 @@ class BatchSource:
     num_steps: int,
     rows: np.ndarray | None = None,
   ):
+    self._arguments = inputs, arm, seeds, batch_size, num_steps, rows
     self._inputs = inputs
     self._class_N = inputs.split.arms[arm]
     if batch_size > len(self._class_N):
@@ -58,6 +63,10 @@ class BatchSource:
     # Orders of two epochs for each model: the present and the last one.
     self._order = functools.lru_cache(2 * len(seeds))(self._make_order)
 
+  def __reduce__(self) -> tuple[Any, ...]:
+    # Without the orders: a worker makes its own.
+    return type(self), self._arguments
+
   @property
   def step_tokens(self) -> int:
     """Positions of tokens in a whole batch of all models, padding included."""
@@ -67,25 +76,52 @@ class BatchSource:
   def __len__(self) -> int:
     return self._num_steps
 
+  @property
+  def group_size(self) -> int:
+    """How many batches are best made at once."""
+    return max(_GROUP // (len(self._seeds) * len(self._rows)), 1)
+
   def __getitem__(self, step: int) -> dict[str, np.ndarray]:
     """Batch `step`: see `make_batch`, with a leading axis S of models."""
-    parts = [self._one(seed, int(step)) for seed in self._seeds]
-    return {name: np.stack([p[name] for p in parts]) for name in parts[0]}
+    (batch,) = self.batches(int(step), int(step) + 1)
+    return batch
 
-  def _one(self, seed: int, step: int) -> dict[str, np.ndarray]:
-    per_epoch = len(self._class_N) // self._batch_size
-    epoch, place = divmod(step, per_epoch)
-    order_N = self._order(seed, epoch)
-    start = place * self._batch_size
-    class_B = self._class_N[order_N[start : start + self._batch_size]]
+  def batches(self, low: int, high: int) -> list[dict[str, np.ndarray]]:
+    """Batches of the steps [low, high), made together."""
+    steps = range(low, high)
     # All processes draw the numbers of all rows, then use their own rows.
-    length = self._inputs.universe.max_size
-    uniform_BxL = seeding.generator(seed, 'draw', step).random(
-      (self._batch_size, length)
+    class_KxSxB = np.stack(
+      [[self._classes(seed, step) for seed in self._seeds] for step in steps]
+    )[..., self._rows]
+    uniform_KxSxBxL = np.stack(
+      [[self._numbers(seed, step) for seed in self._seeds] for step in steps]
+    )[:, :, self._rows]
+    shape = class_KxSxB.shape
+    together = make_batch(
+      self._inputs,
+      class_KxSxB.reshape(-1),
+      uniform_KxSxBxL.reshape(-1, uniform_KxSxBxL.shape[-1]),
     )
-    return make_batch(
-      self._inputs, class_B[self._rows], uniform_BxL[self._rows]
-    )
+    parts = {
+      name: array.reshape(*shape, *array.shape[1:])
+      for name, array in together.items()
+    }
+    return [
+      {name: array[k] for name, array in parts.items()}
+      for k in range(len(steps))
+    ]
+
+  def _classes(self, seed: int, step: int) -> np.ndarray:
+    """The classes of all rows of a model's batch."""
+    epoch, place = divmod(step, len(self._class_N) // self._batch_size)
+    start = place * self._batch_size
+    order_N = self._order(seed, epoch)
+    return self._class_N[order_N[start : start + self._batch_size]]
+
+  def _numbers(self, seed: int, step: int) -> np.ndarray:
+    """The numbers that choose among the programs of these classes."""
+    shape = (self._batch_size, self._inputs.universe.max_size)
+    return seeding.generator(seed, 'draw', step).random(shape)
 
   def _make_order(self, seed: int, epoch: int) -> np.ndarray:
     rng = seeding.generator(seed, 'order', epoch)
@@ -117,12 +153,36 @@ def make_batch(
   }
 
 
-def iterate(source: BatchSource, start: int) -> Any:
-  """An iterator over `source` from step `start`, made ahead in a thread."""
-  dataset = grain.MapDataset.source(source).to_iter_dataset(
+class _Groups:
+  """Consecutive batches of a source from a step on, as Grain wants them."""
+
+  def __init__(self, source: BatchSource, start: int):
+    self._source = source
+    self._start = start
+
+  def __len__(self) -> int:
+    return -(-(len(self._source) - self._start) // self._source.group_size)
+
+  def __getitem__(self, number: int) -> list[dict[str, np.ndarray]]:
+    size = self._source.group_size
+    low = self._start + int(number) * size
+    return self._source.batches(low, min(low + size, len(self._source)))
+
+
+def iterate(
+  source: BatchSource, start: int, workers: int = 0
+) -> Iterator[dict[str, np.ndarray]]:
+  """The batches of `source` from step `start`, made ahead.
+
+  Args:
+    source: What makes them.
+    start: The first step.
+    workers: Processes that make them; 0: a thread.
+  """
+  dataset = grain.MapDataset.source(_Groups(source, start)).to_iter_dataset(
     grain.ReadOptions(num_threads=1, prefetch_buffer_size=_PREFETCH)
   )
-  iterator = iter(dataset)
-  if start:
-    grain.experimental.set_next_index(iterator, start)
-  return iterator
+  if workers:
+    dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(workers))
+  for group in dataset:
+    yield from group

@@ -50,6 +50,7 @@ def train_and_evaluate(
   data_dir: pathlib.Path | None = None,
   options: watching.Options = watching.DEFAULT,
   grace_s: float = _GRACE_S,
+  grain_workers: int = 0,
 ) -> dict[str, Any]:
   """Trains until `opt.num_steps`, resuming from `workdir` if it can.
 
@@ -60,6 +61,7 @@ def train_and_evaluate(
       if None. Runs may share it.
     options: What else to write.
     grace_s: Seconds from SIGTERM to the end of the process, at most.
+    grain_workers: Processes that make batches; 0: a thread.
 
   Returns:
     steps, final training loss (mean over models), dev loss and parameters of
@@ -72,7 +74,9 @@ def train_and_evaluate(
   if 'split' in config:  # else the inputs say what is wrong
     kinds.check_arm(config)
   with preemption.Preemption(grace_s) as stop:
-    return _train(config, workdir, data_dir or workdir, options, stop)
+    return _train(
+      config, workdir, data_dir or workdir, options, stop, grain_workers
+    )
 
 
 def _train(
@@ -81,6 +85,7 @@ def _train(
   data_dir: pathlib.Path,
   options: watching.Options,
   stop: preemption.Preemption,
+  grain_workers: int,
 ) -> dict[str, Any]:
   inputs = distributed.first(lambda: inputs_lib.load_or_build(config, data_dir))
   if inputs is None:  # this process is not the first, which has built them
@@ -120,7 +125,8 @@ def _train(
     distributed.first(lambda: _lock(stack, workdir))
     checkpoints = stack.enter_context(checkpoint.Checkpoints(workdir))
     found = _loop(
-      config, workdir, trainer, source, dev, checkpoints, options, stop
+      *(config, workdir, trainer, source, dev, checkpoints, options, stop),
+      grain_workers,
     )
   if 'stopped_at' in found:
     return found
@@ -149,6 +155,7 @@ def _loop(
   checkpoints: checkpoint.Checkpoints,
   options: watching.Options,
   stop: preemption.Preemption,
+  grain_workers: int,
 ) -> dict[str, Any]:
   """The loop.
 
@@ -165,7 +172,7 @@ def _loop(
   else:
     start, state, position = 0, trainer.init(), 0
   checkpoints.forget_after(start)
-  iterator = data.iterate(source, position)
+  iterator = data.iterate(source, position, grain_workers)
   divergences = freezing.Divergences(trainer.seeds, checkpoints.latest)
   found: dict[str, Any] = {}
   pending: dict[str, jax.Array] | None = None
@@ -281,6 +288,13 @@ def define_flags() -> None:
   flags.DEFINE_float(
     'grace_s', _GRACE_S, 'Seconds from SIGTERM to the end, at most.'
   )
+  flags.DEFINE_integer(
+    'grain_workers',
+    0,
+    'Processes that make batches, each with a copy of the data; 0: a thread, '
+    'which is enough unless a step takes less than a millisecond.',
+    lower_bound=0,
+  )
 
 
 def main() -> dict[str, Any]:
@@ -295,7 +309,8 @@ def main() -> dict[str, Any]:
       f'--config=... --workdir={data_dir}, or leave --data out'
     )
   return train_and_evaluate(
-    args.config, cli.workdir(), data_dir, watching.from_flags(), args.grace_s
+    *(args.config, cli.workdir(), data_dir, watching.from_flags()),
+    *(args.grace_s, args.grain_workers),
   )
 
 

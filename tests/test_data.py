@@ -3,6 +3,10 @@
 import collections
 import dataclasses
 import itertools
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -263,6 +267,51 @@ def test_iterating_from_a_step_gives_the_tail(inputs, start):
 
 def test_iteration_ends_after_the_last_step(inputs):
   assert len(list(data.iterate(_source(inputs), _STEPS - 2))) == 2
+
+
+@pytest.mark.parametrize('rows', [1, 3 * 2 * _BATCH, 10**6])
+def test_batches_made_together_are_those_made_alone(inputs, monkeypatch, rows):
+  monkeypatch.setattr(data, '_GROUP', rows)
+  source = _source(inputs)
+  assert source.group_size == {1: 1, 192: 3}.get(rows, 10**6 // 64)
+  found = list(data.iterate(source, 2))
+  assert len(found) == _STEPS - 2
+  for step, batch in enumerate(found, 2):
+    assert _equal(batch, source[step])
+
+
+def test_a_worker_makes_the_batches_of_a_thread(tmp_path):
+  # A process of its own: its workers start it anew.
+  script = tmp_path / 'iterate.py'
+  script.write_text(
+    'import hashlib, pathlib\n'
+    'from absl import app\n'
+    'from configs import support\n'
+    'from synth import data, inputs\n'
+    'def main(_):\n'
+    '  config = support.get_config("tiny")\n'
+    '  config.universe.max_size = 5\n'
+    '  config.split.num_test, config.split.num_dev = 4, 6\n'
+    f'  found = inputs.load_or_build(config, pathlib.Path("{tmp_path}"))\n'
+    '  source = data.BatchSource(found, "train_s", (0, 1), 32, 150)\n'
+    '  for workers in (0, 2):\n'
+    '    batches = list(data.iterate(source, 3, workers))\n'
+    '    digest = hashlib.sha256()\n'
+    '    for batch in batches:\n'
+    '      for name in sorted(batch):\n'
+    '        digest.update(batch[name].tobytes())\n'
+    '    print(len(batches), digest.hexdigest())\n'
+    'if __name__ == "__main__":\n'
+    '  app.run(main)\n'
+  )
+  done = subprocess.run(
+    [sys.executable, script], capture_output=True, text=True, timeout=120,
+    cwd=pathlib.Path(__file__).parents[1],
+    env={**os.environ, 'PYTHONPATH': '.'},
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  thread, workers = done.stdout.splitlines()
+  assert thread == workers and thread.startswith('147 ')
 
 
 def test_bad_batch_sizes_are_refused(inputs):

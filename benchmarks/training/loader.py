@@ -4,6 +4,7 @@ import pathlib
 from typing import Any
 
 from absl import flags
+import jax
 import ml_collections
 
 from benchmarks.training import ours
@@ -27,7 +28,7 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
     args.rounds * (args.steps + turns.WARM),
   )
   iterator = data.iterate(source, 0)
-  resident = other.trainer.put(source[0])
+  resident = jax.device_put(other.trainer.put(source[0]))
   seconds = turns.alternate(
     {
       'loader': lambda count: one.steps(
