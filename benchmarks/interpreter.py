@@ -1,8 +1,8 @@
 """How fast programs are interpreted, beside other interpreters of expressions.
 
   pip install -e '.[benchmarks]'    # the peers; those missing are left out
-  python -m benchmarks.interpreter --max_programs=100000 \\
-    --out=benchmarks/results/interpreter.json    # without that, to a million
+  GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python -m benchmarks.interpreter \\
+    --out=benchmarks/results/interpreter.json
 
 On a machine with a GPU (`pip install -e '.[cuda12]'`), with its limits from the
 data sheet (an H200: 4.8e12 bytes/s and 6.7e13 float32 operations/s):
@@ -27,7 +27,9 @@ numexpr, deap, sympy   compiled beforehand, on the first `_FEW` programs; a few
                  that they refuse (no variable, undefined) count as done
 
 The allocator is told to keep freed memory (glibc's mallopt): fresh pages cost
-more than the arithmetic, for every interpreter that returns a new array.
+more than the arithmetic, for every interpreter that returns a new array. By the
+variable above it asks for large pages, as numpy does for the array that
+pyoperon fills; it matters for results that exceed the caches.
 """
 
 from collections.abc import Callable
@@ -327,7 +329,7 @@ def define_flags() -> None:
   flags.DEFINE_string('out', None, 'Where to write the record.', required=True)
   flags.DEFINE_integer('rounds', 5, 'Measurements of each.', lower_bound=1)
   flags.DEFINE_integer(
-    'max_values', 1 << 26, 'Sizes with more values (4 bytes each) are left out.'
+    'max_values', 1 << 29, 'Sizes with more values (4 bytes each) are left out.'
   )
   flags.DEFINE_integer('max_programs', max(_PROGRAMS), 'At most so many.')
   flags.DEFINE_float('bytes_per_second', None, "The device's bandwidth.")
@@ -371,6 +373,7 @@ def main() -> dict[str, Any]:
     'machine': platform.processor() or platform.machine(),
     'versions': runs.versions(),
     'rounds': args.rounds,
+    'GLIBC_TUNABLES': os.environ.get('GLIBC_TUNABLES', ''),
   }
   path = pathlib.Path(args.out)
   runs.write_json(path, record)

@@ -11,6 +11,7 @@ protected default; so are logarithms and roots outside their domains.
 from collections.abc import Callable
 import fractions
 import keyword
+import operator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,13 @@ LARGEST_ANGLE = 1e4
 # floats, and `inv(exp(x))` shall be defined where `exp(neg(x))` is.
 LARGEST_EXPONENT = 80.0
 PERIODIC = ('sin', 'cos')
+_PLAIN: dict[str, Callable[..., Any]] = {
+  'add': operator.add,
+  'sub': operator.sub,
+  'mul': operator.mul,
+  'div': operator.truediv,
+  'neg': operator.neg,
+}
 
 
 class NumberSystem:
@@ -79,6 +87,14 @@ class NumberSystem:
   def unpack(self, packed: Any) -> Value:
     """The inverse of `pack`."""
     raise NotImplementedError
+
+  def combine(self, name: str, *packed: Any) -> Any:
+    """`apply` of packed values, to be `settle`d."""
+    return self.pack(self.apply(name, *map(self.unpack, packed)))
+
+  def settle(self, packed: Any) -> Any:
+    """The packed value that `combine` stands for."""
+    return packed
 
   def less(self, a: Any, b: Any) -> Any:
     """Whether `a < b`."""
@@ -207,6 +223,15 @@ class Real(NumberSystem):
 
   def unpack(self, packed: Any) -> Value:
     return packed, packed == packed
+
+  def combine(self, name: str, *packed: Any) -> Any:
+    # NaN passes through these, and what else is undefined is not finite.
+    if name in _PLAIN:
+      return _PLAIN[name](*packed)
+    return super().combine(name, *packed)
+
+  def settle(self, packed: Any) -> Any:
+    return self.xp.where(self.xp.isfinite(packed), packed, self.xp.nan)
 
   def less(self, a: Any, b: Any) -> Any:
     return a < b

@@ -29,8 +29,8 @@ def run(
   *,
   symbols: tuple[str, ...],
   numbers: arithmetic.NumberSystem,
-) -> tuple[jax.Array, jax.Array]:
-  """Packed value_PxE and parsed_P; see `interpreter.run`."""
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+  """value_PxE, ok_PxE and parsed_P; see `interpreter.run`."""
   vocabulary = tokens.Vocabulary(symbols)
   programs, points = len(tok_PxL), leaf_VxE.shape[1]
   size, width = _SIZES.get(jax.default_backend(), _DEVICE_SIZES)
@@ -46,31 +46,35 @@ def run(
     plan, parsed_R = _plan(tok_RxL, vocabulary)
 
     def one_pass(d: jax.Array, arrays: list[jax.Array]) -> list[jax.Array]:
-      node_NxD, value_PxE = arrays
+      node_NxD, value_PxE, ok_PxE = arrays
       column = jnp.minimum(d * width, points - width)
       leaf_VxD = jax.lax.dynamic_slice_in_dim(leaf_VxE, column, width, axis=1)
       node_NxD = jax.lax.dynamic_update_slice(node_NxD, leaf_VxD, (0, 0))
       node_NxD, value_RxD = _execute(*plan, node_NxD, symbols, numbers)
+      ok_RxD = numbers.unpack(value_RxD)[1] & parsed_R[:, None]
       return [
         node_NxD,
         jax.lax.dynamic_update_slice(value_PxE, value_RxD, (row, column)),
+        jax.lax.dynamic_update_slice(ok_PxE, ok_RxD, (row, column)),
       ]
 
     arrays = jax.lax.fori_loop(0, -(-points // width), one_pass, arrays)
     parsed_P = jax.lax.dynamic_update_slice(parsed_P, parsed_R, (row,))
     return (*arrays, parsed_P)
 
-  _, value_PxE, parsed_P = jax.lax.fori_loop(
+  _, *found = jax.lax.fori_loop(
     0,
     -(-programs // rows),
     group,
     (
       jax.lax.empty((slots, width), leaf_VxE.dtype),
       jax.lax.empty((programs, points), leaf_VxE.dtype),
+      jax.lax.empty((programs, points), bool),
       jax.lax.empty((programs,), bool),
     ),
   )
-  return value_PxE, parsed_P
+  value_PxE, ok_PxE, parsed_P = found
+  return value_PxE, ok_PxE, parsed_P
 
 
 def _steps(length: int, vocabulary: tokens.Vocabulary) -> int:
@@ -166,18 +170,20 @@ def _execute(
 
   def step(k: int, node_NxD: jax.Array) -> jax.Array:
     args = [
-      numbers.unpack(node_NxD.at[place_R].get(mode='promise_in_bounds'))
+      node_NxD.at[place_R].get(mode='promise_in_bounds')
       for place_R in arg_KxAxR[k]
     ]
     value_RxD = jnp.zeros((rows, node_NxD.shape[1]), node_NxD.dtype)
     for token, symbol in enumerate(symbols):
       if arity_V[token] > 0:
-        applied = numbers.apply(symbol, *args[: arity_V[token]])
+        applied = numbers.combine(symbol, *args[: arity_V[token]])
         value_RxD = jnp.where(
-          (token_KxR[k] == token)[:, None], numbers.pack(applied), value_RxD
+          (token_KxR[k] == token)[:, None], applied, value_RxD
         )
     start = len(symbols) + k * rows
-    return jax.lax.dynamic_update_slice_in_dim(node_NxD, value_RxD, start, 0)
+    return jax.lax.dynamic_update_slice_in_dim(
+      node_NxD, numbers.settle(value_RxD), start, 0
+    )
 
   if steps:
     node_NxD = jax.lax.fori_loop(0, steps, step, node_NxD)

@@ -1,9 +1,11 @@
 """The interpreter's plan for corpora: each distinct subtree is computed once.
 
-Rows are taken in chunks of a fixed number of tokens. The host builds a chunk's
-`dag.Dag`; the device fills one buffer of node values, block after block, all
-nodes of a block with one operator. Compiled shapes are those of the buffer,
-whose length is a power of two, so few are ever compiled.
+Rows are taken in chunks of about a fixed number of tokens. The host builds a
+chunk's `dag.Dag`; the device fills one buffer of node values, block after
+block, all nodes of a block with one operator, and copies the programs' values
+from it while they are in the cache. Compiled shapes are those of the buffer,
+whose length is a power of two, and of the result, which is made a bit longer
+than the programs are many: few are ever compiled.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +23,10 @@ from synth.language import arithmetic
 from synth.language import dag as dag_lib
 from synth.language import tokens
 
+Array = jax.Array | np.ndarray
+
 _LEAST = 1 << 10  # nodes of a buffer
+_RESULT = 9 << 7  # least rows of a result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,18 +34,20 @@ class Sizes:
   """What fits the caches of a CPU core, or fills a device.
 
   Attributes:
-    tokens: Tokens a chunk.
+    tokens: Tokens a chunk, at most.
     nodes: Nodes a block.
+    rows: Programs whose values are copied at once.
     points: Points a pass.
   """
 
   tokens: int
   nodes: int
+  rows: int
   points: int
 
 
-_CPU = Sizes(1 << 17, 1 << 7, 1 << 7)
-_DEVICE = Sizes(1 << 22, 1 << 14, 1 << 8)
+_CPU = Sizes(1 << 16, 1 << 5, 1 << 7, 1 << 7)
+_DEVICE = Sizes(1 << 22, 1 << 14, 1 << 13, 1 << 8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +59,15 @@ class Chunk:
     operator_B, start_B: Operator and first node of each block, padded.
     blocks: Number of blocks. A block computes `Sizes.nodes` nodes even where
       its bucket ends: those that follow are overwritten in their turn.
-    root_R, parsed_R: See `dag.Dag`.
+    rows: How many rows.
+    root_R, parsed_R: See `dag.Dag`; padded, to one length for all chunks.
   """
 
   arg_MxA: np.ndarray
   operator_B: np.ndarray
   start_B: np.ndarray
   blocks: int
+  rows: int
   root_R: np.ndarray
   parsed_R: np.ndarray
 
@@ -72,10 +82,11 @@ def build(
     vocabulary: What they mean.
   """
   sizes = _sizes()
-  rows = max(sizes.tokens // tok_PxL.shape[1], 1)
+  rows = sizes.tokens // (tok_PxL.shape[1] * sizes.rows) * sizes.rows
+  rows = max(rows, sizes.rows)
   for low in range(0, len(tok_PxL), rows):
     dag = dag_lib.build(tok_PxL[low : low + rows], vocabulary)
-    yield _schedule(dag, _operators(vocabulary), sizes.nodes)
+    yield _schedule(dag, _operators(vocabulary), sizes.nodes, rows)
 
 
 def run(
@@ -84,37 +95,41 @@ def run(
   leaf_VxE: jax.Array,
   vocabulary: tokens.Vocabulary,
   numbers: arithmetic.NumberSystem,
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Array, Array, Array]:
   """Executes what `build` gave.
 
   Returns:
-    Packed value_PxE and parsed_P; see `interpreter.run`.
+    value_PxE, ok_PxE and parsed_P; see `interpreter.run`.
   """
   sizes = _sizes()
   points = leaf_VxE.shape[1]
-  width = min(sizes.points, points)
-  value_PxE = jax.lax.empty((programs, points), leaf_VxE.dtype)
+  shape = (_padded(programs + sizes.rows), points)
+  value_QxE = jax.lax.empty(shape, leaf_VxE.dtype)
+  ok_QxE = jax.lax.empty(shape, bool)
   parsed_P = np.zeros(programs, bool)
-  node_MxD = jax.lax.empty((0, width), leaf_VxE.dtype)
   row = 0
   for chunk in chunks:
-    if len(node_MxD) != len(chunk.arg_MxA):
-      shape = (len(chunk.arg_MxA), width)
-      node_MxD = jax.lax.empty(shape, leaf_VxE.dtype)
-    for start in range(0, points, width):
-      column = min(start, points - width)  # the last pass may overlap
-      node_MxD = _execute(
-        node_MxD,
-        leaf_VxE[:, column : column + width],
-        *(chunk.arg_MxA, chunk.operator_B, chunk.start_B, chunk.blocks),
-        operators=_operators(vocabulary),
-        numbers=numbers,
-        size=sizes.nodes,
-      )
-      value_PxE = _collect(value_PxE, node_MxD, chunk.root_R, row, column)
-    parsed_P[row : row + len(chunk.root_R)] = chunk.parsed_R
-    row += len(chunk.root_R)
-  return value_PxE, jnp.asarray(parsed_P)
+    value_QxE, ok_QxE = _execute(
+      *(value_QxE, ok_QxE, leaf_VxE, row),
+      *(chunk.arg_MxA, chunk.operator_B, chunk.start_B, chunk.blocks),
+      *(chunk.root_R, chunk.parsed_R, -(-chunk.rows // sizes.rows)),
+      operators=_operators(vocabulary),
+      numbers=numbers,
+      sizes=sizes,
+    )
+    parsed_P[row : row + chunk.rows] = chunk.parsed_R[: chunk.rows]
+    row += chunk.rows
+  found: tuple[Array, ...] = value_QxE, ok_QxE
+  if jax.default_backend() == 'cpu':
+    found = tuple(map(np.asarray, found))  # a part of these is no copy
+  value_PxE, ok_PxE = (array[:programs] for array in found)
+  return value_PxE, ok_PxE, parsed_P
+
+
+def _padded(rows: int) -> int:
+  """So many or a few more, so that results have few lengths."""
+  step = 1 << max(rows.bit_length() - 5, 0)
+  return max(-(-rows // step) * step, _RESULT)
 
 
 def _sizes() -> Sizes:
@@ -133,9 +148,12 @@ def _operators(vocabulary: tokens.Vocabulary) -> tuple[tuple[str, int], ...]:
 
 
 def _schedule(
-  dag: dag_lib.Dag, operators: tuple[tuple[str, int], ...], size: int
+  dag: dag_lib.Dag,
+  operators: tuple[tuple[str, int], ...],
+  size: int,
+  rows: int,
 ) -> Chunk:
-  """Blocks of at most `size` nodes of one bucket."""
+  """Blocks of at most `size` nodes of one bucket; `rows` roots with padding."""
   index = {symbol: i for i, (symbol, _) in enumerate(operators)}
   nodes, max_arity = dag.arg_NxA.shape
   length = max(1 << (nodes + size - 1).bit_length(), _LEAST)
@@ -150,44 +168,81 @@ def _schedule(
   padded = max(1 << len(block).bit_length(), 2 * length // size)
   table_Bx2 = np.zeros((padded, 2), np.int32)
   table_Bx2[: len(block)] = np.reshape(block, (-1, 2))
+  root_R, parsed_R = np.zeros(rows, np.int32), np.zeros(rows, bool)
+  number = len(dag.root_P)
+  root_R[:number], parsed_R[:number] = dag.root_P, dag.parsed_P
   return Chunk(
     arg_MxA=arg_MxA,
     operator_B=table_Bx2[:, 0],
     start_B=table_Bx2[:, 1],
     blocks=len(block),
-    root_R=dag.root_P,
-    parsed_R=dag.parsed_P,
+    rows=number,
+    root_R=root_R,
+    parsed_R=parsed_R,
   )
 
 
 @functools.partial(
   jax.jit,
-  static_argnames=('operators', 'numbers', 'size'),
-  donate_argnames='node_MxD',
+  static_argnames=('operators', 'numbers', 'sizes'),
+  donate_argnames=('value_QxE', 'ok_QxE'),
 )
 def _execute(
-  node_MxD: jax.Array,
-  leaf_VxD: jax.Array,
+  value_QxE: jax.Array,
+  ok_QxE: jax.Array,
+  leaf_VxE: jax.Array,
+  row: int,
   arg_MxA: jax.Array,
   operator_B: jax.Array,
   start_B: jax.Array,
   blocks: int,
+  root_R: jax.Array,
+  parsed_R: jax.Array,
+  row_blocks: int,
   *,
   operators: tuple[tuple[str, int], ...],
   numbers: arithmetic.NumberSystem,
-  size: int,
-) -> jax.Array:
-  """Fills the buffer with the packed values of all nodes."""
+  sizes: Sizes,
+) -> tuple[jax.Array, jax.Array]:
+  """Writes the values of a chunk's programs, from `row` on."""
+  points = leaf_VxE.shape[1]
+  width = min(sizes.points, points)
   branches = [_branch(*operator, numbers) for operator in operators]
 
-  def step(block: jax.Array, node_MxD: jax.Array) -> jax.Array:
-    start = start_B[block]
-    arg_SxA = jax.lax.dynamic_slice_in_dim(arg_MxA, start, size)
-    value_SxD = jax.lax.switch(operator_B[block], branches, node_MxD, arg_SxA)
+  def block(b: jax.Array, node_MxD: jax.Array) -> jax.Array:
+    start = start_B[b]
+    arg_SxA = jax.lax.dynamic_slice_in_dim(arg_MxA, start, sizes.nodes)
+    value_SxD = jax.lax.switch(operator_B[b], branches, node_MxD, arg_SxA)
     return jax.lax.dynamic_update_slice_in_dim(node_MxD, value_SxD, start, 0)
 
-  node_MxD = jax.lax.dynamic_update_slice(node_MxD, leaf_VxD, (0, 0))
-  return jax.lax.fori_loop(0, blocks, step, node_MxD) if branches else node_MxD
+  def one_pass(d: jax.Array, arrays: tuple[jax.Array, ...]) -> tuple[Any, ...]:
+    node_MxD, *found = arrays
+    column = jnp.minimum(d * width, points - width)  # the last may overlap
+    leaf_VxD = jax.lax.dynamic_slice_in_dim(leaf_VxE, column, width, axis=1)
+    node_MxD = jax.lax.dynamic_update_slice(node_MxD, leaf_VxD, (0, 0))
+    if branches:
+      node_MxD = jax.lax.fori_loop(0, blocks, block, node_MxD)
+
+    def copy(b: jax.Array, found: list[jax.Array]) -> list[jax.Array]:
+      start = b * sizes.rows
+      root_S, parsed_S = (
+        jax.lax.dynamic_slice_in_dim(array_R, start, sizes.rows)
+        for array_R in (root_R, parsed_R)
+      )
+      value_SxD = node_MxD.at[root_S].get(mode='promise_in_bounds')
+      ok_SxD = numbers.unpack(value_SxD)[1] & parsed_S[:, None]
+      return [
+        jax.lax.dynamic_update_slice(into, part, (row + start, column))
+        for into, part in zip(found, (value_SxD, ok_SxD), strict=True)
+      ]
+
+    return node_MxD, *jax.lax.fori_loop(0, row_blocks, copy, found)
+
+  node_MxD = jax.lax.empty((len(arg_MxA), width), leaf_VxE.dtype)
+  _, value_QxE, ok_QxE = jax.lax.fori_loop(
+    0, -(-points // width), one_pass, (node_MxD, value_QxE, ok_QxE)
+  )
+  return value_QxE, ok_QxE
 
 
 def _branch(
@@ -197,22 +252,9 @@ def _branch(
 
   def compute(node_MxD: jax.Array, arg_SxA: jax.Array) -> jax.Array:
     args = [
-      numbers.unpack(node_MxD.at[arg_SxA[:, a]].get(mode='promise_in_bounds'))
+      node_MxD.at[arg_SxA[:, a]].get(mode='promise_in_bounds')
       for a in range(arity)
     ]
-    return numbers.pack(numbers.apply(symbol, *args))
+    return numbers.settle(numbers.combine(symbol, *args))
 
   return compute
-
-
-@functools.partial(jax.jit, donate_argnames='value_PxE')
-def _collect(
-  value_PxE: jax.Array,
-  node_MxD: jax.Array,
-  root_R: jax.Array,
-  row: int,
-  column: int,
-) -> jax.Array:
-  """Writes the values of R programs into their rows."""
-  value_RxD = node_MxD.at[root_R].get(mode='promise_in_bounds')
-  return jax.lax.dynamic_update_slice(value_PxE, value_RxD, (row, column))

@@ -48,7 +48,7 @@ def run(
   vocabulary: tokens.Vocabulary,
   system: str,
   plan: str = BATCH,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[corpora.Array, corpora.Array, corpora.Array]:
   """Executes P rows at E points.
 
   Args:
@@ -61,7 +61,8 @@ def run(
 
   Returns:
     value_PxE, ok_PxE and parsed_P. `ok` is False where the program is
-    undefined or the row is no program; `value` is then unspecified.
+    undefined or the row is no program; `value` is then unspecified. Of a
+    corpus on a CPU they are numpy arrays.
   """
   numbers = number_system(system)
   leaf_VxE = leaves(inputs, vocabulary, numbers)
@@ -75,24 +76,13 @@ def run(
   tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(tokens.DTYPE)
   if plan == CORPUS:
     chunks = corpora.build(np.asarray(tok_PxL), vocabulary)
-    value_PxE, parsed_P = corpora.run(
-      chunks, programs, leaf_VxE, vocabulary, numbers
-    )
-  else:
-    value_PxE, parsed_P = batches.run(
-      jnp.asarray(tok_PxL, jnp.int32),
-      leaf_VxE,
-      symbols=vocabulary.symbols,
-      numbers=numbers,
-    )
-  return value_PxE, _defined(value_PxE, parsed_P, numbers=numbers), parsed_P
-
-
-@functools.partial(jax.jit, static_argnames='numbers')
-def _defined(
-  value_PxE: jax.Array, parsed_P: jax.Array, *, numbers: arithmetic.NumberSystem
-) -> jax.Array:
-  return numbers.unpack(value_PxE)[1] & parsed_P[:, None]
+    return corpora.run(chunks, programs, leaf_VxE, vocabulary, numbers)
+  return batches.run(
+    jnp.asarray(tok_PxL, jnp.int32),
+    leaf_VxE,
+    symbols=vocabulary.symbols,
+    numbers=numbers,
+  )
 
 
 def leaves(
