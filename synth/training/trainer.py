@@ -11,6 +11,7 @@ import ml_collections
 import numpy as np
 import optax
 
+from synth import compilation
 from synth import inputs as inputs_lib
 from synth import model as model_lib
 from synth.language import grammar as grammar_lib
@@ -156,10 +157,12 @@ class Trainer:
       step,
       donate_argnums=0,
       out_shardings=(state_sharding, whole),
+      compiler_options=compilation.options(),
     )
     self.losses = jax.jit(
       jax.vmap(functools.partial(loss_fn, graph=self.graph), in_axes=(0, None)),
       out_shardings=whole,
+      compiler_options=compilation.options(),
     )
 
   def init(self) -> State:
