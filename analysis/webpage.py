@@ -13,7 +13,8 @@ th, td { padding: 0.3rem 0.6rem; border-bottom: 1px solid #ddd;
          text-align: left; vertical-align: top; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; } img { max-width: 100%; height: auto; }
-code { font-size: 0.92em; } .note, figcaption { color: #555; }
+code { font-size: 0.92em; } .hash { word-break: break-all; font-size: 0.8em;
+  display: inline-block; min-width: 18ch; } .note, figcaption { color: #555; }
 pre { background: #f6f6f6; padding: 0.8rem; overflow-x: auto; }
 figure { margin: 1rem 0 2rem; } figcaption { font-size: 0.9rem; }
 .good, .reproduced { color: #00704f; }

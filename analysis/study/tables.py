@@ -303,7 +303,7 @@ def certificates(study: study_lib.Study) -> str:
         html.escape('FAILS: ' + ', '.join(failed))
         if failed
         else f'{len(checks)} checks hold',
-        f'<code>{html.escape(sha[:16])}</code>',
+        f'<code class="hash">{html.escape(sha)}</code>',
       ]
   head = ['contrast', 'split seed', 'settings',
           'functions of the arms, of R and its buffer, exchanged', 'tasks',

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import dataclasses
 import functools
 from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,7 @@ from synth.language import arithmetic
 from synth.language import dag as dag_lib
 from synth.language import tokens
 
-Array = jax.Array | np.ndarray
+Array: TypeAlias = jax.Array | np.ndarray
 
 _LEAST = 1 << 10  # nodes of a buffer
 _RESULT = 9 << 7  # least rows of a result

@@ -77,15 +77,17 @@ class Columns:
     """Entries of every column."""
     return {name: self.length(name) for name in self.columns}
 
-  def append(self, name: str, entries: np.ndarray) -> None:
-    """Adds entries at the end."""
+  def append(self, name: str, *parts: np.ndarray) -> None:
+    """Adds entries at the end, one part after the other."""
     column = self.columns[name]
-    entries = np.ascontiguousarray(entries, column.dtype)
-    if entries.shape[1:] != column.shape:
-      raise ValueError(f'{name} holds {column.shape}, not {entries.shape[1:]}')
+    parts = tuple(np.ascontiguousarray(part, column.dtype) for part in parts)
+    for part in parts:
+      if part.shape[1:] != column.shape:
+        raise ValueError(f'{name} holds {column.shape}, not {part.shape[1:]}')
     with self._path(name).open('r+b') as file:
       file.seek(0, os.SEEK_END)
-      entries.tofile(file)
+      for part in parts:
+        part.tofile(file)
       self._finish(file, name)
 
   def truncate(self, lengths: Mapping[str, int]) -> None:

@@ -45,6 +45,9 @@ _BUCKET = 1 << 17  # candidates of a bucket in memory, about
 _BUCKET_ON_DISK = 1 << 18  # where each costs a read from every task's file
 _MAX_BITS = 12
 _ENOUGH = 10_000  # classes whose growth says something
+_PARTS = 8  # of a level, written at once
+# Columns that a part names by its groups.
+_FIELDS = {'key_N': 'key_G', 'rest_N': 'rest_G', 'count_N': 'count_G'}
 _CHUNK = 1 << 18  # classes whose values are computed at once
 _MAX_WAYS = 2**53  # programs of a level: random numbers have 53 bits
 STATE = 'progress.json'
@@ -320,18 +323,21 @@ class _Enumeration:
   def _append(self, parts: Iterable[equivalence.Part]) -> None:
     """Appends what the parts of a level hold, in order."""
     ways = 0.0
-    for part in parts:
-      ways += float(part.count_G.sum())
+    parts = iter(parts)
+    while group := list(itertools.islice(parts, _PARTS)):
+      ways += sum(float(part.count_G.sum()) for part in group)
       offset = self._columns.length('production_M')
-      self._columns.append('key_N', part.key_G)
-      self._columns.append('rest_N', part.rest_G)
-      self._columns.append('count_N', part.count_G)
-      self._columns.append('first_N1', part.first_G + offset)
-      for name in ('production_M', 'arg_MxA', 'upto_M'):
-        self._columns.append(name, getattr(part, name))
+      first = []
+      for part in group:
+        first.append(part.first_G + offset)
+        offset += len(part.production_M)
+      self._columns.append('first_N1', *first)
+      names = [*_FIELDS, 'production_M', 'arg_MxA', 'upto_M']
       if self._multiplicities:
-        self._columns.append('again_node_R', part.again_node_R)
-        self._columns.append('again_ways_R', part.again_ways_R)
+        names += ['again_node_R', 'again_ways_R']
+      for name in names:
+        field = _FIELDS.get(name, name)
+        self._columns.append(name, *(getattr(part, field) for part in group))
     if ways > _MAX_WAYS:
       raise errors.InputError(
         f'{self._grammar.name}: more than 2**53 minimal programs of one size; '
@@ -399,11 +405,13 @@ def _tasks(
   found = []
   for _, kind in itertools.groupby(tiles, key=lambda tile: tile.minimal):
     task: list[candidates_lib.Tile] = []
+    size = 0
     for tile in kind:
       task.append(tile)
-      if sum(t.size for t in task) >= least:
+      size += tile.size
+      if size >= least:
         found.append(task)
-        task = []
+        task, size = [], 0
     if task:
       found.append(task)
   return found
