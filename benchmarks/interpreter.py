@@ -50,6 +50,7 @@ import matplotlib
 matplotlib.use('Agg')
 
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 import numpy as np
 
 from synth import cli
@@ -72,6 +73,11 @@ _NUMPY = {
   'sub': np.subtract,
   'mul': np.multiply,
   'div': np.divide,
+}
+_PLANS = {
+  'corpus': 'corpus, built each time',
+  'corpus_built': 'corpus, built before',
+  'batch': 'generated batches',
 }
 _KEEP_MEMORY = {-4: 0, -1: 2**31 - 1}  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
@@ -290,9 +296,9 @@ def bound(
 def picture(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
   """Ratio to pyoperon against points, a line for each number of programs."""
   figure, axes = plt.subplots(
-    1, 2, figsize=(8, 3), sharey=True, layout='constrained'
+    1, len(_PLANS), figsize=(10, 3), sharey=True, layout='constrained'
   )
-  for panel, plan in zip(axes, ('corpus', 'batch'), strict=True):
+  for panel, (plan, title) in zip(axes, _PLANS.items(), strict=True):
     for number in sorted({row['programs'] for row in rows}):
       mine = [row for row in rows if row['programs'] == number]
       panel.plot(
@@ -302,10 +308,11 @@ def picture(path: pathlib.Path, rows: list[dict[str, Any]]) -> None:
         label=f'{number:,} programs',
       )
     panel.axhline(1, color='gray', linewidth=0.8)
-    panel.set(xscale='log', yscale='log', xlabel='points', title=plan)
-    panel.set_yticks([0.25, 0.5, 1, 2, 4], ['1/4', '1/2', '1', '2', '4'])
+    panel.set(xscale='log', yscale='log', xlabel='points', title=title)
+    panel.set_yticks([0.5, 1, 2, 4, 8, 16], ['1/2', '1', '2', '4', '8', '16'])
+    panel.yaxis.set_minor_formatter(ticker.NullFormatter())
   axes[0].set_ylabel('times as fast as pyoperon')
-  axes[1].legend(fontsize='small')
+  axes[2].legend(fontsize='small')
   figure.savefig(path, dpi=150)
   plt.close(figure)
 
