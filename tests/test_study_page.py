@@ -18,6 +18,7 @@ from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
+from analysis.study import tables
 from analysis.study import verdicts
 from synth import errors
 from synth.statistics import design
@@ -174,10 +175,36 @@ def test_a_mark_lies_where_it_is_drawn():
   assert bar[:4] == pytest.approx((0.2 + 0.125, 1 - 0.7, 0.25, 0.2))
 
 
+def test_what_is_no_value_is_not_told_as_one():
+  fig, axis = plt.subplots()
+  axis.errorbar([1], [0.5], yerr=[0.1], fmt='o', capsize=3, label='here')
+  axis.plot([2], [-0.3], 'D', gid=hover.UNSAID)  # below the values
+  (mark,) = hover.marks(fig)  # neither the ends of the interval
+  plt.close(fig)
+  assert mark.text.startswith('here; 0.5')
+
+
+def test_nothing_is_equivalent_where_nothing_can_be_lost(tmp_path):
+  rng = np.random.default_rng(4)
+  options = {'splits': 2, 'seeds': 3, 'items': 60, 'rng': rng}
+  simulated.support(tmp_path / 'a', 'support', drop=0.6, **options)
+  assert 'nothing to lose' not in tables.support(simulated.load(tmp_path / 'a'))
+  for split in range(2):
+    for arm in ('train_s', 'train_c'):
+      rates = {'control': 0.5, 'novel': 0.002, 'dev': 0.5}
+      simulated.write(
+        tmp_path / 'b', 'support', arm, rates, rng, split=split, seeds=3,
+        items=60,
+      )  # fmt: skip
+  text = tables.support(simulated.load(tmp_path / 'b'))
+  assert text.count('nothing to lose') == 2  # novel, and the difference
+
+
 def test_the_page_is_self_contained_and_defines_its_words(small):
   _, _, text = small
   assert not re.search(r'(src|href)="(?!data:)', text)
   for word in ('density shift', 'support shift', 'difference of differences',
+               'pq-gram', 'forms of scaling', 'cell of a pair',
                'pass@k', 'How exactly is a split made?', 'docs/splits.md',
                'sign-flip', 'No search that uses', 'Holm'):  # fmt: skip
     assert word in text

@@ -53,6 +53,14 @@ structure wherever A(c) has one without.</td></tr>
 each of its seeds. Seeds differ in initial parameters and in the order of the
 data. Splits of a contrast are drawn from one universe, so their tests may share
 classes; intervals over splits are for new draws from it.</td></tr>
+<tr><td>spaces</td><td>Semantic: the values v of a class at the specification
+grid, arcsinh v, standardized point by point over C, on its principal axes
+(those that hold 95 % of the variance). Syntactic: the bag of (2, 3)-pq-grams of
+a program (every node with its parent, over every three neighbours among its
+children, both padded; Augsten et al., TODS 2010), square roots of the shares,
+on its first 16 principal axes; a class stands at one random program of A(c).
+Variance held and rank correlation with the distances are in "What are the
+distances worth?".</td></tr>
 <tr><td>density shift</td><td>With &pi;(c) the chance of c to be drawn for
 training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
 where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;; the
@@ -60,21 +68,24 @@ tests are shared. <code>uniform</code>: equal for all classes.
 <code>semantic</code>, <code>syntactic</code>: &pi; &prop; r<sup>d</sup>, r the
 distance to the 16th nearest class in that space, d its intrinsic dimension by
 the distances to 16 neighbours (Levina and Bickel, NIPS 2004; inverses
-averaged); the largest hundredth of the weights is cut: against the density.
-<code>joint</code>: the mean of both log-weights, brought to one distribution by
-rank. <code>..._half</code>: the root of the weights. <code>programs</code>: by
-the number of programs; <code>derivations</code>: by the chance that a random
-derivation of the grammar, each further node at the critical weight, computes
-it. <code>..._binned</code>, <code>..._kmeans</code>: equal shares for the cells
-(below) or k-means clusters of the space. <code>..._net</code>: no two within a
-least distance, as wide as the size allows. <code>..._raked</code>: reweighted
-to the sizes, operators and constants of <code>uniform</code>; of a net, a net
-in every group of equal ones, of the group's share. <i>Shifted laws</i>: the
-tests uniform over the cells of the semantic space, of the syntactic one, and of
-both; their unweighted mean is what rows on density are about. A <i>cell</i> is
-a box: each of the first three axes of a space is cut at equal shares of the
-classes, into about a fourth as many boxes as tests; for both spaces together
-cells are pairs of coarser boxes of each.</td></tr>
+averaged): with the density r<sup>&minus;d</sup> around c the weight is
+density<sup>&minus;&gamma;</sup> with &gamma; = 1, which is even over the space.
+Weights above their 99 % quantile are cut to it. <code>joint</code>: the mean of
+both log-weights, after the n-th largest of each space was replaced by the mean
+of both n-th largest. <code>..._half</code>: &gamma; = 1/2. <code>uniform</code>
+is &gamma; = 0. <code>programs</code>: by the number of programs;
+<code>derivations</code>: by the chance that a random derivation of the grammar,
+each further node at the critical weight, computes it. <code>..._binned</code>,
+<code>..._kmeans</code>: equal shares for the cells (below) or k-means clusters
+of the space. <code>..._net</code>: no two within a least distance, as wide as
+the size allows. <code>..._raked</code>: reweighted to the sizes, operators and
+constants of <code>uniform</code>; of a net, a net in every group of equal ones,
+of the group's share. <i>Shifted laws</i>: the tests uniform over the cells of
+the semantic space, of the syntactic one, and of both; their unweighted mean is
+what rows on density are about. A <i>cell</i> is a box: each of the first three
+axes of a space is cut at equal shares of the classes, into about a fourth as
+many boxes as tests; for both spaces together cells are pairs of coarser boxes
+of each.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
@@ -105,8 +116,13 @@ number of arguments count alike.</td></tr>
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div
 &gt; mul</code>) some programs of A(c) have it and others do not: whoever never
 saw it can write another.</td></tr>
+<tr><td>cell of a pair</td><td>What novel and control, train_s and train_c are
+equal in: size and count of every symbol; for regions of the syntactic space
+size and one of 300 boxes of the semantic one; for <i>length</i> these boxes
+alone, since size is what is held out; for <i>operator</i> size and symbols
+where operators of one number of arguments count alike.</td></tr>
 <tr><td>control</td><td>A test class outside R, paired with a novel one of the
-same cell: equal in what is matched (table of splits).</td></tr>
+same cell.</td></tr>
 <tr><td>train_s, train_c</td><td>The two arms: train_s has nothing of R; train_c
 is train_s with up to a fifth replaced by novel classes of the same
 cells.</td></tr>
@@ -128,6 +144,17 @@ a few nodes more nearly every function can be written without.</td></tr>
 distance of the bags of (2, 3)-pq-grams between a program of the class and a
 training program. Semantic: the least Euclidean distance of the outputs
 (arcsinh, standardized, principal axes). Both exact.</td></tr>
+<tr><td>forms of scaling</td><td>With z = log(C / C<sub>0</sub>), C the
+operations of training and C<sub>0</sub> their geometric mean, success is:
+<i>log-linear</i> a + b z; <i>logit-linear</i> &sigma;(a + b z), &sigma;(t) = 1
+/ (1 + e<sup>&minus;t</sup>); <i>logistic with ceiling</i> E &sigma;(s (z
+&minus; m)); <i>saturating power</i> E &minus; A e<sup>&minus;bz</sup>; <i>power
+of the logarithm</i> exp(&minus;A e<sup>&minus;bz</sup>); <i>broken power</i> 1
+&minus; E &minus; B e<sup>&minus;fz</sup> (1 + e<sup>(z &minus; m) /
+w</sup>)<sup>&minus;g w</sup>. Loss: a + b z, a power e<sup>a &minus; bz</sup>,
+and one above a floor E + A e<sup>&minus;bz</sup>. Least squares weighed by the
+variance of models of one level, pooled over levels; AICc = &chi;<sup>2</sup> +
+2 P + 2 P (P + 1) / (N &minus; P &minus; 1), N models, P parameters.</td></tr>
 <tr><td>D<sub>A</sub>, D<sub>C</sub></td><td>Atom and compound divergence of
 training P and test Q (Keysers et al., ICLR 2020):
 1 &minus; &Sigma; p<sub>k</sub><sup>a</sup> q<sub>k</sub><sup>1&minus;a</sup>,
@@ -141,9 +168,8 @@ settings and the proofs that are checked):</p>
 <li>R is declared. Around a region of a space lies a buffer that is in no
 set.</li>
 <li>Inside each cell novel classes are paired at random, one to one, with
-classes outside R and the buffer. A cell is equal size and equal count of
-every symbol; for regions of the syntactic space equal size and one of 300 cells
-of the semantic one.</li>
+classes outside R and the buffer. What a cell is equal in is defined
+above.</li>
 <li>Random pairs are the tests <i>novel</i> and <i>control</i>. With held-out
 structures only pairs whose novel class keeps a least distance from everything
 outside R are taken.</li>

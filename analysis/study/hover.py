@@ -26,6 +26,7 @@ from analysis import webpage
 _SCALE = 1000  # width of a layer in its own units
 _RADIUS = 9.0  # of the place around a point that answers
 _SMALL = 3.0  # the same where points are many
+UNSAID = 'unsaid'  # gid of lines whose places are no values
 HEAD = """<style>
 .plot { position: relative; } .plot img { display: block; width: 100%; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; }
@@ -203,9 +204,12 @@ def _points(axes: axes_lib.Axes) -> Iterator[Mark]:
     for group in axes.containers
     if isinstance(group, container.ErrorbarContainer)
   }
+  caps = {id(cap) for group in errors.values() for cap in group.lines[1]}
   for line in axes.get_lines():
     unmarked = line.get_marker() in ('None', None, '', ' ')
     if unmarked or line.get_transform() != axes.transData:
+      continue
+    if id(line) in caps or line.get_gid() == UNSAID:
       continue
     error = errors.get(id(line))
     for number, point in enumerate(np.asarray(line.get_xydata(), float)):

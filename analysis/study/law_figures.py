@@ -12,6 +12,7 @@ from analysis.study import cells as cells_lib
 from analysis.study import contrasts
 from analysis.study import coverage
 from analysis.study import distance
+from analysis.study import hover
 from analysis.study import study as study_lib
 from analysis.study.drawn import Drawn
 from synth.splits import density as density_split
@@ -144,9 +145,10 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
   for held_out, part in parts.items():
     for size, curve in part.items():
       axis.plot(curve.distance_D, curve.rate_D, color=colours[size],
-                ls='--' if held_out else '-', drawstyle='steps')  # fmt: skip
+                ls='--' if held_out else '-',
+                drawstyle='steps-post')  # fmt: skip
       axis.fill_between(curve.distance_D, curve.low_D, curve.high_D, lw=0,
-                        color=colours[size], alpha=0.15, step='pre',
+                        color=colours[size], alpha=0.15, step='post',
                         )  # fmt: skip
   curves = parts.get(False, {})
   for row, (size, curve) in enumerate(curves.items()):
@@ -162,7 +164,7 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     y = -0.05 * top * (row + 1)
     axis.plot([min(low, end), min(high, end)], [y, y], color=colour, lw=1.6)
     axis.plot(min(half, end), y, 'D' if math.isfinite(half) else '>',
-              color=colour, ms=5)  # fmt: skip
+              color=colour, ms=5, gid=hover.UNSAID)  # fmt: skip
   if True in parts:
     number = sum(law.sizes[True].values())
     axis.plot([], [], color=picture.GREY, ls='--',

@@ -84,7 +84,11 @@ def support(study: study_lib.Study) -> str:
       _CONTRASTS.items(), found[:3], strict=True
     ):
       resampled = effects.bootstrap(study.grid(name), weights)
-      rows.append([what, label, *_effect(effect, resampled)])
+      cells = _effect(effect, resampled)
+      # No drop can be told from none where there is nothing to lose.
+      if label != 'control' and found.seen <= effects.MARGIN:
+        cells[-1] = f'nothing to lose: {found.seen:.1%} when seen'
+      rows.append([what, label, *cells])
       rows += [
         ['', f'{label}, split {part.split}',
          _interval(part.interval, 'points'), f'{part.p:.2g}', '', '']
@@ -311,7 +315,9 @@ def certificates(study: study_lib.Study) -> str:
   return webpage.table(head, list(rows.values())) + (
     '<p class="note">What is checked, by kind of split: '
     f'{"; ".join(_checks(study))}. The hash is that of the manifest, which '
-    'holds those of all sets.</p>'
+    'holds those of all sets: where arms were added later, another one for the '
+    'same tests. Arms are compared task by task, on tasks that both '
+    'records have.</p>'
   )
 
 
