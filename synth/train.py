@@ -291,8 +291,7 @@ def define_flags() -> None:
   flags.DEFINE_integer(
     'grain_workers',
     0,
-    'Processes that make batches, each with a copy of the data; 0: a thread, '
-    'which is enough unless a step takes less than a millisecond.',
+    'Processes that make batches, each with a copy of the data; 0: a thread.',
     lower_bound=0,
   )
 

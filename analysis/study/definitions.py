@@ -50,9 +50,10 @@ that one of k samples is right.</td></tr>
 visit of a class a random program of A(c) is shown, without the held-out
 structure wherever A(c) has one without.</td></tr>
 <tr><td>run, model</td><td>A run is one arm of one split; it trains a model for
-each of its seeds. Seeds differ in initial parameters and in the order of the
-data. Splits of a contrast are drawn from one universe, so their tests may share
-classes; intervals over splits are for new draws from it.</td></tr>
+each of its seeds. Seeds, which are 0, 1, ... plus 100 times the seed of the
+split, differ in initial parameters and in the order of the data. Splits of a
+contrast are drawn from one universe, so their tests may share classes;
+intervals over splits are for new draws from it.</td></tr>
 <tr><td>spaces</td><td>Semantic: the values v of a class at the specification
 grid, arcsinh v, standardized point by point over C, on its principal axes
 (those that hold 95 % of the variance). Syntactic: the bag of (2, 3)-pq-grams of
