@@ -91,7 +91,15 @@ def test_a_recipe_is_complete(recipe, size):
 
 
 # Recipes differ in their data, sizes in their models.
-@pytest.mark.parametrize('size', base.SIZES)
+@pytest.mark.parametrize(
+  'size',
+  [
+    size
+    if size in ('tiny', 'xl')
+    else pytest.param(size, marks=pytest.mark.slow)
+    for size in base.SIZES
+  ],
+)
 def test_a_trainer_of_any_size_has_a_sharding_for_every_parameter(size, inputs):
   trainer = trainer_lib.Trainer(_small('support', size), inputs['support'])
   leaves = jax.tree.leaves(trainer.abstract_state)

@@ -280,6 +280,7 @@ def test_batches_made_together_are_those_made_alone(inputs, monkeypatch, rows):
     assert _equal(batch, source[step])
 
 
+@pytest.mark.slow
 def test_a_worker_makes_the_batches_of_a_thread(tmp_path):
   # A process of its own: its workers start it anew.
   script = tmp_path / 'iterate.py'

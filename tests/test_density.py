@@ -329,6 +329,7 @@ def _context(inputs, seed, num_arm):
   return dataclasses.replace(inputs.context, settings=settings)
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_arms(inputs):
   first, again, other = (
     density.make(_context(inputs, seed, 300)) for seed in (0, 0, 1)

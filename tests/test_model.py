@@ -91,6 +91,7 @@ def test_positions_are_told_apart(model, batch):
   assert np.abs(np.diff(logits, axis=1)).max(axis=2).min() > 1e-4
 
 
+@pytest.mark.slow
 def test_jit_changes_nothing(params, batch, logits):
   with jax.disable_jit():
     plain = model_lib.merge(_GRAPH, params)(*map(jnp.asarray, batch))

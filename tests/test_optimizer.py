@@ -163,6 +163,7 @@ def _growth(width, mup):
   return np.asarray(jax.jit(run).lower(key).compile(options)(key))
 
 
+@pytest.mark.slow
 def test_activations_grow_with_the_width_but_not_with_mup():
   """The coordinate check of Yang et al. 2022, figure 5 and appendix D."""
   narrow = _growth(32, mup=True)

@@ -122,7 +122,14 @@ def test_the_critical_law_of_arithmetic_is_the_known_one(arithmetic):
     assert probability == pytest.approx(1 / 8, rel=5e-3), rule
 
 
-@pytest.mark.parametrize('name', ['conditional', 'countdown', 'scientific'])
+@pytest.mark.parametrize(
+  'name',
+  [
+    'conditional',
+    pytest.param('countdown', marks=pytest.mark.slow),
+    'scientific',
+  ],
+)
 def test_under_the_critical_law_equal_sizes_are_equally_likely(name):
   grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
   max_size = 7 if name == 'countdown' else 4

@@ -103,6 +103,7 @@ def test_exactly_the_prefixes_of_programs_that_fit_are_allowed(text, max_size):
   assert _walk(tables, len(vocabulary), max_size) == (wanted, programs)
 
 
+@pytest.mark.slow
 def test_countdown_is_told_by_the_operands_that_are_left():
   grammar = grammar_lib.load(conftest.GRAMMARS / 'countdown.bnf')
   vocabulary, tables = _tables(grammar, 7)

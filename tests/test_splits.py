@@ -326,7 +326,10 @@ def test_ambiguous_and_undefined_specifications_are_not_usable():
   ]
 
 
-@pytest.mark.parametrize('recipe', [support_config, density_config])
+@pytest.mark.parametrize(
+  'recipe',
+  [support_config, pytest.param(density_config, marks=pytest.mark.slow)],
+)
 def test_the_seed_alone_decides_the_split(recipe, tmp_path):
   first = _build(tmp_path / 'a', recipe)
   again = _build(tmp_path / 'b', recipe)
@@ -338,6 +341,7 @@ def test_the_seed_alone_decides_the_split(recipe, tmp_path):
   assert any(not np.array_equal(mine[name], others[name]) for name in mine)
 
 
+@pytest.mark.slow
 def test_processes_and_threads_do_not_decide_the_split(tmp_path, monkeypatch):
   hashes = []
   for workers in (1, 8):

@@ -118,17 +118,17 @@ def _arguments(
   height_LxP = np.zeros((length + 1, programs), np.int16)
   end_I, height_I = end_LxP.reshape(-1), height_LxP.reshape(-1)
   start_AxLxP = np.empty((max_arity, length, programs), np.int64)
+  has_AxLxP = arity_LxP > np.arange(max_arity)[:, None, None]
   for position in reversed(range(length)):
+    height_P = height_LxP[position]
     end_P = place_LxP[position + 1]
-    for argument in range(max_arity):
+    for argument, has_LxP in enumerate(has_AxLxP):
       start_AxLxP[argument, position] = end_P
-      has_P = arity_LxP[position] > argument
-      np.maximum(
-        height_LxP[position],
-        height_I.take(end_P) + 1,
-        out=height_LxP[position],
-        where=has_P,
-      )
+      has_P = has_LxP[position]
+      above_P = height_I.take(end_P)
+      above_P += 1
+      above_P *= has_P  # `where=has_P` takes many times as long
+      np.maximum(height_P, above_P, out=height_P)
       end_P = np.where(has_P, end_I.take(end_P), end_P)
     end_LxP[position] = end_P
   return start_AxLxP, height_LxP[:length]
