@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from synth import cli
+from synth import compilation
 from synth import model as model_lib
 from synth import runs
 from synth.evaluation import decode
@@ -57,7 +58,9 @@ _SIZES = {
 _FEATURES = 160
 
 
-@functools.partial(jax.jit, static_argnames=('graph', 'programs', 'length'))
+@functools.partial(
+  compilation.jit, static_argnames=('graph', 'programs', 'length')
+)
 def uncached(
   params_S: Any,
   spec_BxF: jax.Array,

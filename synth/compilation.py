@@ -6,7 +6,9 @@ fused with what it reduces, the more so the smaller the model (docs/log.md;
 jax-ml/jax#37465 is another case of it, #39257 one in which it crashes).
 """
 
+from collections.abc import Callable
 import functools
+from typing import Any
 
 import jax
 
@@ -25,3 +27,33 @@ def options() -> dict[str, str]:
   except jax.errors.JaxRuntimeError:  # of a jaxlib that lacks this
     return {}
   return _PRODUCTS_ALONE
+
+
+class jit:
+  """`jax.jit` of a function of models, with `options`.
+
+  A decorator too: nothing is asked of the devices before the first call, by
+  which time a program has chosen them.
+
+  Args:
+    function: What is compiled.
+    arguments: Of `jax.jit`.
+  """
+
+  def __init__(self, function: Callable[..., Any], **arguments: Any):
+    self._function = function
+    self._arguments = arguments
+    functools.update_wrapper(self, function)
+
+  @functools.cached_property
+  def _jitted(self) -> Any:
+    return jax.jit(
+      self._function, compiler_options=options(), **self._arguments
+    )
+
+  def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    return self._jitted(*args, **kwargs)
+
+  def lower(self, *args: Any, **kwargs: Any) -> jax.stages.Lowered:
+    """`jax.jit(...).lower` of these arguments."""
+    return self._jitted.lower(*args, **kwargs)

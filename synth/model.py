@@ -44,7 +44,7 @@ GROUPS = {
   'head': r'^head/',
 }
 
-# Keys and values BxMxHxK of each layer, or of all layers, stacked.
+# Keys and values BxHxMxK of each layer, or of all layers, stacked.
 Cache = list[tuple[jax.Array, jax.Array]] | tuple[jax.Array, jax.Array]
 
 
@@ -203,7 +203,7 @@ class Block(nnx.Module):
 
     Args:
       x_BxTxD: Residual stream of T new positions.
-      cache: Keys and values BxMxHxK of all positions; the new ones are written
+      cache: Keys and values BxHxMxK of all positions; the new ones are written
         into it. None: the new positions are all there are.
       start: Position of the first new one within the cache.
 
@@ -216,27 +216,28 @@ class Block(nnx.Module):
     h = self.qkv(self.attention_norm(x_BxTxD).reshape(-1, width))
     # Heads outermost: where columns are cut, each part has whole heads.
     qkv = h.reshape(batch, new, config.H, 3, config.head_width)
-    q_BxTxHxK, k_BxMxHxK, v_BxMxHxK = (qkv[:, :, :, i] for i in range(3))
+    q_BxTxHxK, k_BxTxHxK, v_BxTxHxK = (qkv[:, :, :, i] for i in range(3))
     if config.positions == 'rope':
       position_T = start + jnp.arange(new)
       q_BxTxHxK = rotate(q_BxTxHxK, position_T)
-      k_BxMxHxK = rotate(k_BxMxHxK, position_T)
+      k_BxTxHxK = rotate(k_BxTxHxK, position_T)
     if cache is None:
-      seen: dict[str, Any] = {
-        'is_causal': True,
-        'implementation': _implementation(config),
-      }
-    else:
-      k_BxMxHxK, v_BxMxHxK = cache = tuple(
-        jax.lax.dynamic_update_slice_in_dim(old, fresh, start, axis=1)
-        for old, fresh in zip(cache, (k_BxMxHxK, v_BxMxHxK), strict=True)
+      y = jax.nn.dot_product_attention(
+        q_BxTxHxK,
+        k_BxTxHxK,
+        v_BxTxHxK,
+        scale=config.attention_scale,
+        is_causal=True,
+        implementation=_implementation(config),
       )
-      query_T = start + jnp.arange(new)
-      mask_TxM = jnp.arange(k_BxMxHxK.shape[1])[None, :] <= query_T[:, None]
-      seen = {'mask': mask_TxM[None, None]}
-    y = jax.nn.dot_product_attention(
-      q_BxTxHxK, k_BxMxHxK, v_BxMxHxK, scale=config.attention_scale, **seen
-    )
+    else:
+      cache = tuple(
+        jax.lax.dynamic_update_slice_in_dim(
+          old, fresh.swapaxes(1, 2), start, axis=2
+        )
+        for old, fresh in zip(cache, (k_BxTxHxK, v_BxTxHxK), strict=True)
+      )
+      y = attend(q_BxTxHxK, *cache, start, config.attention_scale)
     x = x_BxTxD.reshape(-1, width) + self.out(y.reshape(-1, width))
     x = x + self._mlp(self.mlp_norm(x))
     return x.reshape(batch, new, width), cache
@@ -301,8 +302,8 @@ class Model(nnx.Module):
     config = self.config
     shape = (
       len(spec_BxF),
-      config.prefix + config.length,
       config.H,
+      config.prefix + config.length,
       config.head_width,
     )
     empty = jnp.zeros(shape, x_BxTxD.dtype)
@@ -394,6 +395,49 @@ def rotate(x_BxTxHxK: jax.Array, position_T: jax.Array) -> jax.Array:
   a, b = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return turned.astype(x_BxTxHxK.dtype)
+
+
+def attend(
+  q_BxTxHxK: jax.Array,
+  k_BxHxMxK: jax.Array,
+  v_BxHxMxK: jax.Array,
+  start: jax.Array | int,
+  scale: float,
+) -> jax.Array:
+  """Attention of T new positions, the first at `start`, to a cache.
+
+  In this layout both products read the cache as it lies: with positions before
+  heads, as `jax.nn.dot_product_attention` has them, XLA copies all of it for
+  each token.
+
+  Args:
+    q_BxTxHxK: Queries.
+    k_BxHxMxK, v_BxHxMxK: Keys and values of all positions, M.
+    start: Position of the first query; each sees itself and those before it.
+    scale: Multiplies the products of queries and keys.
+
+  Returns:
+    y_BxTxHxK.
+  """
+  logits_BxHxMxT = scale * jax.lax.dot_general(
+    k_BxHxMxK,
+    q_BxTxHxK.transpose(0, 2, 3, 1),
+    (((3,), (2,)), ((0, 1), (0, 1))),
+    preferred_element_type=jnp.float32,
+  )
+  position_M = jnp.arange(k_BxHxMxK.shape[2])
+  position_T = start + jnp.arange(q_BxTxHxK.shape[1])
+  seen_MxT = position_M[:, None] <= position_T
+  weight_BxHxMxT = jax.nn.softmax(
+    jnp.where(seen_MxT, logits_BxHxMxT, -jnp.inf), axis=2
+  ).astype(v_BxHxMxK.dtype)
+  y_BxHxTxK = jax.lax.dot_general(
+    weight_BxHxMxT.swapaxes(2, 3),
+    v_BxHxMxK,
+    (((3,), (2,)), ((0, 1), (0, 1))),
+    preferred_element_type=jnp.float32,
+  )
+  return y_BxHxTxK.swapaxes(1, 2).astype(v_BxHxMxK.dtype)
 
 
 def _implementation(config: Config) -> str:

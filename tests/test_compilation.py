@@ -2,7 +2,6 @@
 
 import re
 
-import jax
 import jax.numpy as jnp
 import pytest
 
@@ -20,7 +19,7 @@ def test_reductions_stay_out_of_the_kernels_of_products():
   def squares(x_NxM):
     return jnp.square(x_NxM @ x_NxM.T).sum(axis=0)
 
-  step = jax.jit(squares, compiler_options=compilation.options())
+  step = compilation.jit(squares)
   text = step.lower(jnp.ones((300, 300))).compile().as_text()
   # Computations that a library does, and what is in them.
   bodies = dict(re.findall(r'\n%(\S+) \(.*?\{\n(.*?)\n\}', text, re.DOTALL))

@@ -26,6 +26,7 @@ from flax import nnx
 import jax
 import jax.numpy as jnp
 
+from synth import compilation
 from synth import errors
 from synth import model as model_lib
 from synth.evaluation import constraint
@@ -100,7 +101,8 @@ class _State(NamedTuple):
 
 
 @functools.partial(
-  jax.jit, static_argnames=('graph', 'method', 'num_programs', 'length')
+  compilation.jit,
+  static_argnames=('graph', 'method', 'num_programs', 'length'),
 )
 def decode(
   params_S: Any,

@@ -7,11 +7,12 @@ from flax import nnx
 import jax
 import jax.numpy as jnp
 
+from synth import compilation
 from synth import model as model_lib
 from synth.language import tokens
 
 
-@functools.partial(jax.jit, static_argnames='graph')
+@functools.partial(compilation.jit, static_argnames='graph')
 def log_probability(
   params_S: Any,
   spec_BxF: jax.Array,

@@ -153,16 +153,12 @@ class Trainer:
     step = functools.partial(
       train_step, graph=self.graph, tx=tx, accumulation=self.accumulation
     )
-    self.step = jax.jit(
-      step,
-      donate_argnums=0,
-      out_shardings=(state_sharding, whole),
-      compiler_options=compilation.options(),
+    self.step = compilation.jit(
+      step, donate_argnums=0, out_shardings=(state_sharding, whole)
     )
-    self.losses = jax.jit(
+    self.losses = compilation.jit(
       jax.vmap(functools.partial(loss_fn, graph=self.graph), in_axes=(0, None)),
       out_shardings=whole,
-      compiler_options=compilation.options(),
     )
 
   def init(self) -> State:
