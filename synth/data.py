@@ -20,7 +20,7 @@ from synth import inputs as inputs_lib
 from synth import seeding
 from synth.language import tokens
 
-_GROUP = 1 << 12  # rows made at once, if a batch has not more
+_GROUP = 1 << 14  # rows made at once, if a batch has not more
 _PREFETCH = 2  # groups made ahead of the step that needs them
 
 
@@ -88,14 +88,13 @@ class BatchSource:
 
   def batches(self, low: int, high: int) -> list[dict[str, np.ndarray]]:
     """Batches of the steps [low, high), made together."""
-    steps = range(low, high)
     # All processes draw the numbers of all rows, then use their own rows.
-    class_KxSxB = np.stack(
-      [[self._classes(seed, step) for seed in self._seeds] for step in steps]
-    )[..., self._rows]
-    uniform_KxSxBxL = np.stack(
-      [[self._numbers(seed, step) for seed in self._seeds] for step in steps]
-    )[:, :, self._rows]
+    class_KxSxB, uniform_KxSxBxL = (
+      np.stack([make(seed, low, high) for seed in self._seeds], axis=1)[
+        :, :, self._rows
+      ]
+      for make in (self._classes, self._numbers)
+    )
     shape = class_KxSxB.shape
     together = make_batch(
       self._inputs,
@@ -108,20 +107,32 @@ class BatchSource:
     }
     return [
       {name: array[k] for name, array in parts.items()}
-      for k in range(len(steps))
+      for k in range(high - low)
     ]
 
-  def _classes(self, seed: int, step: int) -> np.ndarray:
-    """The classes of all rows of a model's batch."""
-    epoch, place = divmod(step, len(self._class_N) // self._batch_size)
-    start = place * self._batch_size
-    order_N = self._order(seed, epoch)
-    return self._class_N[order_N[start : start + self._batch_size]]
+  def _classes(self, seed: int, low: int, high: int) -> np.ndarray:
+    """The classes of all rows of a model's batches: class_KxB."""
+    size = self._batch_size
+    epoch_K, place_K = np.divmod(
+      np.arange(low, high), len(self._class_N) // size
+    )
+    parts = []
+    for epoch in range(epoch_K[0], epoch_K[-1] + 1):
+      places = place_K[epoch_K == epoch]
+      start, end = places[0] * size, (places[-1] + 1) * size
+      parts.append(self._order(seed, epoch)[start:end])
+    return self._class_N[np.concatenate(parts)].reshape(-1, size)
 
-  def _numbers(self, seed: int, step: int) -> np.ndarray:
-    """The numbers that choose among the programs of these classes."""
+  def _numbers(self, seed: int, low: int, high: int) -> np.ndarray:
+    """The numbers that choose among the programs of these classes: KxBxL.
+
+    All steps' are one stream, in which a number is one step of the generator.
+    """
     shape = (self._batch_size, self._inputs.universe.max_size)
-    return seeding.generator(seed, 'draw', step).random(shape)
+    rng = seeding.generator(seed, 'draw')
+    skipped = low * shape[0] * shape[1]
+    rng.bit_generator.advance(skipped)  # type: ignore[attr-defined]
+    return rng.random((high - low, *shape))
 
   def _make_order(self, seed: int, epoch: int) -> np.ndarray:
     rng = seeding.generator(seed, 'order', epoch)
