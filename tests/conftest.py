@@ -1,4 +1,7 @@
-"""Test set-up: CPU, a compilation cache, parsed flags."""
+"""Test set-up: a compilation cache, parsed flags, and the CPU.
+
+`JAX_PLATFORMS=cuda python -m pytest -n 8` runs them on a GPU.
+"""
 
 import os
 import pathlib
@@ -9,6 +12,11 @@ if os.environ['JAX_PLATFORMS'] == 'cpu':
   # took 48 s of CPU, not 77. The commands of README and the demonstration are
   # compiled in full.
   os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+else:
+  # Tests share the device; they compare float32 products and bits.
+  os.environ.setdefault('XLA_PYTHON_CLIENT_PREALLOCATE', 'false')
+  os.environ.setdefault('JAX_DEFAULT_MATMUL_PRECISION', 'highest')
+  os.environ.setdefault('XLA_FLAGS', '--xla_gpu_deterministic_ops=true')
 _CACHE = pathlib.Path(__file__).parents[1] / '.pytest_cache' / 'jax'
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', str(_CACHE))
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.2')

@@ -1,11 +1,16 @@
 """What XLA is told on a CPU."""
 
+import os
 import re
 
 import jax.numpy as jnp
 import pytest
 
 from synth import compilation
+
+pytestmark = pytest.mark.skipif(
+  os.environ['JAX_PLATFORMS'] != 'cpu', reason='it is told nothing elsewhere'
+)
 
 
 @pytest.fixture(autouse=True)
