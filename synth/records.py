@@ -227,7 +227,7 @@ def make(
   """
   record = runs.read_record(workdir)
   trained = runs.read_json(workdir / runs.TRAINED)
-  result = runs.read_json(workdir / runs.RESULT)
+  result = runs.read_result(workdir)
   config = ml_collections.ConfigDict(result['config'])
   if result['measure'] != 'pass':
     raise errors.InputError(

@@ -148,6 +148,24 @@ def read_record(workdir: pathlib.Path) -> dict[str, Any]:
   return record
 
 
+def read_result(workdir: pathlib.Path) -> dict[str, Any]:
+  """What an evaluation of all test sets of a run came to.
+
+  Raises:
+    RunError: if it cannot be read, or is of some test sets.
+  """
+  path = workdir / RESULT
+  result = read_json(path)
+  if not isinstance(result, dict) or 'items' not in result:
+    raise RunError(f'{path} is not a result')
+  tests = result.get('tests', 'all')
+  if tests != 'all':
+    raise RunError(
+      f'{path} is of {", ".join(tests)} alone: evaluate without --tests'
+    )
+  return result
+
+
 def check_same(
   path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:

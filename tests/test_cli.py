@@ -215,6 +215,12 @@ _BAD = [
     ('--coordinator and --process_id',),
   ),
   Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
+  Case(
+    'temperature_is_no_number',
+    'synth.evaluate',
+    '--workdir={dir}/run --temperatures=0.2,hot',
+    ('--temperatures', "'hot'"),
+  ),
   Case('no_run', 'synth.baselines', '--workdir={dir}/data', ('run.json',)),
   Case(
     'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)

@@ -550,6 +550,46 @@ def test_settings_of_evaluation_can_be_changed_afterwards(run, tmp_path):
     evaluate.evaluate(workdir, {'num_samples': 0})
 
 
+def test_dev_chooses_among_temperatures(run, tmp_path):
+  alone = {
+    temperature: evaluate.evaluate(
+      _copy(run[0], tmp_path / str(temperature)), temperatures=[temperature]
+    )
+    for temperature in (0.0, 0.8, 3.0)
+  }
+  solved = {
+    temperature: np.mean(result['pass@1_by_seed']['dev'])
+    for temperature, result in alone.items()
+  }
+  best = max(solved, key=solved.get)
+  assert len(set(solved.values())) == 3 and best != 0.8
+  assert alone[0.8] == run[1]  # that of the config
+  workdir = _copy(run[0], tmp_path / 'all')
+  result = evaluate.evaluate(workdir, temperatures=[0.8, best, 3.0])
+  rates = result.pop('temperatures')
+  assert result == alone[best]
+  for rate, temperature in zip(rates, (0.8, best, 3.0), strict=True):
+    assert rate['temperature'] == temperature
+    for key in ('pass@1', 'pass@1_by_seed'):
+      assert rate[key] == alone[temperature][key]
+
+
+def test_some_test_sets_are_evaluated_as_among_all(run, tmp_path):
+  workdir = _copy(run[0], tmp_path / 'run')
+  result = evaluate.evaluate(workdir, tests=['novel'])
+  assert result['pass@1'] == {'novel': run[1]['pass@1']['novel']}
+  assert result['retrieval']['novel'] == run[1]['retrieval']['novel']
+  # It is not taken for a whole one.
+  with pytest.raises(errors.InputError, match='is of novel alone'):
+    runs.read_result(workdir)
+  for settings, error in (
+    ({'tests': ['novl']}, "did you mean 'novel'"),
+    ({'tests': ['novel'], 'temperatures': [0.1, 0.2]}, 'lacks dev'),
+  ):
+    with pytest.raises(errors.InputError, match=error):
+      evaluate.evaluate(workdir, **settings)
+
+
 @pytest.mark.parametrize(
   'settings, error',
   [

@@ -85,7 +85,7 @@ def load(*directories: pathlib.Path) -> list[Run]:
     found.append(
       Run(
         parent,
-        runs.read_json(path),
+        runs.read_result(parent),
         arrays,
         runs.read_metrics(parent),
         (parent / record['data_dir']).resolve(),
@@ -97,8 +97,6 @@ def load(*directories: pathlib.Path) -> list[Run]:
     raise errors.InputError(f'no {runs.RESULT} below {places}')
   for run in found:
     path = run.path / runs.RESULT
-    if not isinstance(run.result, dict) or 'items' not in run.result:
-      raise runs.RunError(f'{path} is not a result')
     if not {'measure', 'best_of_task', 'task_sizes'} <= run.result.keys():
       raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():

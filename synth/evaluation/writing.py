@@ -113,14 +113,17 @@ def write_and_judge(
       )[:, :number_of_tasks],
     }
 
-  kept = {start: parts.get(f'{name}-{start}') for start in starts}
+  temperature = config.eval.temperature
+  stem = f'{name}-{temperature}'
+  kept = {start: parts.get(f'{stem}-{start}') for start in starts}
   done = {start: part for start, part in kept.items() if part is not None}
-  bar = progress.Progress(f'evaluate {name}', len(starts), 'batches')
+  title = f'evaluate {name} at {temperature:g}'
+  bar = progress.Progress(title, len(starts), 'batches')
   bar.update(len(done))
   for start in starts:
     if start not in done:
       done[start] = write(start)
-      parts.put(f'{name}-{start}', done[start])
+      parts.put(f'{stem}-{start}', done[start])
       bar.update(len(done))
   return {
     'class': classes,
