@@ -325,7 +325,11 @@ def main() -> dict[str, Any]:
     'retrieval',
     'best_by_forced',
   )
-  return {name: value for name, value in result.items() if name not in hidden}
+  return {
+    name: value
+    for name, value in result.items()
+    if name not in hidden and not name.endswith('@k_by_seed')
+  }
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """Evaluation: results that agree with what was written, and refusals."""
 
+import itertools
 import json
 import shutil
 import types
@@ -97,6 +98,24 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     assert stored[key].keys() == set(_SETS)
   text = (workdir / runs.RESULT).read_text()
   assert 'NaN' not in text and 'Infinity' not in text
+
+
+def test_success_is_told_at_every_k(run, samples):
+  for name, curve_Sxn in run[1]['pass@k_by_seed'].items():
+    correct_SxIxn = samples[f'{name}_outcome'] == verify.Outcome.CORRECT
+    for correct_Ixn, curve_n in zip(correct_SxIxn, curve_Sxn, strict=True):
+      # By hand: the share of all choices of k samples in which one is right.
+      wanted_n = [
+        np.mean(
+          [
+            np.mean([any(few) for few in itertools.combinations(right_n, k)])
+            for right_n in correct_Ixn
+          ]
+        )
+        for k in (1, 2, 3, 4)
+      ]
+      assert curve_n == pytest.approx(wanted_n, abs=1e-6)
+  assert 0 < np.mean(curve_Sxn) < 1  # of dev: some, not all
 
 
 def test_strata_go_by_the_distances_of_the_split(run, samples):
@@ -631,6 +650,11 @@ def test_constrained_evaluation_writes_programs_only(run, tmp_path):
   with np.load(workdir / runs.SAMPLES) as arrays:
     for rows in arrays['dev_tok'].reshape(-1, 4, 6):
       assert len(np.unique(rows, axis=0)) == 4
+    correct_SxIxn = arrays['dev_outcome'] == verify.Outcome.CORRECT
+  curve_Sxn = result['coverage@k_by_seed']['dev']
+  for k in (1, 2, 3, 4):
+    wanted_S = correct_SxIxn[:, :, :k].any(axis=2).mean(axis=1)
+    assert np.array(curve_Sxn)[:, k - 1] == pytest.approx(wanted_S, abs=1e-6)
   assert 'coverage@1' in result and 'pass@1' not in result
   for shares in result['outcomes'].values():
     assert shares['unparsed'] == 0

@@ -38,10 +38,24 @@ def solved_at_k(outcome_SxIxn: np.ndarray, k: int, measured: str) -> np.ndarray:
   return passk.pass_at_k(correct_SxIxn.sum(axis=-1), samples, k)
 
 
+def curves(outcome_SxIxn: np.ndarray, measured: str) -> np.ndarray:
+  """Mean pass@k or coverage@k of all items for k = 1..n: curve_Sxn."""
+  correct_SxIxn = outcome_SxIxn == verify.Outcome.CORRECT
+  if measured == 'coverage':
+    first_Sxn: np.ndarray = np.maximum.accumulate(correct_SxIxn, axis=-1).mean(
+      axis=1
+    )
+    return first_Sxn
+  samples = correct_SxIxn.shape[-1]
+  return np.stack(
+    [passk.coverage(n_I, samples) for n_I in correct_SxIxn.sum(axis=-1)]
+  )
+
+
 def success(
   config: ml_collections.ConfigDict, written: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Success with intervals, per seed, and shares of outcomes."""
+  """Success with intervals, per seed and at every k, and shares of outcomes."""
   measured = measure(config)
   summary: dict[str, Any] = {'measure': measured}
   for k in (k for k in HEADLINE if k <= config.eval.num_samples):
@@ -53,6 +67,10 @@ def success(
       per_seed[name] = value_SxI.mean(axis=1).tolist()
     summary[f'{measured}@{k}'] = means
     summary[f'{measured}@{k}_by_seed'] = per_seed
+  summary[f'{measured}@k_by_seed'] = {
+    name: curves(fields['outcome'], measured).round(6).tolist()
+    for name, fields in written.items()
+  }
   there = {name: np.isfinite(f['logprob']) for name, f in written.items()}
   summary['candidates'] = {  # that were verified, a task
     name: float(there_SxIxn.sum(axis=2).mean())
