@@ -336,7 +336,7 @@ def define_flags() -> None:
   flags.DEFINE_string('out', None, 'Where to write the record.', required=True)
   flags.DEFINE_integer('rounds', 5, 'Measurements of each.', lower_bound=1)
   flags.DEFINE_integer(
-    'max_values', 1 << 29, 'Sizes with more values (4 bytes each) are left out.'
+    'max_values', 1 << 30, 'Sizes with more values (4 bytes each) are left out.'
   )
   flags.DEFINE_integer('max_programs', max(_PROGRAMS), 'At most so many.')
   flags.DEFINE_float('bytes_per_second', None, "The device's bandwidth.")
