@@ -184,6 +184,7 @@ def _evaluate(
     'seeds': list(trainer.seeds),
     'diverged': diverged,
     'tests': list(sets) if tests else 'all',
+    'temperature': config.eval.temperature,
     **success,
     'strata': summary.strata(config, written, inputs.split),
     'task_sizes': summary.task_sizes(config, written, inputs.universe),
@@ -324,12 +325,10 @@ def main() -> dict[str, Any]:
     'reliability',
     'retrieval',
     'best_by_forced',
+    f'{result["measure"]}@k_by_seed',
+    'temperatures',
   )
-  return {
-    name: value
-    for name, value in result.items()
-    if name not in hidden and not name.endswith('@k_by_seed')
-  }
+  return {name: value for name, value in result.items() if name not in hidden}
 
 
 if __name__ == '__main__':
