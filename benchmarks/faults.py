@@ -5,8 +5,9 @@
 interrupts trainings at random moments, resumes them and compares parameters,
 optimizer and metrics at the end with those of an uninterrupted run, bit for
 bit; damages every file of a checkpoint in three ways; and sends SIGTERM to one
-process and to one of two. It goes on where it was stopped, and writes
-`benchmarks/results/faults.json` and the page `docs/faults.md`.
+process and to one of two. Two arms in one program are interrupted as well. It
+goes on where it was stopped, and writes `benchmarks/results/faults.json` and
+the page `docs/faults.md`.
 
 A run is a fork of a process that has imported everything, and compiled steps
 are kept on disk: seconds a run, most of them training.
@@ -25,6 +26,7 @@ import threading
 import time
 import traceback
 from typing import Any
+from typing import NamedTuple
 from typing import NoReturn
 
 from absl import flags
@@ -40,7 +42,9 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
+from synth import store
 from synth import train
+from synth.splits import support
 from synth.training import checkpoint
 from synth.training import trainer as trainer_lib
 
@@ -72,77 +76,113 @@ _DAMAGE: dict[str, Callable[[bytes], bytes] | None] = {
 }
 
 
-def config(processes: int) -> ml_collections.ConfigDict:
-  """The tiny training."""
-  made = support_config.get_config('tiny')
-  made.update_from_flattened_dict(_SETTINGS)
-  made.mesh.data = processes
-  return made
+class Training(NamedTuple):
+  """What is interrupted: the tiny training, as one run or as two.
+
+  Attributes:
+    name: In the record.
+    title: In the table.
+    processes: How many train together.
+    arms: Trained in one program; none: that of the config.
+  """
+
+  name: str
+  title: str
+  processes: int = 1
+  arms: tuple[str, ...] = ()
+
+  @property
+  def config(self) -> ml_collections.ConfigDict:
+    """Its config."""
+    made = support_config.get_config('tiny')
+    made.update_from_flattened_dict(_SETTINGS)
+    made.mesh.data = self.processes
+    return made
+
+  def runs(self, workdir: pathlib.Path) -> list[pathlib.Path]:
+    """The directories of its runs."""
+    return [workdir / arm for arm in self.arms] or [workdir]
+
+
+ONE = Training('one_process', 'one process')
+TRAININGS = (
+  ONE,
+  Training('two_processes', 'one of two processes', processes=2),
+  Training('two_arms', 'two arms', arms=support.ARMS),
+)
 
 
 def run(
+  training: Training,
   workdir: pathlib.Path,
   data_dir: pathlib.Path,
-  interrupt: Callable[[pathlib.Path], None] | None = None,
-  processes: int = 1,
+  interrupt: Callable[[], None] | None = None,
 ) -> int:
   """Trains in a process of its own, or in several.
 
   Args:
-    workdir: The run; started or resumed.
+    training: What.
+    workdir: Its directory; started or resumed.
     data_dir: Its inputs.
     interrupt: Called in the (last) process before training; may arrange its
       end.
-    processes: How many train together.
 
   Returns:
     The exit code of the last process, negative for a signal; if it is 0 and
     another's is not, that.
   """
+  processes = training.processes
   port = portpicker.pick_unused_port() if processes > 1 else 0
   children = []
   for index in range(processes):
     child = os.fork()
     if not child:
       last = interrupt if index == processes - 1 else None
-      _child(workdir, data_dir, last, (index, processes, port))
+      _child(training, workdir, data_dir, last, index, port)
     children.append(child)
   codes = [os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children]
   return codes[-1] or max(codes, key=abs)
 
 
 def _child(
+  training: Training,
   workdir: pathlib.Path,
   data_dir: pathlib.Path,
-  interrupt: Callable[[pathlib.Path], None] | None,
-  place: tuple[int, int, int],
+  interrupt: Callable[[], None] | None,
+  index: int,
+  port: int,
 ) -> NoReturn:
   """The body of a process: trains, and notes what is on disk at the end."""
-  index, processes, port = place
   code = 1
   workdir.parent.mkdir(parents=True, exist_ok=True)
   log = os.open(f'{workdir}.{index}.log', os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
   os.dup2(log, 1)
   os.dup2(log, 2)
+  processes = training.processes
   try:
     if processes > 1:
       jax.distributed.initialize(f'localhost:{port}', processes, index)
     if interrupt is not None:
-      interrupt(workdir)
-    settings = config(processes)
+      interrupt()
+    settings = training.config
     began = time.monotonic()
-    result = train.train_and_evaluate(settings, workdir, data_dir)
+    result = train.train_and_evaluate(
+      settings, workdir, data_dir, arms=training.arms
+    )
     if 'stopped_at' not in result:
       seconds = time.monotonic() - began
       inputs = inputs_lib.load_or_build(settings, data_dir)
       trainer = trainer_lib.Trainer(settings, inputs)
-      with checkpoint.Checkpoints(workdir) as checkpoints:
-        state, _ = checkpoints.restore(
-          settings.opt.num_steps, trainer.abstract_state
-        )
+      hashes = []
+      for directory in training.runs(workdir):
+        with checkpoint.Checkpoints(directory) as checkpoints:
+          state, _ = checkpoints.restore(
+            settings.opt.num_steps, trainer.abstract_state
+          )
+        hashes.append(state_hash(state))
       if index == 0:
         runs.write_json(workdir / _SECONDS, seconds)
-        runs.write_json(workdir / _STATE, state_hash(state))
+        runs.write_json(workdir / _STATE, hashes)
     code = 0
   except BaseException:
     traceback.print_exc()
@@ -164,28 +204,34 @@ def state_hash(state: Any) -> str:
   return found.hexdigest()
 
 
-def outcome(workdir: pathlib.Path) -> dict[str, str]:
-  """What has to be equal at the end of two runs."""
-  metrics = (workdir / runs.METRICS).read_bytes()
+def outcome(training: Training, workdir: pathlib.Path) -> dict[str, Any]:
+  """What has to be equal at the end of two trainings."""
   return {
-    'state': runs.read_json(workdir / _STATE),
-    'metrics': hashlib.sha256(metrics).hexdigest(),
+    'states': runs.read_json(workdir / _STATE),
+    'metrics': [
+      store.sha256_of_file(directory / runs.METRICS)
+      for directory in training.runs(workdir)
+    ],
   }
 
 
 def interruption(
-  how: str, rng: np.random.Generator, seconds: float
-) -> Callable[[pathlib.Path], None]:
+  how: str,
+  places: list[pathlib.Path],
+  rng: np.random.Generator,
+  seconds: float,
+) -> Callable[[], None]:
   """Arranges the end of the process it is called in.
 
   Args:
     how: One of `_HOW`.
+    places: Directories of the runs.
     rng: Draws the moment.
     seconds: Within how many the moment falls.
   """
   share, count = rng.random(), int(rng.integers(1, 4))
 
-  def arrange(workdir: pathlib.Path) -> None:
+  def arrange() -> None:
     if how == 'while loading data':
       made, load = Counter[str](), data.BatchSource.batches
 
@@ -204,15 +250,15 @@ def interruption(
     iterate = data.iterate  # called once, as the loop starts
 
     def started(source: data.BatchSource, start: int, workers: int = 0) -> Any:
-      threading.Thread(target=kill, args=[workdir], daemon=True).start()
+      threading.Thread(target=kill, daemon=True).start()
       return iterate(source, start, workers)
 
     data.iterate = started
 
-  def kill(workdir: pathlib.Path) -> None:
+  def kill() -> None:
     if how == 'during a save':
       for _ in range(count):
-        _wait_for_save(workdir)
+        _wait_for_save(places)
       time.sleep(share * 0.02)
     else:
       time.sleep(share * seconds)
@@ -229,26 +275,26 @@ def _listens() -> bool:
   return signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
 
 
-def _wait_for_save(workdir: pathlib.Path) -> None:
+def _wait_for_save(places: list[pathlib.Path]) -> None:
   """Until the next save begins."""
-  while _saving(workdir):
+  while _saving(places):
     time.sleep(0.0005)
-  while not _saving(workdir):
+  while not _saving(places):
     time.sleep(0.0005)
 
 
-def _saving(workdir: pathlib.Path) -> bool:
+def _saving(places: list[pathlib.Path]) -> bool:
   """Whether a checkpoint is being written, or was when a process ended."""
-  return any((workdir / 'checkpoints').glob('*.*'))
+  return any(any((place / 'checkpoints').glob('*.*')) for place in places)
 
 
 def chain(
+  training: Training,
   workdir: pathlib.Path,
   data_dir: pathlib.Path,
-  wanted: dict[str, str],
+  wanted: dict[str, Any],
   rng: np.random.Generator,
   seconds: float,
-  processes: int = 1,
 ) -> dict[str, Any]:
   """One training, interrupted some times and resumed until it ends.
 
@@ -258,26 +304,31 @@ def chain(
   """
   shutil.rmtree(workdir, ignore_errors=True)
   ended: list[tuple[str, str]] = []
+  alone, places = training.processes == 1, training.runs(workdir)
   while True:
-    how = _HOW[-1] if processes > 1 else _HOW[int(rng.integers(len(_HOW)))]
+    how = _HOW[int(rng.integers(len(_HOW)))] if alone else _HOW[-1]
     interrupt = None
-    if len(ended) < (_MOST if processes == 1 else 1):
-      interrupt = interruption(how, rng, seconds)
-    code = run(workdir, data_dir, interrupt, processes)
+    if len(ended) < (_MOST if alone else 1):
+      interrupt = interruption(how, places, rng, seconds)
+    code = run(training, workdir, data_dir, interrupt)
     if code not in (0, -signal.SIGKILL):
       return {'ended': ended, 'resumed': False, 'same': False, 'code': code}
     if (workdir / _STATE).exists():
-      same = outcome(workdir) == wanted
+      same = outcome(training, workdir) == wanted
       return {'ended': ended, 'resumed': True, 'same': same}
-    ended.append((how, _where(workdir)))
+    ended.append((how, _where(places)))
 
 
-def _where(workdir: pathlib.Path) -> str:
-  if _saving(workdir):
+def _where(places: list[pathlib.Path]) -> str:
+  if _saving(places):
     return 'a save was half done'
-  if not any((workdir / 'checkpoints').glob('*')):
-    return 'before the first save'
-  return 'between saves'
+  saved = [
+    {path.name for path in (place / 'checkpoints').glob('*')}
+    for place in places
+  ]
+  if any(names != saved[0] for names in saved):
+    return 'one arm was saved, the other not'
+  return 'between saves' if saved[0] else 'before the first save'
 
 
 def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
@@ -288,7 +339,7 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
   """
   found: dict[str, list[bool]] = {}
   hurt = workdir.with_name('damaged')
-  wanted = outcome(workdir)
+  wanted = outcome(ONE, workdir)
   newest = pathlib.Path('checkpoints', str(_SETTINGS['opt.num_steps']))
   for path in sorted((workdir / newest).rglob('*')):
     if not path.is_file() or path.name in checkpoint.NOT_HASHED:
@@ -305,10 +356,10 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
       cases = found.setdefault(kind, [])
       if not cases:
         (hurt / _STATE).unlink()
-        code = run(hurt, data_dir)
+        code = run(ONE, hurt, data_dir)
         said = pathlib.Path(f'{hurt}.0.log').read_text(encoding='utf-8')
         seen &= said.count('warning: checkpoint') == 1
-        seen &= code == 0 and outcome(hurt) == wanted
+        seen &= code == 0 and outcome(ONE, hurt) == wanted
       cases.append(seen)
   return {
     kind: {'cases': len(cases), 'found': sum(cases)}
@@ -340,25 +391,27 @@ def table(record: dict[str, Any]) -> str:
     'with a checkpoint every 4 steps, is interrupted up to four times and',
     'resumed until it ends. Then its parameters, its optimizer state and its',
     'metrics are compared, bit for bit, with those of a training that was',
-    'never interrupted.',
+    'never interrupted. Two arms in one program are two runs, and compared',
+    'as such.',
     '',
     '| how the process ended | what it left | times |',
     '|---|---|---|',
   ]
-  for key in ('one_process', 'two_processes'):
-    name = ' (one of two processes)' if key == 'two_processes' else ''
-    for place, times in record[key]['by_place'].items():
+  for training in TRAININGS:
+    name = f' ({training.title})' if training != ONE else ''
+    for place, times in record[training.name]['by_place'].items():
       how, where = place.split('; ')
       lines.append(f'| {how}{name} | {where} | {times} |')
-  lines += ['', '| outcome | one process | two processes |', '|---|---|---|']
+  titles = ' | '.join(training.title for training in TRAININGS)
+  lines += ['', f'| outcome | {titles} |', '|---' * 4 + '|']
   for label, name in (
     ('trainings', 'trainings'),
     ('interruptions', 'interruptions'),
     ('did not resume', 'did_not_resume'),
     ('differ from the uninterrupted one', 'differ'),
   ):
-    one, two = record['one_process'][name], record['two_processes'][name]
-    lines.append(f'| {label} | {one} | {two} |')
+    counts = ' | '.join(str(record[t.name][name]) for t in TRAININGS)
+    lines.append(f'| {label} | {counts} |')
   lines += ['', '| damage to the newest checkpoint | cases | found |',
             '|---|---|---|']  # fmt: skip
   for kind, counts in record['damage'].items():
@@ -377,32 +430,34 @@ def table(record: dict[str, Any]) -> str:
 
 
 def _count(
-  root: pathlib.Path, data_dir: pathlib.Path, processes: int, kills: int
+  training: Training, root: pathlib.Path, data_dir: pathlib.Path, kills: int
 ) -> list[dict[str, Any]]:
   """Chains with at least so many interruptions in all, old ones included."""
+  root /= training.name
   for name in ('first', 'again'):  # the first one compiles
-    workdir = root / f'whole{processes}' / name
+    workdir = root / name
     if not (workdir / _STATE).exists():
       shutil.rmtree(workdir, ignore_errors=True)
-      if run(workdir, data_dir, None, processes):
+      if run(training, workdir, data_dir):
         raise errors.InputError(f'training failed: see {workdir}.0.log')
-  wanted = outcome(workdir)
-  if wanted != outcome(workdir.with_name('first')):
-    raise errors.InputError(f'{workdir.parent}: two runs differ')
-  path = root / f'chains{processes}.jsonl'
+  wanted = outcome(training, workdir)
+  if wanted != outcome(training, root / 'first'):
+    raise errors.InputError(f'{root}: two trainings differ')
+  path = root / 'chains.jsonl'
   chains = [
     json.loads(line)
     for line in (path.read_text().splitlines() if path.exists() else [])
   ]
-  bar = progress.Progress(f'{processes} processes', kills, 'interruptions')
+  bar = progress.Progress(training.title, kills, 'interruptions')
   while (done := sum(len(c['ended']) for c in chains)) < kills:
     bar.update(done)
-    rng = np.random.default_rng([flags.FLAGS.seed, processes, len(chains)])
-    seconds = runs.read_json(root / f'whole{processes}' / 'again' / _SECONDS)
-    workdir = root / f'chain{processes}'
-    found = chain(workdir, data_dir, wanted, rng, seconds, processes)
+    place = [flags.FLAGS.seed, TRAININGS.index(training), len(chains)]
+    rng = np.random.default_rng(place)
+    seconds = runs.read_json(root / 'again' / _SECONDS)
+    workdir = root / 'chain'
+    found = chain(training, workdir, data_dir, wanted, rng, seconds)
     if not found['same']:  # for a look at it
-      shutil.copytree(workdir, root / f'failed{processes}-{len(chains)}')
+      shutil.copytree(workdir, root / f'failed-{len(chains)}')
     chains.append(found)
     with path.open('a', encoding='utf-8') as file:
       print(json.dumps(found), file=file)
@@ -417,13 +472,14 @@ def main() -> dict[str, Any]:
   data_dir = root / 'data'
   jax.config.update('jax_compilation_cache_dir', str(root / 'compiled'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-  inputs_lib.load_or_build(config(1), data_dir)
-  one = _count(root, data_dir, 1, args.kills)
-  two = _count(root, data_dir, 2, args.kills_of_two)
+  inputs_lib.load_or_build(ONE.config, data_dir)
+  kills = (args.kills, args.kills_of_two, args.kills_of_arms)
   record = {
-    'one_process': summarize(one),
-    'two_processes': summarize(two),
-    'damage': damages(root / 'whole1' / 'first', data_dir),
+    **{
+      training.name: summarize(_count(training, root, data_dir, wanted))
+      for training, wanted in zip(TRAININGS, kills, strict=True)
+    },
+    'damage': damages(root / ONE.name / 'first', data_dir),
     'seed': args.seed,
     'config': _SETTINGS,
     'versions': runs.versions(),
@@ -438,6 +494,7 @@ def define_flags() -> None:
   """The command line."""
   flags.DEFINE_integer('kills', 200, 'Interruptions of one process.')
   flags.DEFINE_integer('kills_of_two', 3, 'Interruptions of two processes.')
+  flags.DEFINE_integer('kills_of_arms', 40, 'Interruptions of two arms.')
   flags.DEFINE_integer('seed', 0, 'Draws the moments.')
   flags.DEFINE_string('workdir', 'runs/faults', 'Scratch; goes on from it.')
 

@@ -36,7 +36,14 @@ from synth import runs
 _SWEEP = 'sweep.json'
 _DATA_PARTS = ('universe', 'spaces', 'split')
 # Flags that a sweep chooses for each run.
-_OURS = ('workdir', 'data', 'coordinator', 'num_processes', 'process_id')
+_OURS = (
+  'arms',
+  'coordinator',
+  'data',
+  'num_processes',
+  'process_id',
+  'workdir',
+)
 
 Point = dict[str, str]  # config key -> value
 

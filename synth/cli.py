@@ -191,6 +191,17 @@ _MAY_BE_ZERO = (
 _AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share', 'top_p')
 
 
+def check_parts(config: ml_collections.ConfigDict, *parts: str) -> None:
+  """Refuses a config that is of something else.
+
+  Raises:
+    InputError: names the first part that it lacks.
+  """
+  for part in parts:
+    if part not in config:
+      raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
+
+
 def check_numbers(config: ml_collections.ConfigDict) -> None:
   """Refuses negative numbers, and 0 where it makes no sense.
 

@@ -9,6 +9,7 @@ survives a change of any of them.
 """
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -25,15 +26,16 @@ _PREFETCH = 2  # groups made ahead of the step that needs them
 
 
 class BatchSource:
-  """Batches of a training arm, for S models at once.
+  """Batches for M models at once: one for each arm and seed, arm by arm.
 
   Each model has its own order of the classes, new in each epoch, and sees at
-  each visit of a class another of its minimal programs.
+  each visit of a class another of its minimal programs. Neither depends on the
+  models beside it.
 
   Args:
     inputs: Universe, spaces and split.
-    arm: Name of the training arm.
-    seeds: One seed for each of the S models.
+    arms: Names of training arms.
+    seeds: Of the models of each arm.
     batch_size: Global batch size B of each model.
     num_steps: Number of batches.
     rows: Rows of a batch that this process needs; all if None.
@@ -42,36 +44,41 @@ class BatchSource:
   def __init__(
     self,
     inputs: inputs_lib.Inputs,
-    arm: str,
-    seeds: tuple[int, ...],
+    arms: Sequence[str],
+    seeds: Sequence[int],
     batch_size: int,
     num_steps: int,
     rows: np.ndarray | None = None,
   ):
-    self._arguments = inputs, arm, seeds, batch_size, num_steps, rows
+    self._arguments = inputs, arms, seeds, batch_size, num_steps, rows
     self._inputs = inputs
-    self._class_N = inputs.split.arms[arm]
-    if batch_size > len(self._class_N):
-      raise errors.InputError(
-        f'data.batch_size={batch_size} exceeds the '
-        f'{len(self._class_N)} classes of arm {arm!r}'
-      )
+    self._class_AxN = [inputs.split.arms[arm] for arm in arms]  # N of each arm
+    for arm, class_N in zip(arms, self._class_AxN, strict=True):
+      if batch_size > len(class_N):
+        raise errors.InputError(
+          f'data.batch_size={batch_size} exceeds the '
+          f'{len(class_N)} classes of arm {arm!r}'
+        )
     self._seeds = seeds
     self._batch_size = batch_size
     self._num_steps = num_steps
     self._rows = np.arange(batch_size) if rows is None else rows
     # Orders of two epochs for each model: the present and the last one.
-    self._order = functools.lru_cache(2 * len(seeds))(self._make_order)
+    self._order = functools.lru_cache(2 * self._models)(_make_order)
 
   def __reduce__(self) -> tuple[Any, ...]:
     # Without the orders: a worker makes its own.
     return type(self), self._arguments
 
   @property
+  def _models(self) -> int:
+    return len(self._class_AxN) * len(self._seeds)
+
+  @property
   def step_tokens(self) -> int:
     """Positions of tokens in a whole batch of all models, padding included."""
     length = self._inputs.universe.max_size + 1
-    return len(self._seeds) * self._batch_size * length
+    return self._models * self._batch_size * length
 
   def __len__(self) -> int:
     return self._num_steps
@@ -79,30 +86,33 @@ class BatchSource:
   @property
   def group_size(self) -> int:
     """How many batches are best made at once."""
-    return max(_GROUP // (len(self._seeds) * len(self._rows)), 1)
+    return max(_GROUP // (self._models * len(self._rows)), 1)
 
   def __getitem__(self, step: int) -> dict[str, np.ndarray]:
-    """Batch `step`: see `make_batch`, with a leading axis S of models."""
+    """Batch `step`: see `make_batch`, with a leading axis M of models."""
     (batch,) = self.batches(int(step), int(step) + 1)
     return batch
 
   def batches(self, low: int, high: int) -> list[dict[str, np.ndarray]]:
     """Batches of the steps [low, high), made together."""
     # All processes draw the numbers of all rows, then use their own rows.
-    class_KxSxB, uniform_KxSxBxL = (
-      np.stack([make(seed, low, high) for seed in self._seeds], axis=1)[
-        :, :, self._rows
-      ]
-      for make in (self._classes, self._numbers)
-    )
-    shape = class_KxSxB.shape
+    arms, seeds = self._class_AxN, self._seeds
+    class_KxMxB = np.stack(
+      [self._classes(arm, seed, low, high) for arm in arms for seed in seeds],
+      axis=1,
+    )[:, :, self._rows]
+    number_KxSxBxL = np.stack(
+      [self._numbers(seed, low, high) for seed in seeds], axis=1
+    )[:, :, self._rows]
+    length = number_KxSxBxL.shape[-1]
     together = make_batch(
       self._inputs,
-      class_KxSxB.reshape(-1),
-      uniform_KxSxBxL.reshape(-1, uniform_KxSxBxL.shape[-1]),
+      class_KxMxB.reshape(-1),
+      # The same ones for every arm.
+      np.repeat(number_KxSxBxL[:, None], len(arms), 1).reshape(-1, length),
     )
     parts = {
-      name: array.reshape(*shape, *array.shape[1:])
+      name: array.reshape(*class_KxMxB.shape, *array.shape[1:])
       for name, array in together.items()
     }
     return [
@@ -110,18 +120,18 @@ class BatchSource:
       for k in range(high - low)
     ]
 
-  def _classes(self, seed: int, low: int, high: int) -> np.ndarray:
+  def _classes(
+    self, class_N: np.ndarray, seed: int, low: int, high: int
+  ) -> np.ndarray:
     """The classes of all rows of a model's batches: class_KxB."""
     size = self._batch_size
-    epoch_K, place_K = np.divmod(
-      np.arange(low, high), len(self._class_N) // size
-    )
+    epoch_K, place_K = np.divmod(np.arange(low, high), len(class_N) // size)
     parts = []
     for epoch in range(epoch_K[0], epoch_K[-1] + 1):
       places = place_K[epoch_K == epoch]
       start, end = places[0] * size, (places[-1] + 1) * size
-      parts.append(self._order(seed, epoch)[start:end])
-    return self._class_N[np.concatenate(parts)].reshape(-1, size)
+      parts.append(self._order(seed, epoch, len(class_N))[start:end])
+    return class_N[np.concatenate(parts)].reshape(-1, size)
 
   def _numbers(self, seed: int, low: int, high: int) -> np.ndarray:
     """The numbers that choose among the programs of these classes: KxBxL.
@@ -134,9 +144,9 @@ class BatchSource:
     rng.bit_generator.advance(skipped)  # type: ignore[attr-defined]
     return rng.random((high - low, *shape))
 
-  def _make_order(self, seed: int, epoch: int) -> np.ndarray:
-    rng = seeding.generator(seed, 'order', epoch)
-    return rng.permutation(len(self._class_N))
+
+def _make_order(seed: int, epoch: int, count: int) -> np.ndarray:
+  return seeding.generator(seed, 'order', epoch).permutation(count)
 
 
 def make_batch(

@@ -106,10 +106,10 @@ def _evaluate(
     )
   trainer = trainer_lib.Trainer(config, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
-    restored = checkpoints.restore_newest(trainer.abstract_state)
-  if restored is None:
-    raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
-  step, state, _ = restored
+    step = checkpoint.newest_good([checkpoints])
+    if step is None:
+      raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
+    state, _ = checkpoints.restore(step, trainer.abstract_state)
   if step < config.opt.num_steps:
     print(
       f'warning: {workdir} was trained for {step} of {config.opt.num_steps} '

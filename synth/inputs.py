@@ -122,9 +122,7 @@ def spaces_of(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
-  for part in ('universe', 'spaces'):
-    if part not in config:
-      raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
+  cli.check_parts(config, 'universe', 'spaces')
   cli.check_numbers(config)
   universe = build_lib.load_or_build(
     directory / universe_lib.KIND,
@@ -146,8 +144,7 @@ def load_or_build(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
-  if 'split' not in config:
-    raise errors.InputError("the config has no 'split': is it a recipe?")
+  cli.check_parts(config, 'split')
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   serialization_of(config, grammar)  # refuses an unknown order, before building

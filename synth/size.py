@@ -12,7 +12,6 @@ from absl import flags
 import ml_collections
 
 from synth import cli
-from synth import errors
 from synth import flops
 from synth import model as model_lib
 from synth.language import grammar as grammar_lib
@@ -34,8 +33,7 @@ def describe(config: ml_collections.ConfigDict) -> dict[str, Any]:
   Raises:
     InputError: for settings that are no model.
   """
-  if 'model' not in config:
-    raise errors.InputError("the config has no 'model': is it a recipe?")
+  cli.check_parts(config, 'model')
   cli.check_numbers(config)
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   shape = trainer_lib.model_config(config, grammar)

@@ -8,10 +8,15 @@ DIR. Run again, it resumes from the newest checkpoint: the parameters at the end
 are bit for bit those of an uninterrupted run (same machine, same versions).
 SIGTERM saves and exits with code 0. Several processes that run the command
 together train one run (`synth.training.distributed`).
+
+  python -m synth.train --config=... --arms=train_s,train_c --workdir=DIR
+
+trains several arms in one program, which costs less than one after the other;
+each is a run of its own, in DIR/ARM.
 """
 
 from collections.abc import Mapping
-import contextlib
+from collections.abc import Sequence
 import json
 import os
 import pathlib
@@ -28,13 +33,12 @@ from synth import errors
 from synth import flops
 from synth import host_memory
 from synth import inputs as inputs_lib
-from synth import locks
 from synth import model as model_lib
 from synth import runs
 from synth import seeding
 from synth.splits import kinds
-from synth.training import checkpoint
 from synth.training import distributed
+from synth.training import ensemble as ensemble_lib
 from synth.training import freezing
 from synth.training import preemption
 from synth.training import sharding
@@ -51,6 +55,7 @@ def train_and_evaluate(
   options: watching.Options = watching.DEFAULT,
   grace_s: float = _GRACE_S,
   grain_workers: int = 0,
+  arms: Sequence[str] = (),
 ) -> dict[str, Any]:
   """Trains until `opt.num_steps`, resuming from `workdir` if it can.
 
@@ -62,53 +67,59 @@ def train_and_evaluate(
     options: What else to write.
     grace_s: Seconds from SIGTERM to the end of the process, at most.
     grain_workers: Processes that make batches; 0: a thread.
+    arms: Trained in one program in place of `data.arm`; the run of each is in
+      `workdir`/ARM.
 
   Returns:
     steps, final training loss (mean over models), dev loss and parameters of
-    one model, and the models that diverged; if stopped by SIGTERM before the
-    end, only `stopped_at`, the step to go on from.
+    one model, and the models that diverged; with `arms`, these of each arm; if
+    stopped by SIGTERM before the end, only `stopped_at`, the step to go on
+    from.
 
   Raises:
     InputError: for a bad config, foreign inputs or a run of another config.
   """
-  if 'split' in config:  # else the inputs say what is wrong
-    kinds.check_arm(config)
+  cli.check_parts(config, 'split', 'data')
+  configs = {}
+  for arm in arms or (config.data.arm,):
+    configs[arm] = config.copy_and_resolve_references()
+    configs[arm].data.arm = arm
+    kinds.check_arm(configs[arm])
+  if len(configs) < len(arms):
+    raise errors.InputError(f'--arms={",".join(arms)} names an arm twice')
+  workdirs = {arm: workdir / arm if arms else workdir for arm in configs}
   with preemption.Preemption(grace_s) as stop:
-    return _train(
-      config, workdir, data_dir or workdir, options, stop, grain_workers
+    found = _train(
+      configs, workdirs, data_dir or workdir, options, stop, grain_workers
     )
+  return found if arms or 'stopped_at' in found else found[config.data.arm]
 
 
 def _train(
-  config: ml_collections.ConfigDict,
-  workdir: pathlib.Path,
+  configs: Mapping[str, ml_collections.ConfigDict],
+  workdirs: Mapping[str, pathlib.Path],
   data_dir: pathlib.Path,
   options: watching.Options,
   stop: preemption.Preemption,
   grain_workers: int,
 ) -> dict[str, Any]:
+  """Trains the runs of some arms, whose configs differ in that alone."""
+  config = next(iter(configs.values()))
   inputs = distributed.first(lambda: inputs_lib.load_or_build(config, data_dir))
   if inputs is None:  # this process is not the first, which has built them
     inputs = inputs_lib.load_or_build(config, data_dir)
-  cli.choose(config.data.arm, inputs.split.arms, 'data.arm')
-  trainer = trainer_lib.Trainer(config, inputs)
+  for arm in configs:
+    cli.choose(arm, inputs.split.arms, 'data.arm')
+  trainer = trainer_lib.Trainer(config, inputs, len(configs))
   rows = sharding.local_rows(
     trainer.mesh, config.data.batch_size, trainer.accumulation
   )
-  groups = model_lib.count_by_group(trainer.shape)
   distributed.first(
-    lambda: _record(
-      config,
-      workdir,
-      data_dir,
-      inputs,
-      groups,
-      flops.training(trainer.shape),
-    )
+    lambda: _record(configs, workdirs, data_dir, inputs, trainer)
   )
   source = data.BatchSource(
     inputs,
-    config.data.arm,
+    tuple(configs),
     trainer.seeds,
     config.data.batch_size,
     config.opt.num_steps,
@@ -121,29 +132,31 @@ def _train(
       (len(inputs.split.dev), inputs.universe.max_size)
     ),
   )
-  with contextlib.ExitStack() as stack:
-    distributed.first(lambda: _lock(stack, workdir))
-    checkpoints = stack.enter_context(checkpoint.Checkpoints(workdir))
+  common = os.path.commonpath(list(workdirs.values()))
+  with ensemble_lib.Ensemble(workdirs, trainer) as ensemble:
     found = _loop(
-      *(config, workdir, trainer, source, dev, checkpoints, options, stop),
-      grain_workers,
+      *(config, pathlib.Path(common), trainer, source, dev, ensemble),
+      *(options, stop, grain_workers),
     )
   if 'stopped_at' in found:
     return found
-  result = {
-    'steps': config.opt.num_steps,
-    **found,
-    'params': sum(groups.values()),
+  params = sum(model_lib.count_by_group(trainer.shape).values())
+  results = {
+    arm: {'steps': config.opt.num_steps, **result, 'params': params}
+    for arm, result in found.items()
+    if not isinstance(result, errors.InputError)
   }
-  distributed.first(lambda: runs.write_json(workdir / runs.TRAINED, result))
-  return result
+  distributed.first(lambda: _write_results(workdirs, results))
+  for arm in found.keys() - results.keys():  # no model of it is left
+    raise found[arm]
+  return results
 
 
-def _lock(stack: contextlib.ExitStack, workdir: pathlib.Path) -> None:
-  """Keeps other trainings out of `workdir` until the stack is left."""
-  path = workdir / '.train.lock'
-  if not stack.enter_context(locks.exclusive(path, '', wait=False)):
-    raise errors.InputError(f'another process is training in {workdir}')
+def _write_results(
+  workdirs: Mapping[str, pathlib.Path], results: Mapping[str, Any]
+) -> None:
+  for arm, result in results.items():
+    runs.write_json(workdirs[arm] / runs.TRAINED, result)
 
 
 def _loop(
@@ -152,12 +165,12 @@ def _loop(
   trainer: trainer_lib.Trainer,
   source: data.BatchSource,
   dev: Mapping[str, np.ndarray],
-  checkpoints: checkpoint.Checkpoints,
+  ensemble: ensemble_lib.Ensemble,
   options: watching.Options,
   stop: preemption.Preemption,
   grain_workers: int,
 ) -> dict[str, Any]:
-  """The loop.
+  """The loop; `Ensemble.results` of what it came to.
 
   Order: dev loss, save, stop?, fetch, dispatch, then log the *previous* step,
   so that the host waits for the device only to save. Saves come before the
@@ -165,16 +178,10 @@ def _loop(
   data. Logs come before saves: what a checkpoint has behind it is written.
   """
   steps = config.opt.num_steps
-  restored = checkpoints.restore_newest(trainer.abstract_state)
-  if restored is not None:
-    start, state, meta = restored
-    position = meta['next_index']
-  else:
-    start, state, position = 0, trainer.init(), 0
-  checkpoints.forget_after(start)
+  start, state, position = ensemble.restore() or (0, trainer.init(), 0)
+  ensemble.begin(start, options)
   iterator = data.iterate(source, position, grain_workers)
-  divergences = freezing.Divergences(trainer.seeds, checkpoints.latest)
-  found: dict[str, Any] = {}
+  last_M: dict[str, np.ndarray] = {}
   pending: dict[str, jax.Array] | None = None
 
   with watching.Watch(
@@ -189,19 +196,18 @@ def _loop(
       last = step == steps
       stopped = stop.requested(step) and not last
       if last or (step > start and step % config.train.dev_every_steps == 0):
-        dev_loss_S = np.asarray(trainer.losses(state['params'], dev))
-        found['dev_loss'] = divergences.mean(dev_loss_S, state['diverged'])
+        last_M['dev_loss'] = np.asarray(trainer.losses(state['params'], dev))
         if step > start:  # else it was written when the step was reached
-          watch.write(step, {'dev_loss': dev_loss_S.tolist()})
+          ensemble.write(step, {'dev_loss': last_M['dev_loss']})
       log = last or step % config.train.log_every_steps == 0
       done, pending = pending if log else None, None
       due = last or stopped or step % config.train.checkpoint_every_steps == 0
       if step > start and due:
         if done:
-          found['loss'] = _log(watch, step, done, divergences)
+          last_M['loss'] = _log(ensemble, watch, step, done)
           done = None
-        divergences.check(state['diverged'])
-        checkpoints.save(step, state, {'next_index': step})
+        ensemble.check(np.asarray(state['diverged']))
+        ensemble.save(step, state, position=step)
       if stopped:
         return {'stopped_at': step}
       if not last:
@@ -209,71 +215,76 @@ def _loop(
         batch = trainer.put(next(iterator))
         state, pending = trainer.step(state, batch)
       if done:
-        found['loss'] = _log(watch, step, done, divergences)
-  if 'loss' not in found:  # nothing was left to train
-    logged = [row for row in runs.read_metrics(workdir) if 'loss' in row]
-    found['loss'] = divergences.mean(logged[-1]['loss'], state['diverged'])
-  return {**found, 'diverged': divergences.check(state['diverged'])}
+        last_M['loss'] = _log(ensemble, watch, step, done)
+  if 'loss' not in last_M:  # nothing was left to train
+    last_M['loss'] = ensemble.logged_loss()
+  diverged_M = np.asarray(state['diverged'])
+  ensemble.check(diverged_M)
+  return ensemble.results(last_M, diverged_M)
 
 
 def _step_flops(
   config: ml_collections.ConfigDict, trainer: trainer_lib.Trainer
 ) -> int:
   """Floating-point operations of one step of all models."""
-  sequences = config.data.batch_size * len(trainer.seeds)
+  sequences = config.data.batch_size * trainer.models
   return sequences * flops.training(trainer.shape)
 
 
 def _log(
+  ensemble: ensemble_lib.Ensemble,
   watch: watching.Watch,
   step: int,
   values: Mapping[str, jax.Array],
-  divergences: freezing.Divergences,
-) -> float:
-  """Writes the metrics of step `step`; the mean loss of what has not diverged.
+) -> np.ndarray:
+  """Writes and shows the metrics of step `step`; the loss of every model.
 
   Raises:
     InputError: if all models have diverged, with what to go back to.
   """
-  host = {name: np.asarray(array).tolist() for name, array in values.items()}
-  diverged_S = host.pop('diverged')
-  report = divergences.report(diverged_S)
-  watch.write(step, {**host, **({'diverged': report} if report else {})})
-  divergences.check(diverged_S)
-  loss = divergences.mean(host['loss'], diverged_S)
-  watch.show(step, loss)
-  return loss
+  host = {name: np.asarray(array) for name, array in values.items()}
+  ensemble.write(step, host)
+  ensemble.check(host['diverged'])
+  watch.show(step, freezing.mean(host['loss'], host['diverged']))
+  return host['loss']
 
 
 def _record(
-  config: ml_collections.ConfigDict,
-  workdir: pathlib.Path,
+  configs: Mapping[str, ml_collections.ConfigDict],
+  workdirs: Mapping[str, pathlib.Path],
   data_dir: pathlib.Path,
   inputs: inputs_lib.Inputs,
-  groups: Mapping[str, int],
-  sequence_flops: int,
+  trainer: trainer_lib.Trainer,
 ) -> None:
-  """Writes run.json, or checks that it is this run's."""
-  record = {
-    'config': json.loads(json.dumps(cli.plain(config))),
-    'inputs_sha256': inputs.sha256,
-  }
-  path = workdir / runs.RECORD
-  if path.exists():
-    old = runs.read_json(path)
-    runs.check_same(path, {k: old.get(k) for k in record}, record)
-    return
-  runs.write_json(
-    path,
-    {
-      **record,
-      'data_dir': os.path.relpath(data_dir, workdir),
-      'params': {**groups, 'total': sum(groups.values())},
-      'flops': config.data.batch_size * config.opt.num_steps * sequence_flops,
-      'versions': runs.versions(),
-      'device': jax.devices()[0].device_kind,
-    },
-  )
+  """Writes every run's run.json, or checks that it is this run's.
+
+  It names the arms that are trained together: their number decides how sums are
+  rounded.
+  """
+  groups = model_lib.count_by_group(trainer.shape)
+  sequence_flops = flops.training(trainer.shape)
+  for arm, config in configs.items():
+    record = {
+      'config': json.loads(json.dumps(cli.plain(config))),
+      'inputs_sha256': inputs.sha256,
+      'together': list(configs) if len(configs) > 1 else None,
+    }
+    path = workdirs[arm] / runs.RECORD
+    if path.exists():
+      old = runs.read_json(path)
+      runs.check_same(path, {key: old.get(key) for key in record}, record)
+      continue
+    runs.write_json(
+      path,
+      {
+        **record,
+        'data_dir': os.path.relpath(data_dir, workdirs[arm]),
+        'params': {**groups, 'total': sum(groups.values())},
+        'flops': config.data.batch_size * config.opt.num_steps * sequence_flops,
+        'versions': runs.versions(),
+        'device': jax.devices()[0].device_kind,
+      },
+    )
 
 
 def define_flags() -> None:
@@ -282,6 +293,12 @@ def define_flags() -> None:
   distributed.define_flags()
   watching.define_flags()
   cli.define_workdir('Where checkpoints and metrics go; resumed if not empty.')
+  flags.DEFINE_list(
+    'arms',
+    [],
+    'Arms trained in one program, in place of data.arm; the run of each is in '
+    'WORKDIR/ARM.',
+  )
   flags.DEFINE_string(
     'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
   )
@@ -309,7 +326,7 @@ def main() -> dict[str, Any]:
     )
   return train_and_evaluate(
     *(args.config, cli.workdir(), data_dir, watching.from_flags()),
-    *(args.grace_s, args.grain_workers),
+    *(args.grace_s, args.grain_workers, args.arms),
   )
 
 

@@ -110,7 +110,7 @@ def _take_a_step(config, inputs):
   trainer = trainer_lib.Trainer(config, inputs)
   batch_size = config.data.batch_size
   source = data.BatchSource(
-    inputs, config.data.arm, trainer.seeds, batch_size, 1
+    inputs, (config.data.arm,), trainer.seeds, batch_size, 1
   )
   state, values = trainer.step(trainer.init(), trainer.put(source[0]))
   assert int(state['step']) == 1

@@ -35,7 +35,7 @@ def inputs(tmp_path_factory):
 
 
 def _source(inputs, seeds=(0, 1), batch=_BATCH, rows=None, arm='train_s'):
-  return data.BatchSource(inputs, arm, seeds, batch, _STEPS, rows)
+  return data.BatchSource(inputs, (arm,), seeds, batch, _STEPS, rows)
 
 
 @pytest.fixture(scope='module')
@@ -294,7 +294,7 @@ def test_a_worker_makes_the_batches_of_a_thread(tmp_path):
     '  config.universe.max_size = 5\n'
     '  config.split.num_test, config.split.num_dev = 4, 6\n'
     f'  found = inputs.load_or_build(config, pathlib.Path("{tmp_path}"))\n'
-    '  source = data.BatchSource(found, "train_s", (0, 1), 32, 150)\n'
+    '  source = data.BatchSource(found, ("train_s",), (0, 1), 32, 150)\n'
     '  for workers in (0, 2):\n'
     '    batches = list(data.iterate(source, 3, workers))\n'
     '    digest = hashlib.sha256()\n'

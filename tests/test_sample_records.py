@@ -60,7 +60,7 @@ def test_what_training_shows_is_what_its_law_can_draw(inputs, arm):
   shown = inputs.shown(arm, rows)
   assert {t for t, s in zip(sorted(texts), shown, strict=True) if s} == wanted
   assert 0 < len(wanted) < len(texts)
-  source = data.BatchSource(inputs, arm, (0, 1), 64, 20)
+  source = data.BatchSource(inputs, (arm,), (0, 1), 64, 20)
   for step in range(20):
     tok_BxT = source[step]['target'].reshape(-1, 6).astype(tokens.DTYPE)
     tok_BxT[tok_BxT == tokens.EOS] = tokens.PAD

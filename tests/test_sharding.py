@@ -95,7 +95,7 @@ def losses(directory, mesh, **overrides):
   settings = config(**dict(zip(names, mesh, strict=True)), **overrides)
   inputs = inputs_lib.load_or_build(settings, directory)
   trainer = trainer_lib.Trainer(settings, inputs)
-  source = data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
+  source = data.BatchSource(inputs, ('train_s',), trainer.seeds, 32, _STEPS)
   state, found = trainer.init(), []
   program = trainer.step.lower(state, trainer.put(source[0])).compile()
   for step in range(_STEPS):

@@ -185,7 +185,7 @@ def _train(inputs, steps, **overrides):
   config = _config(**overrides)
   trainer = trainer_lib.Trainer(config, inputs)
   source = data.BatchSource(
-    inputs, 'train_s', trainer.seeds, config.data.batch_size, _STEPS
+    inputs, ('train_s',), trainer.seeds, config.data.batch_size, _STEPS
   )
   state, losses = trainer.init(), []
   for batch in itertools.islice(data.iterate(source, 0), steps):
@@ -376,6 +376,92 @@ def test_models_trained_together_are_those_trained_alone(inputs):
     )
 
 
+_ARMS = ('train_s', 'train_c')
+
+
+@pytest.fixture(scope='module')
+def together(tmp_path_factory, inputs, data_dir):
+  """Both arms trained in one program: the directory and what came of them."""
+  workdir = tmp_path_factory.mktemp('both')
+  return workdir, train.train_and_evaluate(
+    _config(), workdir, data_dir, arms=_ARMS
+  )
+
+
+def test_arms_trained_together_are_runs_as_if_trained_alone(
+  finished, together, inputs
+):
+  workdir, results = together
+  assert list(results) == list(_ARMS)
+  alone, wanted = finished  # of train_s
+  assert results['train_s'].keys() == wanted.keys()
+  assert _losses(workdir / 'train_s').keys() == _losses(alone).keys()
+  early = {step: loss for step, loss in _losses(alone).items() if step <= 20}
+  for step, loss_S in early.items():
+    ours_S = _losses(workdir / 'train_s')[step]
+    np.testing.assert_allclose(ours_S, loss_S, atol=1e-4)
+  other_S = _losses(workdir / 'train_c')[10]
+  assert np.abs(np.subtract(other_S, early[10])).min() > 1e-3
+  for arm in _ARMS:
+    record = runs.read_record(workdir / arm)
+    assert record['config'] == _config(**{'data.arm': arm}).to_dict()
+    assert record['together'] == list(_ARMS)
+    assert runs.read_json(workdir / arm / runs.TRAINED) == results[arm]
+    state, _ = _restore(workdir / arm, inputs)
+    assert jax.tree.leaves(state['params'])[0].shape[0] == 2  # its own seeds
+
+
+@pytest.mark.parametrize('behind', _ARMS)
+def test_arms_go_on_from_a_step_that_all_have(
+  together, inputs, data_dir, tmp_path, capfd, behind
+):
+  workdir = tmp_path / 'both'
+  shutil.copytree(together[0], workdir)
+  for path in workdir.glob('*/' + runs.TRAINED):
+    path.unlink()
+  _damage(workdir / behind, _STEPS, _flip_a_bit)
+  again = train.train_and_evaluate(_config(), workdir, data_dir, arms=_ARMS)
+  said = capfd.readouterr().err
+  assert f'{behind}/checkpoints/{_STEPS} cannot be read' in said
+  assert f'using that of step {_STEPS - 10}' in said
+  assert again == together[1]
+  for arm in _ARMS:
+    _assert_same_bits(
+      _restore(workdir / arm, inputs)[0], _restore(together[0] / arm, inputs)[0]
+    )
+    assert _losses(workdir / arm) == _losses(together[0] / arm)
+
+
+def test_arms_whose_checkpoints_are_not_of_one_training_are_refused(
+  together, data_dir, tmp_path
+):
+  workdir = tmp_path / 'both'
+  shutil.copytree(together[0], workdir)
+  shutil.rmtree(workdir / 'train_c' / 'checkpoints')
+  with pytest.raises(errors.InputError, match='no step in common'):
+    train.train_and_evaluate(_config(), workdir, data_dir, arms=_ARMS)
+  assert (workdir / 'train_s' / 'checkpoints' / str(_STEPS)).is_dir()
+  with pytest.raises(errors.InputError, match='together'):
+    train.train_and_evaluate(_config(), workdir / 'train_s', data_dir)
+
+
+def test_an_arm_that_is_lost_does_not_stop_the_other(
+  inputs, data_dir, tmp_path, monkeypatch, capfd
+):
+  _at_batch(monkeypatch, 6, lambda batch: _spoil(batch, [2, 3]))
+  with pytest.raises(errors.InputError) as error:
+    train.train_and_evaluate(_config(), tmp_path, data_dir, arms=_ARMS)
+  assert str(error.value).startswith('arm train_c: the loss of seed 0 is not')
+  assert 'warning: arm train_c: the loss of seed 1' in capfd.readouterr().err
+  assert not (tmp_path / 'train_c' / runs.TRAINED).exists()
+  kept = runs.read_json(tmp_path / 'train_s' / runs.TRAINED)
+  assert kept['steps'] == _STEPS
+  assert kept['diverged'] == {}
+  assert runs.read_metrics(tmp_path / 'train_c')[-1]['diverged'] == {
+    '0': 7, '1': 7,
+  }  # fmt: skip
+
+
 @pytest.mark.slow
 def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
   others = test_sharding.OTHERS
@@ -392,7 +478,7 @@ def test_other_models_train_together_and_in_parts_as_alone_and_whole(data_dir):
     'step': jnp.copy(state['step']),
   }
   sources = [
-    data.BatchSource(inputs, 'train_s', trainer.seeds, 32, _STEPS)
+    data.BatchSource(inputs, ('train_s',), trainer.seeds, 32, _STEPS)
     for trainer in (both, one)
   ]
   for step in range(6):

@@ -21,9 +21,13 @@ def _watch(workdir, start=0, **options):
   )
 
 
+def _log(workdir, start=0, **options):
+  return watching.Log(workdir, start, watching.Options(**options))
+
+
 def test_metrics_are_json_even_when_a_loss_is_not_a_number(tmp_path):
-  with _watch(tmp_path) as watch:
-    watch.write(3, {'loss': [1.5, float('nan')], 'diverged': {'7': 3}})
+  with _log(tmp_path) as log:
+    log.write(3, {'loss': [1.5, float('nan')], 'diverged': {'7': 3}})
   line = (tmp_path / runs.METRICS).read_text()
   assert json.loads(line, parse_constant=pytest.fail) == {
     'step': 3, 'loss': [1.5, None], 'diverged': {'7': 3},
@@ -40,7 +44,7 @@ def test_progress_says_tokens_a_second(tmp_path, capsys):
 def test_a_missing_tensorboard_package_gets_one_sentence(tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, 'tensorboardX', None)
   with pytest.raises(errors.InputError, match='needs the package tensorboardX'):
-    _watch(tmp_path, tensorboard=True)
+    _log(tmp_path, tensorboard=True)
 
 
 def _events(workdir):
@@ -66,9 +70,9 @@ def _events(workdir):
 
 
 def test_event_files_hold_what_metrics_do(tmp_path):
-  with _watch(tmp_path, tensorboard=True) as watch:
-    watch.write(3, {'loss': [1.5, float('nan')]})
-    watch.write(4, {'loss': [1.25, 2.0], 'diverged': {'7': 3}})
+  with _log(tmp_path, tensorboard=True) as log:
+    log.write(3, {'loss': [1.5, float('nan')]})
+    log.write(4, {'loss': [1.25, 2.0], 'diverged': {'7': 3}})
   values = [event for event in _events(tmp_path) if event[0] != 'purged']
   assert values == [
     ('loss/model0', 3, 1.5),
@@ -78,10 +82,10 @@ def test_event_files_hold_what_metrics_do(tmp_path):
 
 
 def test_events_of_steps_that_are_repeated_are_purged(tmp_path):
-  with _watch(tmp_path, tensorboard=True) as watch:
-    watch.write(4, {'loss': [1.5]})
-  with _watch(tmp_path, start=3, tensorboard=True) as watch:
-    watch.write(4, {'loss': [1.5]})
+  with _log(tmp_path, tensorboard=True) as log:
+    log.write(4, {'loss': [1.5]})
+  with _log(tmp_path, start=3, tensorboard=True) as log:
+    log.write(4, {'loss': [1.5]})
   assert ('purged', 4, None) in _events(tmp_path)
 
 

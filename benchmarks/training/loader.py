@@ -22,7 +22,7 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
   one, other = ours.Ours(config), ours.Ours(config)
   source = data.BatchSource(
     inputs,
-    config.data.arm,
+    (config.data.arm,),
     one.trainer.seeds,
     config.data.batch_size,
     args.rounds * (args.steps + turns.WARM),

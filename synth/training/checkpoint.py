@@ -6,6 +6,7 @@ that there is no checkpoint without it. Hashes are checked before Orbax reads
 anything: it does not notice a flipped bit.
 """
 
+from collections.abc import Sequence
 from concurrent import futures
 import json
 import logging
@@ -31,7 +32,7 @@ _FORMAT_KEY = 'format'
 _HASHES = 'sha256.json'
 # Orbax writes them after the hashes were taken; nothing is read from them.
 NOT_HASHED = (_HASHES, '_CHECKPOINT_METADATA', 'commit_success.txt')
-_NONE, _ALL_DAMAGED = -1, -2  # in place of a step
+_NONE, _REFUSED = -1, -2  # in place of a step
 
 
 class CheckpointError(errors.InputError):
@@ -65,6 +66,9 @@ class Checkpoints:
       ),
     )
 
+  def __str__(self) -> str:
+    return str(self._path)
+
   def __enter__(self) -> 'Checkpoints':
     self._hook = sys.unraisablehook
     sys.unraisablehook = self._unraisable
@@ -72,9 +76,7 @@ class Checkpoints:
 
   def __exit__(self, *exception: object) -> None:
     try:
-      self._manager.wait_until_finished()
-    except Exception as error:
-      raise self._cannot_write(error) from None
+      self.wait()
     finally:
       self._manager.close()
       sys.unraisablehook = self._hook
@@ -88,15 +90,26 @@ class Checkpoints:
     if str(found.exc_value) != 'Event loop is closed':
       self._hook(found)
 
+  def wait(self) -> None:
+    """Waits for the last save.
+
+    Raises:
+      CheckpointError: if it cannot be written.
+    """
+    try:
+      self._manager.wait_until_finished()
+    except Exception as error:  # orbax raises many kinds
+      raise self._cannot_write(error) from None
+
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
     """Saves the state after `step` steps with JSON-serializable facts.
 
     Raises:
       CheckpointError: if this save or the one before cannot be written.
     """
+    self.wait()  # until then `_saving` is that step
+    self._saving = step
     try:
-      self._manager.wait_until_finished()  # `_saving` is still that step
-      self._saving = step
       self._manager.save(
         step,
         args=ocp.args.Composite(
@@ -111,49 +124,19 @@ class Checkpoints:
     """The newest step, or None."""
     return self._manager.latest_step()
 
+  def steps(self) -> set[int]:
+    """All steps that were saved."""
+    return set(self._manager.all_steps())
+
+  def damage(self, step: int) -> str | None:
+    """What is wrong with the checkpoint of a step; None if nothing is."""
+    return damage(self._path / str(step))
+
   def sha256(self, step: int) -> str:
     """Of all files of a checkpoint that is without damage."""
     path = self._path / str(step) / _HASHES
     sha256: str = json.loads(path.read_text(encoding='utf-8'))['sha256']
     return sha256
-
-  def restore_newest(self, like: Any) -> tuple[int, Any, dict[str, Any]] | None:
-    """The newest state that is as it was written, with its step and facts.
-
-    A damaged checkpoint is passed over with a warning.
-
-    Args:
-      like: Shapes, types and shardings of the state.
-
-    Returns:
-      Step, state and facts; None if nothing was saved yet.
-
-    Raises:
-      CheckpointError: if there are checkpoints, but all are damaged.
-    """
-    step = _NONE
-    if jax.process_index() == 0:
-      step = self._newest_good()
-    if jax.process_count() > 1:
-      step = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
-    if step == _ALL_DAMAGED:
-      newest = max(self._manager.all_steps())
-      raise CheckpointError(
-        f'{damage(self._path / str(newest))}, and there is no earlier one'
-      )
-    return None if step == _NONE else (step, *self.restore(step, like))
-
-  def _newest_good(self) -> int:
-    """The step of the newest checkpoint without damage; warns of the others."""
-    found: list[str] = []
-    for step in sorted(self._manager.all_steps(), reverse=True):
-      fault = damage(self._path / str(step))
-      if fault is None:
-        for text in found:
-          print(f'warning: {text}: using that of step {step}', file=sys.stderr)
-        return step
-      found.append(fault)
-    return _ALL_DAMAGED if found else _NONE
 
   def forget_after(self, step: int) -> None:
     """Removes later and half-written checkpoints, before training goes on."""
@@ -202,6 +185,52 @@ class Checkpoints:
       f'cannot write checkpoint {self._path / str(self._saving)}: '
       f'{_first_line(error)}'
     )
+
+
+def newest_good(runs: Sequence[Checkpoints]) -> int | None:
+  """The newest step of which all runs have a checkpoint without damage.
+
+  A damaged checkpoint is passed over with a warning.
+
+  Args:
+    runs: Those trained together: all are saved at the same steps.
+
+  Returns:
+    The step; None if not all of them were saved yet.
+
+  Raises:
+    CheckpointError: if there are checkpoints, but all are damaged or they are
+      not of runs that were trained together.
+  """
+  step, why = _NONE, 'the first process found no good checkpoint'
+  if jax.process_index() == 0:
+    step, why = _newest_good(runs)
+  if jax.process_count() > 1:
+    step = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+  if step == _REFUSED:
+    raise CheckpointError(why)
+  return None if step == _NONE else step
+
+
+def _newest_good(runs: Sequence[Checkpoints]) -> tuple[int, str]:
+  """That step, or why it is refused; warns of damaged ones after it."""
+  steps = [run.steps() for run in runs]
+  common = set.intersection(*steps)
+  # A kill during the first save leaves one to some, none to the others.
+  if not common and not (set() in steps and max(map(len, steps)) <= 1):
+    ends = sorted(zip(map(len, steps), map(str, runs), strict=True))
+    return _REFUSED, f'{ends[-1][1]} and {ends[0][1]} have no step in common'
+  found: list[str] = []
+  for step in sorted(common, reverse=True):
+    faults = [fault for run in runs if (fault := run.damage(step))]
+    if not faults:
+      for text in found:
+        print(f'warning: {text}: using that of step {step}', file=sys.stderr)
+      return step, ''
+    found += faults
+  if found:
+    return _REFUSED, f'{found[0]}, and there is no earlier one'
+  return _NONE, ''
 
 
 def abstract(state: Any, sharding: Any) -> Any:

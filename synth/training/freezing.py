@@ -38,17 +38,24 @@ def keep(diverged: jax.Array, new: Any, old: Any) -> Any:
 
 
 class Divergences:
-  """Which models have diverged, as the host sees it.
+  """Which models of a run have diverged, as the host sees it.
 
   Args:
     seeds: Of the models.
     latest: Tells the step of the last checkpoint. It is good: models that are
       all frozen are not saved.
+    name: Of the run, if others are trained with it.
   """
 
-  def __init__(self, seeds: tuple[int, ...], latest: Callable[[], int | None]):
+  def __init__(
+    self,
+    seeds: tuple[int, ...],
+    latest: Callable[[], int | None],
+    name: str = '',
+  ):
     self._seeds = seeds
     self._latest = latest
+    self._prefix = f'{name}: ' if name else ''
     self._told: dict[str, int] = {}
 
   def report(self, diverged_S: ArrayLike) -> dict[str, int]:
@@ -59,35 +66,36 @@ class Divergences:
       if step
     }
 
-  def check(self, diverged_S: ArrayLike) -> dict[str, int]:
-    """The report; warns of new entries.
-
-    Raises:
-      InputError: if no model is left.
-    """
+  def lost(self, diverged_S: ArrayLike) -> errors.InputError | None:
+    """What is wrong if no model of the run is left, else None."""
     found = self.report(diverged_S)
-    if len(found) == len(self._seeds):
-      seed, step = max(found.items(), key=lambda item: item[1])
-      latest = self._latest()
-      last = (
-        'there is no checkpoint'
-        if latest is None
-        else (f'the last good checkpoint is of step {latest}')
-      )
-      raise errors.InputError(
-        f'the loss of seed {seed} is not finite at step {step} and no other '
-        f'seed is left; {last}: lower opt.lr or opt.clip_norm'
-      )
+    if len(found) < len(self._seeds):
+      return None
+    seed, step = max(found.items(), key=lambda item: item[1])
+    latest = self._latest()
+    last = (
+      'there is no checkpoint'
+      if latest is None
+      else (f'the last good checkpoint is of step {latest}')
+    )
+    return errors.InputError(
+      f'{self._prefix}the loss of seed {seed} is not finite at step {step} and '
+      f'no other seed is left; {last}: lower opt.lr or opt.clip_norm'
+    )
+
+  def warn(self, diverged_S: ArrayLike) -> None:
+    """Warns of models that have diverged since it was last called."""
+    found = self.report(diverged_S)
     for seed in found.keys() - self._told.keys():
       print(
-        f'warning: the loss of seed {seed} is not finite at step '
+        f'warning: {self._prefix}the loss of seed {seed} is not finite at step '
         f'{found[seed]}: this model is frozen, the others go on',
         file=sys.stderr,
       )
     self._told = found
-    return found
 
-  def mean(self, value_S: ArrayLike, diverged_S: ArrayLike) -> float:
-    """The mean over the models that have not diverged."""
-    value = np.asarray(value_S, np.float64)
-    return float(np.mean(value[np.asarray(diverged_S) == 0]))
+
+def mean(value_M: ArrayLike, diverged_M: ArrayLike) -> float:
+  """The mean over the models that have not diverged: at least one."""
+  value = np.asarray(value_M, np.float64)
+  return float(np.mean(value[np.asarray(diverged_M) == 0]))

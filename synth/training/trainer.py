@@ -1,6 +1,7 @@
 """What a run trains: loss, step and models, ready on their devices."""
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 import functools
 from typing import Any
 
@@ -23,7 +24,7 @@ from synth.training import freezing
 from synth.training import optimizer
 from synth.training import sharding
 
-# params, opt, diverged, step; leading axis S but for step
+# params, opt, diverged, step; leading axis M of models but for step
 State = dict[str, Any]
 Batch = Mapping[str, jax.Array]
 
@@ -50,14 +51,14 @@ def model_config(
 
 
 def init_state(
-  shape: model_lib.Config, tx: optax.GradientTransformation, seed_S: jax.Array
+  shape: model_lib.Config, tx: optax.GradientTransformation, seed_M: jax.Array
 ) -> State:
   """Fresh parameters and optimizer state of every model."""
-  params = jax.vmap(lambda s: model_lib.init(shape, jax.random.key(s)))(seed_S)
+  params = jax.vmap(lambda s: model_lib.init(shape, jax.random.key(s)))(seed_M)
   return {
     'params': params,
     'opt': jax.vmap(tx.init)(params),
-    'diverged': jnp.zeros(len(seed_S), jnp.int32),  # see training.freezing
+    'diverged': jnp.zeros(len(seed_M), jnp.int32),  # see training.freezing
     'step': jnp.zeros((), jnp.int32),
   }
 
@@ -91,13 +92,13 @@ def train_step(
 
   Args:
     state: Parameters, optimizer state and step.
-    batch: Arrays S x B x ..., each model's own.
+    batch: Arrays M x B x ..., each model's own.
     graph: The static half of the models.
     tx: The optimizer.
     accumulation: Parts of a batch that are in memory one at a time.
 
   Returns:
-    The new state and loss_S, grad_norm_S, diverged_S.
+    The new state and loss_M, grad_norm_M, diverged_M.
   """
   step = state['step'] + 1
 
@@ -117,19 +118,54 @@ def train_step(
     new = optax.apply_updates(params, updates), new_opt
     return *freezing.keep(diverged, new, (params, opt)), diverged, loss, norm
 
-  params, opt, diverged_S, loss_S, norm_S = jax.vmap(one)(
+  params, opt, diverged_M, loss_M, norm_M = jax.vmap(one)(
     state['params'], state['opt'], state['diverged'], batch
   )
-  new = {'params': params, 'opt': opt, 'diverged': diverged_S, 'step': step}
-  values = {'loss': loss_S, 'grad_norm': norm_S, 'diverged': diverged_S}
+  new = {'params': params, 'opt': opt, 'diverged': diverged_M, 'step': step}
+  values = {'loss': loss_M, 'grad_norm': norm_M, 'diverged': diverged_M}
   return new, values
 
 
+def _cut(state: State, arms: int) -> list[State]:
+  step, of_models = state['step'], dict(state)
+  del of_models['step']
+  seeds = len(state['diverged']) // arms
+  return [
+    {
+      **jax.tree.map(
+        lambda leaf, k=k: leaf[k * seeds : (k + 1) * seeds], of_models
+      ),
+      'step': step,
+    }
+    for k in range(arms)
+  ]
+
+
+def _join(states: Sequence[State]) -> State:
+  step, of_models = states[0]['step'], [dict(state) for state in states]
+  for part in of_models:
+    del part['step']
+  return {
+    **jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *of_models),
+    'step': step,
+  }
+
+
 class Trainer:
-  """Everything that is made once for a config: graph, mesh, jitted steps."""
+  """Everything that is made once for a config: graph, mesh, jitted steps.
+
+  Args:
+    config: Of the run, or of one of several that differ in their arm.
+    inputs: Universe, spaces and split.
+    arms: How many arms are trained together. The M models of a state are those
+      of the first arm, one for each seed, then those of the next.
+  """
 
   def __init__(
-    self, config: ml_collections.ConfigDict, inputs: inputs_lib.Inputs
+    self,
+    config: ml_collections.ConfigDict,
+    inputs: inputs_lib.Inputs,
+    arms: int = 1,
   ):
     self.seeds = tuple(
       config.train.seed + i for i in range(config.train.num_seeds)
@@ -140,13 +176,19 @@ class Trainer:
     tx = optimizer.make(config.opt, self.shape.width_ratio)
     self.accumulation = config.opt.accumulation
     init = functools.partial(init_state, self.shape, tx)
-    seed_S = jnp.array(self.seeds, jnp.uint32)
-    like = jax.eval_shape(init, seed_S)
+    seed_M = jnp.array(self.seeds * arms, jnp.uint32)
+    like = jax.eval_shape(init, seed_M[: len(self.seeds)])
     state_sharding = sharding.of_state(self.mesh, like)
     self.abstract_state = checkpoint.abstract(like, state_sharding)
     self._init = functools.partial(
-      jax.jit(init, out_shardings=state_sharding), seed_S
+      jax.jit(init, out_shardings=state_sharding), seed_M
     )
+    self._arms = arms
+    self.models = arms * len(self.seeds)
+    self._cut = jax.jit(
+      functools.partial(_cut, arms=arms), out_shardings=[state_sharding] * arms
+    )
+    self._join = jax.jit(_join, out_shardings=state_sharding)
     self._batch_size = config.data.batch_size
     self._batch_sharding = sharding.of_batch(self.mesh)
     whole = sharding.whole(self.mesh)
@@ -164,6 +206,14 @@ class Trainer:
   def init(self) -> State:
     """The state before the first step; no parameter is ever unsharded."""
     return self._init()
+
+  def cut(self, state: State) -> list[State]:
+    """The states of each arm's models: of each as if it were trained alone."""
+    return [state] if self._arms == 1 else self._cut(state)
+
+  def join(self, states: Sequence[State]) -> State:
+    """What `cut` has cut."""
+    return states[0] if self._arms == 1 else self._join(states)
 
   def put(self, batch: Mapping[str, np.ndarray]) -> Batch:
     """This process's rows of a batch as global arrays on the devices.

@@ -6,14 +6,14 @@ profile/           with --profile, a trace of a few steps for TensorBoard or
                    Perfetto
 stderr             progress: loss, tokens/s, time left
 
-Of several processes, the first writes.
+Of several processes, the first writes. Runs that are trained together have a
+log each; progress and trace are of all.
 """
 
 from collections.abc import Mapping
 import dataclasses
 import pathlib
 import time
-from types import TracebackType
 from typing import Any
 
 from absl import flags
@@ -60,12 +60,57 @@ def from_flags() -> Options:
   return Options(flags.FLAGS.tensorboard, flags.FLAGS.profile)
 
 
-class Watch:
-  """Metrics, event files, trace and progress of one call of training.
+class Log:
+  """Metrics and event files of a run.
 
   Args:
     workdir: The run.
     start: The step training starts from; metrics of later steps are dropped.
+    options: What else to write.
+  """
+
+  def __init__(self, workdir: pathlib.Path, start: int, options: Options):
+    self._writes = distributed.is_first()
+    if not self._writes:
+      return
+    self._metrics = runs.Metrics(workdir, start)
+    self._events: Any = None
+    if options.tensorboard:
+      self._events = _event_writer(workdir, start)
+
+  def __enter__(self) -> 'Log':
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    if self._writes and self._events is not None:
+      self._events.close()
+
+  def write(self, step: int, values: Mapping[str, Any]) -> None:
+    """Writes what was measured at a step: lists of one number a model.
+
+    A number that is not finite, which JSON cannot hold, becomes null.
+    """
+    if not self._writes:
+      return
+    clean = {
+      name: [_finite(v) for v in value] if isinstance(value, list) else value
+      for name, value in values.items()
+    }
+    self._metrics.write(step, **clean)
+    if self._events is None:
+      return
+    for name, value in clean.items():
+      for place, number in enumerate(value if isinstance(value, list) else ()):
+        if number is not None:
+          self._events.add_scalar(f'{name}/model{place}', number, step)
+
+
+class Watch:
+  """Trace and progress of one call of training.
+
+  Args:
+    workdir: Of the training.
+    start: The step it starts from.
     steps: The step it ends at.
     step_tokens: Positions of tokens in one step, of all models together.
     step_flops: Floating-point operations of one step, likewise (`synth.flops`).
@@ -91,47 +136,17 @@ class Watch:
     self._writes = distributed.is_first()
     if not self._writes:
       return
-    self._metrics = runs.Metrics(workdir, start)
-    self._events: Any = None
-    if options.tensorboard:
-      self._events = _event_writer(workdir, start)
     self._bar = progress.Progress(f'train {workdir.name}', steps, 'steps')
 
   def __enter__(self) -> 'Watch':
     return self
 
-  def __exit__(
-    self,
-    kind: type[BaseException] | None,
-    error: BaseException | None,
-    trace: TracebackType | None,
-  ) -> None:
+  def __exit__(self, *exception: object) -> None:
     if self._tracing:
       jax.profiler.stop_trace()
-    if self._writes and self._events is not None:
-      self._events.close()
-
-  def write(self, step: int, values: Mapping[str, Any]) -> None:
-    """Writes what was measured at a step: lists of one number a model.
-
-    A number that is not finite, which JSON cannot hold, becomes null.
-    """
-    if not self._writes:
-      return
-    clean = {
-      name: [_finite(v) for v in value] if isinstance(value, list) else value
-      for name, value in values.items()
-    }
-    self._metrics.write(step, **clean)
-    if self._events is None:
-      return
-    for name, value in clean.items():
-      for place, number in enumerate(value if isinstance(value, list) else ()):
-        if number is not None:
-          self._events.add_scalar(f'{name}/model{place}', number, step)
 
   def show(self, step: int, loss: float) -> None:
-    """Updates the progress; after `write` of that step's loss."""
+    """Updates the progress."""
     if not self._writes:
       return
     rate = (step - self._start) / (time.monotonic() - self._began)

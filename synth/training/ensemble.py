@@ -1,0 +1,182 @@
+"""Runs that are trained in one program: those of several arms of a split.
+
+Small models leave most of a device idle, so the M = A * S models of A arms, S
+seeds each, take their steps together. Every arm keeps a run's directory, with
+what would be in it had it been trained alone: metrics, checkpoints, reports of
+models that diverged. They are saved at the same steps, which is where they go
+on from.
+"""
+
+from collections.abc import Mapping
+import contextlib
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from synth import errors
+from synth import locks
+from synth import runs
+from synth.training import checkpoint
+from synth.training import distributed
+from synth.training import freezing
+from synth.training import trainer as trainer_lib
+from synth.training import watching
+
+_POSITION = 'next_index'  # in the data, in a checkpoint
+
+
+class Ensemble:
+  """The directories of runs that are trained together.
+
+  Use as a context manager: no other process trains in them meanwhile, and
+  leaving waits for the last save.
+
+  Args:
+    workdirs: Arm -> directory of its run.
+    trainer: Of as many arms.
+  """
+
+  def __init__(
+    self,
+    workdirs: Mapping[str, pathlib.Path],
+    trainer: trainer_lib.Trainer,
+  ):
+    self._workdirs = dict(workdirs)
+    self._trainer = trainer
+
+  def __enter__(self) -> 'Ensemble':
+    with contextlib.ExitStack() as stack:
+      distributed.first(lambda: self._lock(stack))
+      self._checkpoints = [
+        stack.enter_context(checkpoint.Checkpoints(workdir))
+        for workdir in self._workdirs.values()
+      ]
+      self._divergences = [
+        freezing.Divergences(
+          self._trainer.seeds,
+          checkpoints.latest,
+          f'arm {arm}' if len(self._workdirs) > 1 else '',
+        )
+        for arm, checkpoints in zip(
+          self._workdirs, self._checkpoints, strict=True
+        )
+      ]
+      self._stack = stack.pop_all()
+    return self
+
+  def __exit__(self, *exception: object) -> None:
+    self._stack.close()
+
+  def _lock(self, stack: contextlib.ExitStack) -> None:
+    for workdir in self._workdirs.values():
+      path = workdir / '.train.lock'
+      if not stack.enter_context(locks.exclusive(path, '', wait=False)):
+        raise errors.InputError(f'another process is training in {workdir}')
+
+  def restore(self) -> tuple[int, trainer_lib.State, int] | None:
+    """Step, state of all models and position in the data to go on from.
+
+    Returns:
+      Those of the newest step of which every run has a good checkpoint; None if
+      there is none yet.
+
+    Raises:
+      CheckpointError: if there are checkpoints but no such step.
+    """
+    step = checkpoint.newest_good(self._checkpoints)
+    if step is None:
+      return None
+    found = [
+      checkpoints.restore(step, self._trainer.abstract_state)
+      for checkpoints in self._checkpoints
+    ]
+    state = self._trainer.join([state for state, _ in found])
+    return step, state, found[0][1][_POSITION]
+
+  def begin(self, start: int, options: watching.Options) -> None:
+    """Drops what was saved and written after step `start`; opens the logs."""
+    for checkpoints in self._checkpoints:
+      checkpoints.forget_after(start)
+    self._logs = [
+      self._stack.enter_context(watching.Log(workdir, start, options))
+      for workdir in self._workdirs.values()
+    ]
+
+  def save(self, step: int, state: trainer_lib.State, position: int) -> None:
+    """Saves the state after `step` steps, and where the data go on.
+
+    Raises:
+      CheckpointError: if this save or the one before cannot be written.
+    """
+    # A run that is one save ahead has the last step of the others still; were
+    # it two ahead, it might not.
+    for checkpoints in self._checkpoints:
+      checkpoints.wait()
+    states = self._trainer.cut(state)
+    for checkpoints, part in zip(self._checkpoints, states, strict=True):
+      checkpoints.save(step, part, {_POSITION: position})
+
+  def write(self, step: int, values_M: Mapping[str, np.ndarray]) -> None:
+    """Writes what was measured at a step, a number a model, to the logs.
+
+    Of `diverged`, models that have are written, as `Divergences.report` does.
+    """
+    for place, log in enumerate(self._logs):
+      part = {
+        name: self._split(array)[place] for name, array in values_M.items()
+      }
+      diverged_S = part.pop('diverged', np.zeros(len(self._trainer.seeds)))
+      report = self._divergences[place].report(diverged_S)
+      told = {'diverged': report} if report else {}
+      lists = {name: array.tolist() for name, array in part.items()}
+      log.write(step, {**lists, **told})
+
+  def logged_loss(self) -> np.ndarray:
+    """Training loss of every model, as it was last written: loss_M."""
+    found: list[float] = []
+    for workdir in self._workdirs.values():
+      rows = [row for row in runs.read_metrics(workdir) if 'loss' in row]
+      found += rows[-1]['loss']
+    return np.array(found, np.float64)
+
+  def check(self, diverged_M: np.ndarray) -> None:
+    """Warns of models that have diverged.
+
+    Raises:
+      InputError: if no model of any run is left.
+    """
+    parts = self._split(diverged_M)
+    told = list(zip(self._divergences, parts, strict=True))
+    lost = [divergences.lost(part) for divergences, part in told]
+    if lost[0] is not None and None not in lost:
+      raise lost[0]
+    for divergences, part in told:
+      divergences.warn(part)
+
+  def results(
+    self, values_M: Mapping[str, np.ndarray], diverged_M: np.ndarray
+  ) -> dict[str, dict[str, Any] | errors.InputError]:
+    """What came of each arm: means over its models that have not diverged.
+
+    Returns:
+      Arm -> these means and its report of divergence; of an arm of which no
+      model is left, what is wrong.
+    """
+    found: dict[str, dict[str, Any] | errors.InputError] = {}
+    for place, (arm, divergences) in enumerate(
+      zip(self._workdirs, self._divergences, strict=True)
+    ):
+      diverged_S = self._split(diverged_M)[place]
+      found[arm] = divergences.lost(diverged_S) or {
+        **{
+          name: freezing.mean(self._split(array)[place], diverged_S)
+          for name, array in values_M.items()
+        },
+        'diverged': divergences.report(diverged_S),
+      }
+    return found
+
+  def _split(self, array_M: np.ndarray) -> list[np.ndarray]:
+    """Each run's part of what has a number for each model."""
+    return np.split(np.asarray(array_M), len(self._workdirs))
