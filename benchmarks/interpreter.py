@@ -134,7 +134,8 @@ def _ours(
 
   def built() -> Any:
     leaf_VxE = interpreter.leaves({'x': x_E}, vocabulary, numbers)
-    return corpora.run(chunks, len(tok_PxL), leaf_VxE, vocabulary, numbers)
+    found = corpora.run(chunks, len(tok_PxL), leaf_VxE, vocabulary, numbers)
+    return interpreter.Result(*found)
 
   return {
     'batch': lambda: run(interpreter.BATCH),
@@ -244,8 +245,8 @@ def measure(
       times['pyoperon_parse'] = [_seconds(parse)]
   few = peers.keys() - {'pyoperon', 'pyoperon_parse'}
   if 'pyoperon' in peers:
-    value, ok, _ = map(np.asarray, calls['corpus']())
-    agree = np.isclose(value, value_PxE, 1e-3, 1e-3)[ok].mean()
+    found = calls['corpus']()
+    agree = np.isclose(found.value, value_PxE, 1e-3, 1e-3)[found.ok].mean()
     if agree < 0.999:
       raise SystemExit(f'pyoperon disagrees on {1 - agree:.2%} of the values')
   best = {
@@ -279,12 +280,12 @@ def bound(
   """The share of a device's limits that the batch plan achieves.
 
   A node that is no leaf reads two numbers, writes one (12 bytes) and is one
-  operation; a program's value is written once more, with a flag (5 bytes).
+  operation; a program's value is read and written once more (8 bytes).
   """
   operators = (row['nodes'] - row['programs']) / 2
   rate = row['points'] / row['seconds']['batch']['wall']
   shares = {
-    'memory bandwidth': (12 * operators + 5 * row['programs'])
+    'memory bandwidth': (12 * operators + 8 * row['programs'])
     * rate
     / bytes_per_second,
     'arithmetic': operators * rate / operations_per_second,

@@ -77,9 +77,9 @@ def test_what_is_read_as_a_program_is_one_and_is_written_so(order, vocabulary):
   tok[np.arange(5) >= length_R[:, None]] = tokens.PAD
   out = serial.read(tok)
   points = {'x': np.array([0.5, 2.0], np.float32)}
-  *_, parsed_R = interpreter.run(out, points, vocabulary, interpreter.FLOAT)
+  found = interpreter.run(out, points, vocabulary, interpreter.FLOAT)
+  parsed_R = np.asarray(found.parsed)
   np.testing.assert_array_equal(parsed_R, out[:, 0] != tokens.PAD)
-  parsed_R = np.asarray(parsed_R)
   assert 0 < parsed_R.mean() < 0.5
   out[out == tokens.EOS] = tokens.PAD
   again = serial.write(out[parsed_R][:, :_SIZE])[:, :5]

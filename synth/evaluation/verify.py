@@ -91,22 +91,20 @@ class Verifier:
       (self._system, self._points),
       (interpreter.FLOAT, self._grid),
     ):
-      value, ok, parsed_R = interpreter.run(
-        tok_RxL, points, self._vocabulary, system
-      )
-      wanted, wanted_ok, _ = interpreter.run(
-        target_BxL, points, self._vocabulary, system
+      found, wanted = (
+        interpreter.run(rows, points, self._vocabulary, system)
+        for rows in (tok_RxL, target_BxL)
       )
       measured.append(
         (
-          value,
-          ok,
-          jnp.repeat(wanted, samples, axis=0),
-          jnp.repeat(wanted_ok, samples, axis=0),
+          found.value,
+          found.ok,
+          jnp.repeat(wanted.value, samples, axis=0),
+          jnp.repeat(wanted.ok, samples, axis=0),
         )
       )
     outcome_R = _classify(
-      *measured, parsed_R, rational=self._system == interpreter.MODULAR
+      *measured, found.parsed, rational=self._system == interpreter.MODULAR
     )
     return np.asarray(outcome_R).reshape(batch, samples)
 

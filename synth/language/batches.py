@@ -29,8 +29,8 @@ def run(
   *,
   symbols: tuple[str, ...],
   numbers: arithmetic.NumberSystem,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-  """value_PxE, ok_PxE and parsed_P; see `interpreter.run`."""
+) -> tuple[jax.Array, jax.Array]:
+  """value_PxE and parsed_P; see `interpreter.run`."""
   vocabulary = tokens.Vocabulary(symbols)
   programs, points = len(tok_PxL), leaf_VxE.shape[1]
   size, width = _SIZES.get(jax.default_backend(), _DEVICE_SIZES)
@@ -39,42 +39,38 @@ def run(
   slots = len(vocabulary) + rows * _steps(tok_PxL.shape[1], vocabulary)
 
   def group(g: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[Any, ...]:
-    *arrays, parsed_P = carry
+    node_NxD, value_PxE, parsed_P = carry
     # The last group overlaps the one before, so that nothing is padded.
     row = jnp.minimum(g * rows, programs - rows)
     tok_RxL = jax.lax.dynamic_slice_in_dim(tok_PxL, row, rows)
     plan, parsed_R = _plan(tok_RxL, vocabulary)
 
-    def one_pass(d: jax.Array, arrays: list[jax.Array]) -> list[jax.Array]:
-      node_NxD, value_PxE, ok_PxE = arrays
+    def one_pass(d: jax.Array, arrays: tuple[Any, ...]) -> tuple[Any, ...]:
+      node_NxD, value_PxE = arrays
       column = jnp.minimum(d * width, points - width)
       leaf_VxD = jax.lax.dynamic_slice_in_dim(leaf_VxE, column, width, axis=1)
       node_NxD = jax.lax.dynamic_update_slice(node_NxD, leaf_VxD, (0, 0))
       node_NxD, value_RxD = _execute(*plan, node_NxD, symbols, numbers)
-      ok_RxD = numbers.unpack(value_RxD)[1] & parsed_R[:, None]
-      return [
-        node_NxD,
-        jax.lax.dynamic_update_slice(value_PxE, value_RxD, (row, column)),
-        jax.lax.dynamic_update_slice(ok_PxE, ok_RxD, (row, column)),
-      ]
+      place = row, column
+      return node_NxD, jax.lax.dynamic_update_slice(value_PxE, value_RxD, place)
 
-    arrays = jax.lax.fori_loop(0, -(-points // width), one_pass, arrays)
+    node_NxD, value_PxE = jax.lax.fori_loop(
+      0, -(-points // width), one_pass, (node_NxD, value_PxE)
+    )
     parsed_P = jax.lax.dynamic_update_slice(parsed_P, parsed_R, (row,))
-    return (*arrays, parsed_P)
+    return node_NxD, value_PxE, parsed_P
 
-  _, *found = jax.lax.fori_loop(
+  _, value_PxE, parsed_P = jax.lax.fori_loop(
     0,
     -(-programs // rows),
     group,
     (
       jax.lax.empty((slots, width), leaf_VxE.dtype),
       jax.lax.empty((programs, points), leaf_VxE.dtype),
-      jax.lax.empty((programs, points), bool),
       jax.lax.empty((programs,), bool),
     ),
   )
-  value_PxE, ok_PxE, parsed_P = found
-  return value_PxE, ok_PxE, parsed_P
+  return value_PxE, parsed_P
 
 
 def _steps(length: int, vocabulary: tokens.Vocabulary) -> int:
@@ -92,7 +88,7 @@ def _plan(
 
   Returns:
     (token_KxR, arg_KxAxR, root_R) and parsed_R; `arg` and `root` are places in
-    the buffer.
+    the buffer; the root of what is no program is the leaf PAD.
   """
   rows, length = tok_RxL.shape
   steps = _steps(length, vocabulary)
@@ -128,7 +124,7 @@ def _plan(
     used_RxK = (at(arity_RxL) > argument) & parsed_R[:, None]
     args.append(jnp.where(used_RxK, place_RxK, 0))
   arg_KxAxR = jnp.stack(args).transpose(2, 0, 1)
-  root_R = jnp.where(parsed_R, place_RxL[:, 0], 0)
+  root_R = jnp.where(parsed_R, place_RxL[:, 0], tokens.PAD)
   return (at(tok_RxL).T, arg_KxAxR, root_R), parsed_R
 
 

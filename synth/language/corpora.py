@@ -61,7 +61,8 @@ class Chunk:
     blocks: Number of blocks. A block computes `Sizes.nodes` nodes even where
       its bucket ends: those that follow are overwritten in their turn.
     rows: How many rows.
-    root_R, parsed_R: See `dag.Dag`; padded, to one length for all chunks.
+    root_R: See `dag.Dag`; padded, to one length for all chunks.
+    parsed_R: See `dag.Dag`.
   """
 
   arg_MxA: np.ndarray
@@ -96,35 +97,39 @@ def run(
   leaf_VxE: jax.Array,
   vocabulary: tokens.Vocabulary,
   numbers: arithmetic.NumberSystem,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array]:
   """Executes what `build` gave.
 
+  Args:
+    chunks: All of a corpus, in order.
+    programs: How many there are in it.
+    leaf_VxE: Values of the tokens as leaves, undefined if they are none.
+    vocabulary: What the tokens mean.
+    numbers: What values are.
+
   Returns:
-    value_PxE, ok_PxE and parsed_P; see `interpreter.run`.
+    value_PxE and parsed_P; see `interpreter.run`.
   """
   sizes = _sizes()
   points = leaf_VxE.shape[1]
   shape = (_padded(programs + sizes.rows), points)
-  value_QxE = jax.lax.empty(shape, leaf_VxE.dtype)
-  ok_QxE = jax.lax.empty(shape, bool)
+  value_QxE: Array = jax.lax.empty(shape, leaf_VxE.dtype)
   parsed_P = np.zeros(programs, bool)
   row = 0
   for chunk in chunks:
-    value_QxE, ok_QxE = _execute(
-      *(value_QxE, ok_QxE, leaf_VxE, row),
+    value_QxE = _execute(
+      *(value_QxE, leaf_VxE, row),
       *(chunk.arg_MxA, chunk.operator_B, chunk.start_B, chunk.blocks),
-      *(chunk.root_R, chunk.parsed_R, -(-chunk.rows // sizes.rows)),
+      *(chunk.root_R, -(-chunk.rows // sizes.rows)),
       operators=_operators(vocabulary),
       numbers=numbers,
       sizes=sizes,
     )
-    parsed_P[row : row + chunk.rows] = chunk.parsed_R[: chunk.rows]
+    parsed_P[row : row + chunk.rows] = chunk.parsed_R
     row += chunk.rows
-  found: tuple[Array, ...] = value_QxE, ok_QxE
   if jax.default_backend() == 'cpu':
-    found = tuple(map(np.asarray, found))  # a part of these is no copy
-  value_PxE, ok_PxE = (array[:programs] for array in found)
-  return value_PxE, ok_PxE, parsed_P
+    value_QxE = np.asarray(value_QxE)  # a part of it is no copy
+  return value_QxE[:programs], parsed_P
 
 
 def _padded(rows: int) -> int:
@@ -169,9 +174,9 @@ def _schedule(
   padded = max(1 << len(block).bit_length(), 2 * length // size)
   table_Bx2 = np.zeros((padded, 2), np.int32)
   table_Bx2[: len(block)] = np.reshape(block, (-1, 2))
-  root_R, parsed_R = np.zeros(rows, np.int32), np.zeros(rows, bool)
   number = len(dag.root_P)
-  root_R[:number], parsed_R[:number] = dag.root_P, dag.parsed_P
+  root_R = np.zeros(rows, np.int32)
+  root_R[:number] = dag.root_P
   return Chunk(
     arg_MxA=arg_MxA,
     operator_B=table_Bx2[:, 0],
@@ -179,18 +184,17 @@ def _schedule(
     blocks=len(block),
     rows=number,
     root_R=root_R,
-    parsed_R=parsed_R,
+    parsed_R=dag.parsed_P,
   )
 
 
 @functools.partial(
   jax.jit,
   static_argnames=('operators', 'numbers', 'sizes'),
-  donate_argnames=('value_QxE', 'ok_QxE'),
+  donate_argnames='value_QxE',
 )
 def _execute(
   value_QxE: jax.Array,
-  ok_QxE: jax.Array,
   leaf_VxE: jax.Array,
   row: int,
   arg_MxA: jax.Array,
@@ -198,13 +202,12 @@ def _execute(
   start_B: jax.Array,
   blocks: int,
   root_R: jax.Array,
-  parsed_R: jax.Array,
   row_blocks: int,
   *,
   operators: tuple[tuple[str, int], ...],
   numbers: arithmetic.NumberSystem,
   sizes: Sizes,
-) -> tuple[jax.Array, jax.Array]:
+) -> jax.Array:
   """Writes the values of a chunk's programs, from `row` on."""
   points = leaf_VxE.shape[1]
   width = min(sizes.points, points)
@@ -217,33 +220,27 @@ def _execute(
     return jax.lax.dynamic_update_slice_in_dim(node_MxD, value_SxD, start, 0)
 
   def one_pass(d: jax.Array, arrays: tuple[jax.Array, ...]) -> tuple[Any, ...]:
-    node_MxD, *found = arrays
+    node_MxD, value_QxE = arrays
     column = jnp.minimum(d * width, points - width)  # the last may overlap
     leaf_VxD = jax.lax.dynamic_slice_in_dim(leaf_VxE, column, width, axis=1)
     node_MxD = jax.lax.dynamic_update_slice(node_MxD, leaf_VxD, (0, 0))
     if branches:
       node_MxD = jax.lax.fori_loop(0, blocks, block, node_MxD)
 
-    def copy(b: jax.Array, found: list[jax.Array]) -> list[jax.Array]:
+    def copy(b: jax.Array, value_QxE: jax.Array) -> jax.Array:
       start = b * sizes.rows
-      root_S, parsed_S = (
-        jax.lax.dynamic_slice_in_dim(array_R, start, sizes.rows)
-        for array_R in (root_R, parsed_R)
-      )
+      root_S = jax.lax.dynamic_slice_in_dim(root_R, start, sizes.rows)
       value_SxD = node_MxD.at[root_S].get(mode='promise_in_bounds')
-      ok_SxD = numbers.unpack(value_SxD)[1] & parsed_S[:, None]
-      return [
-        jax.lax.dynamic_update_slice(into, part, (row + start, column))
-        for into, part in zip(found, (value_SxD, ok_SxD), strict=True)
-      ]
+      place = row + start, column
+      return jax.lax.dynamic_update_slice(value_QxE, value_SxD, place)
 
-    return node_MxD, *jax.lax.fori_loop(0, row_blocks, copy, found)
+    return node_MxD, jax.lax.fori_loop(0, row_blocks, copy, value_QxE)
 
   node_MxD = jax.lax.empty((len(arg_MxA), width), leaf_VxE.dtype)
-  _, value_QxE, ok_QxE = jax.lax.fori_loop(
-    0, -(-points // width), one_pass, (node_MxD, value_QxE, ok_QxE)
+  _, value_QxE = jax.lax.fori_loop(
+    0, -(-points // width), one_pass, (node_MxD, value_QxE)
   )
-  return value_QxE, ok_QxE
+  return value_QxE
 
 
 def _branch(

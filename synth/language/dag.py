@@ -23,7 +23,7 @@ class Dag:
     arg_NxA: Arguments of each node, which come before it; 0 beyond its arity.
     buckets: (operator, first node, node after the last) of all nodes of one
       height and operator.
-    root_P: The node of each program; a leaf where the row is no program.
+    root_P: The node of each program; the leaf PAD where the row is none.
     parsed_P: Whether the row is exactly one program.
   """
 
@@ -79,8 +79,8 @@ def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
       for token in np.flatnonzero(np.diff(bound)).tolist()
     ]
     nodes += len(key)
-  root_P = node_I[: len(tok_PxL)].astype(np.int32)
-  return Dag(np.concatenate(args), buckets, root_P, parsed_P)
+  root_P = np.where(parsed_P, node_I[: len(tok_PxL)], tokens.PAD)
+  return Dag(np.concatenate(args), buckets, root_P.astype(np.int32), parsed_P)
 
 
 def _parse(

@@ -3,10 +3,10 @@
 Rows are programs in prefix order as `synth.language.tokens` writes them, but
 any integers are accepted: a model's output need not be a program. A row is
 well-formed iff its symbols up to the first EOS or PAD are exactly one complete
-program and only PAD follows. Everything is computed for every row; `ok` says
-what counts.
+program and only PAD follows. Everything is computed for every row; what is
+undefined is marked in the values, by NaN or by the prime, and so is every value
+of a row that is no program (`Result.ok`).
 
-Both plans keep one number a node and point, with one number meaning undefined.
 `BATCH` runs wholly on the device, in one shape whatever the rows hold
 (`synth.language.batches`). `CORPUS` finds the distinct subtrees on the host
 first (`synth.language.corpora`): for rows that are known beforehand.
@@ -15,6 +15,7 @@ first (`synth.language.corpora`): for rows that are known beforehand.
 from collections.abc import Mapping
 import fractions
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,26 @@ MODULAR = 'modular'
 BATCH, CORPUS = 'batch', 'corpus'
 
 
+class Result(NamedTuple):
+  """What P rows are at E points.
+
+  Attributes:
+    value: value_PxE; NaN or, of residues, `PRIME` where the program is
+      undefined or the row is no program.
+    parsed: parsed_P, whether the row is a program.
+  """
+
+  value: corpora.Array
+  parsed: corpora.Array
+
+  @property
+  def ok(self) -> corpora.Array:
+    """ok_PxE: whether the row is a program that is defined there."""
+    if self.value.dtype == jnp.float32:
+      return self.value == self.value
+    return self.value != PRIME
+
+
 @functools.cache
 def number_system(name: str) -> arithmetic.NumberSystem:
   """The number system `FLOAT` or `MODULAR` on the device."""
@@ -48,7 +69,7 @@ def run(
   vocabulary: tokens.Vocabulary,
   system: str,
   plan: str = BATCH,
-) -> tuple[corpora.Array, corpora.Array, corpora.Array]:
+) -> Result:
   """Executes P rows at E points.
 
   Args:
@@ -60,28 +81,30 @@ def run(
     plan: `BATCH`, or `CORPUS` for many rows outside of any transformation.
 
   Returns:
-    value_PxE, ok_PxE and parsed_P. `ok` is False where the program is
-    undefined or the row is no program; `value` is then unspecified. Of a
-    corpus on a CPU they are numpy arrays.
+    The values; of a corpus on a CPU numpy arrays.
   """
   numbers = number_system(system)
   leaf_VxE = leaves(inputs, vocabulary, numbers)
   programs, length = tok_PxL.shape
   if not (programs and length and leaf_VxE.size):
-    nothing_PxE = jnp.zeros((programs, leaf_VxE.shape[1]), leaf_VxE.dtype)
-    return nothing_PxE, nothing_PxE != 0, jnp.zeros(programs, bool)
+    shape = programs, leaf_VxE.shape[1]
+    nothing_PxE = jnp.broadcast_to(_undefined(numbers), shape)
+    return Result(nothing_PxE, jnp.zeros(programs, bool))
   # Here and not on the device, which would cut long integers short.
   xp = np if isinstance(tok_PxL, np.ndarray) else jnp
   known_PxL = (tok_PxL >= 0) & (tok_PxL < len(vocabulary))
   tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(tokens.DTYPE)
   if plan == CORPUS:
     chunks = corpora.build(np.asarray(tok_PxL), vocabulary)
-    return corpora.run(chunks, programs, leaf_VxE, vocabulary, numbers)
-  return batches.run(
-    jnp.asarray(tok_PxL, jnp.int32),
-    leaf_VxE,
-    symbols=vocabulary.symbols,
-    numbers=numbers,
+    found = corpora.run(chunks, programs, leaf_VxE, vocabulary, numbers)
+    return Result(*found)
+  return Result(
+    *batches.run(
+      jnp.asarray(tok_PxL, jnp.int32),
+      leaf_VxE,
+      symbols=vocabulary.symbols,
+      numbers=numbers,
+    )
   )
 
 
@@ -90,7 +113,7 @@ def leaves(
   vocabulary: tokens.Vocabulary,
   numbers: arithmetic.NumberSystem,
 ) -> jax.Array:
-  """The value of each token as a leaf: leaf_VxE (zero for non-leaves)."""
+  """The value of each token as a leaf, undefined if it is none: leaf_VxE."""
   return _leaves(
     {name: jnp.asarray(value) for name, value in inputs.items()},
     symbols=vocabulary.symbols,
@@ -106,10 +129,10 @@ def _leaves(
   numbers: arithmetic.NumberSystem,
 ) -> jax.Array:
   points = max((len(value) for value in inputs.values()), default=1)
-  zero = numbers.constant(fractions.Fraction(0))
+  undefined = _undefined(numbers)
   rows = []
   for token, arity in enumerate(tokens.Vocabulary(symbols).arity_V):
-    value = zero
+    value = undefined
     if arity == 0:
       constant = constants.value(symbols[token])
       value = (
@@ -117,5 +140,11 @@ def _leaves(
         if constant is None
         else numbers.constant(constant)
       )
-    rows.append(jnp.broadcast_to(value, (points,)).astype(zero.dtype))
+    rows.append(jnp.broadcast_to(value, (points,)).astype(undefined.dtype))
   return jnp.stack(rows)
+
+
+def _undefined(numbers: arithmetic.NumberSystem) -> jax.Array:
+  """The number that stands for undefined."""
+  zero = numbers.constant(fractions.Fraction(0))
+  return numbers.pack((zero, jnp.array(False))).astype(zero.dtype)
