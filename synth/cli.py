@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import difflib
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -203,7 +204,7 @@ def check_parts(config: ml_collections.ConfigDict, *parts: str) -> None:
 
 
 def check_numbers(config: ml_collections.ConfigDict) -> None:
-  """Refuses negative numbers, and 0 where it makes no sense.
+  """Refuses negative numbers, infinity, and 0 where it makes no sense.
 
   Raises:
     InputError: names the key and its value.
@@ -215,6 +216,8 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
       except errors.InputError as error:
         raise errors.InputError(f'{key}.{error}') from None
     elif isinstance(value, int | float) and not isinstance(value, bool):
+      if not math.isfinite(value):
+        raise errors.InputError(f'{key}={value!r} must be finite')
       zero_allowed = key in _MAY_BE_ZERO
       if value < 0 or (value == 0 and not zero_allowed):
         least = 'at least 0' if zero_allowed else 'positive'

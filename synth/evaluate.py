@@ -13,7 +13,7 @@ the first k candidates.
 
 Of several temperatures the result is that of the one at which most of dev is
 solved at once (pass@1; the first of equals); success at each is in it. So no
-test set has a say in the choice.
+test set has a say in the choice. `envelope` is the same for every k.
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,7 @@ from synth import locks
 from synth import runs
 from synth import seeding
 from synth.evaluation import confidence
+from synth.evaluation import decode
 from synth.evaluation import parts as parts_lib
 from synth.evaluation import retrieval
 from synth.evaluation import sample_records
@@ -97,6 +98,13 @@ def _evaluate(
   for config in configs:
     cli.check_numbers(config)
     method = writing.method_of(config)
+  if len(configs) > 1 and method.name == decode.BEAM:
+    raise errors.InputError(
+      f'eval.method={method.name!r} has no temperature: leave out '
+      '--temperatures'
+    )
+  _check_distinct('--tests', tests)
+  _check_distinct('--temperatures', [c.eval.temperature for c in configs])
   inputs = inputs_lib.of_run(workdir, config)
   sets, distance = _tasks(config, inputs, tests)
   if len(configs) > 1 and split_lib.DEV not in sets:
@@ -186,6 +194,7 @@ def _evaluate(
     'tests': list(sets) if tests else 'all',
     'temperature': config.eval.temperature,
     **success,
+    'exact_match': summary.exact_match(written),
     'strata': summary.strata(config, written, inputs.split),
     'task_sizes': summary.task_sizes(config, written, inputs.universe),
     'novelty': summary.novelty(written, inputs),
@@ -211,11 +220,23 @@ def _evaluate(
       }
       for one, rates in zip(configs, found, strict=True)
     ]
+    result['envelope'] = summary.envelope(
+      {
+        one.eval.temperature: rates
+        for one, rates in zip(configs, found, strict=True)
+      }
+    )
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
   runs.write_arrays(workdir / runs.RECORDS, _flat(records))
   runs.write_json(workdir / runs.RESULT, result)
   parts.remove()
   return result
+
+
+def _check_distinct(flag: str, values: Sequence[Any]) -> None:
+  for value in values:
+    if values.count(value) > 1:
+      raise errors.InputError(f'{flag} has {value!r} more than once')
 
 
 def _flat(
@@ -327,6 +348,7 @@ def main() -> dict[str, Any]:
     'best_by_forced',
     f'{result["measure"]}@k_by_seed',
     'temperatures',
+    'envelope',
   )
   return {name: value for name, value in result.items() if name not in hidden}
 

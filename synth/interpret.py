@@ -24,6 +24,7 @@ from synth.language import operators
 from synth.language import program as program_lib
 from synth.language import reference
 
+_LARGEST_EXPONENT = 400  # of ten, in a point
 _DIGITS = 40  # for functions whose values are not rational
 
 Point = dict[str, fractions.Fraction]
@@ -47,12 +48,10 @@ def parse_points(text: str, variables: tuple[str, ...]) -> list[Point]:
     if name in columns:
       raise errors.InputError(f'--points: {name!r} is given twice')
     try:
-      columns[name] = [
-        fractions.Fraction(n.strip()) for n in numbers.split(',')
-      ]
+      columns[name] = [_number(n.strip()) for n in numbers.split(',')]
     except (ValueError, ZeroDivisionError):
       raise errors.InputError(
-        f'--points: {part!r} is not a list of numbers'
+        f'--points: {part!r} is not a list of numbers that a float can hold'
       ) from None
   missing = [name for name in variables if name not in columns]
   if missing:
@@ -64,6 +63,18 @@ def parse_points(text: str, variables: tuple[str, ...]) -> list[Point]:
     dict(zip(columns, row, strict=True))
     for row in zip(*columns.values(), strict=True)
   ]
+
+
+def _number(text: str) -> fractions.Fraction:
+  """An exact number, as large or small as a float can be.
+
+  Raises:
+    ValueError: if it is none.
+  """
+  mantissa, _, exponent = text.lower().partition('e')
+  if exponent and abs(int(exponent)) > _LARGEST_EXPONENT:
+    raise ValueError(f'{mantissa}e{exponent} would fill the memory')
+  return fractions.Fraction(text)
 
 
 def interpret(

@@ -268,6 +268,7 @@ _BAD = [
         ('x', ("'x'", 'variable=number')),
         ('x=1,two', ("'x=1,two'",)),
         ('x=1/0', ("'x=1/0'",)),
+        ('x=1e999999999', ("'x=1e999999999'", 'a float can hold')),
         ('y=1', ("no values for 'x'",)),
         ('x=1;x=2', ("'x' is given twice",)),
         ('x=1,2;y=1', ('unequal numbers',)),

@@ -48,7 +48,7 @@ def _config(**overrides):
       'eval.num_samples': 4,
       'eval.batch_size': 6,
       'eval.temperature': 0.8,  # some of the few samples are right
-      'eval.seed': 3,
+      'eval.seed': 2,
       **overrides,
     }
   )
@@ -581,16 +581,56 @@ def test_dev_chooses_among_temperatures(run, tmp_path):
     for temperature, result in alone.items()
   }
   best = max(solved, key=solved.get)
-  assert len(set(solved.values())) == 3 and best != 0.8
+  assert solved[best] > solved[0.8]
   assert alone[0.8] == run[1]  # that of the config
   workdir = _copy(run[0], tmp_path / 'all')
   result = evaluate.evaluate(workdir, temperatures=[0.8, best, 3.0])
-  rates = result.pop('temperatures')
+  rates, envelope = result.pop('temperatures'), result.pop('envelope')
   assert result == alone[best]
+  assert list(envelope) == ['1', '2', '4']  # of four samples
+  for k, found in envelope.items():
+    at_k = {
+      temperature: np.array(one['pass@k_by_seed']['dev'])[:, int(k) - 1].mean()
+      for temperature, one in alone.items()
+    }
+    assert at_k[found['temperature']] == max(at_k.values())
+    curve_Sxn = np.array(alone[found['temperature']]['pass@k_by_seed']['novel'])
+    assert found['by_seed']['novel'] == curve_Sxn[:, int(k) - 1].tolist()
   for rate, temperature in zip(rates, (0.8, best, 3.0), strict=True):
     assert rate['temperature'] == temperature
     for key in ('pass@1', 'pass@1_by_seed'):
       assert rate[key] == alone[temperature][key]
+
+
+def test_exact_match_is_of_the_one_program_that_was_drawn(run):
+  with np.load(run[0] / runs.SAMPLES, allow_pickle=False) as archive:
+    samples = dict(archive)
+  for name, share_S in run[1]['exact_match'].items():
+    tok = samples[f'{name}_tok']
+    tok = np.where(tok == tokens.EOS, tokens.PAD, tok)
+    target = samples[f'{name}_target']
+    wanted_S = [
+      np.mean(
+        [
+          row[row > 0].tolist() == target[i][target[i] > 0].tolist()
+          for i, rows in enumerate(of_seed)
+          for row in rows
+        ]
+      )
+      for of_seed in tok
+    ]
+    np.testing.assert_allclose(share_S, wanted_S)
+    correct_S = (samples[f'{name}_outcome'] == 0).mean(axis=(1, 2))
+    assert np.all(share_S <= correct_S)
+
+
+def test_strata_are_told_of_each_seed(run):
+  for spaces in run[1]['strata'].values():
+    for strata in spaces.values():
+      for found in strata.values():
+        by_seed = found['solved@1_by_seed']
+        assert len(by_seed) == 2
+        assert found['solved@1'] == pytest.approx(np.mean(by_seed))
 
 
 def test_some_test_sets_are_evaluated_as_among_all(run, tmp_path):
@@ -604,6 +644,13 @@ def test_some_test_sets_are_evaluated_as_among_all(run, tmp_path):
   for settings, error in (
     ({'tests': ['novl']}, "did you mean 'novel'"),
     ({'tests': ['novel'], 'temperatures': [0.1, 0.2]}, 'lacks dev'),
+    ({'tests': ['dev', 'dev']}, "--tests has 'dev' more than once"),
+    ({'temperatures': [0.2, 0.2]}, '--temperatures has 0.2 more than once'),
+    ({'temperatures': [float('nan')]}, 'temperature=nan must be finite'),
+    (
+      {'overrides': {'method': 'beam'}, 'temperatures': [0.2, 0.4]},
+      "'beam' has no temperature",
+    ),
   ):
     with pytest.raises(errors.InputError, match=error):
       evaluate.evaluate(workdir, **settings)

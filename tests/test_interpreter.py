@@ -10,6 +10,7 @@ import sympy
 
 from synth.language import batches
 from synth.language import corpora
+from synth.language import dag
 from synth.language import grammar as grammar_lib
 from synth.language import interpreter
 from synth.language import multiprecision
@@ -372,6 +373,71 @@ def test_floats_equal_those_of_sympy_lambdify(name):
     )
     compared += both_E.sum()
   assert compared > 1200  # of 2000
+
+
+@pytest.mark.parametrize('name', ['arithmetic', 'conditional', 'scientific'])
+def test_doubles_are_floats_with_more_digits(name):
+  grammar = grammar_lib.load(GRAMMARS / f'{name}.bnf')
+  vocabulary = tokens.Vocabulary.of(grammar)
+  rng = np.random.default_rng(7)
+  tok_PxL = _random_rows(rng, 5000, 7, vocabulary)
+  inputs = {v: rng.uniform(-3, 3, 4) for v in grammar.variables}
+  found = interpreter.run(tok_PxL, inputs, vocabulary, interpreter.DOUBLE)
+  floats = interpreter.run(
+    tok_PxL,
+    {v: x.astype(np.float32) for v, x in inputs.items()},
+    vocabulary,
+    interpreter.FLOAT,
+  )
+  assert found.value.dtype == np.float64
+  np.testing.assert_array_equal(found.parsed, floats.parsed)
+  assert not found.ok[~found.parsed].any()
+  assert np.mean(found.ok == np.asarray(floats.ok)) > 0.995
+  system = multiprecision.Multiprecision(40)
+  compared = 0
+  for p in np.flatnonzero(found.parsed)[:400]:
+    program = vocabulary.decode(tok_PxL[p])
+    for e in range(4):
+      point = {v: fractions.Fraction(x[e]) for v, x in inputs.items()}
+      wanted = reference.evaluate(program, point, system)
+      if found.ok[p, e] and not isinstance(wanted, reference.Undefined):
+        # What cancels leaves the rounding errors of its terms, 1e-16 of them.
+        assert abs(found.value[p, e] - wanted) < 1e-9 * (1 + abs(wanted))
+        compared += 1
+  assert compared > 500
+
+
+def test_a_corpus_may_have_rows_of_many_thousand_tokens(arithmetic):
+  vocabulary = tokens.Vocabulary.of(arithmetic)
+  for operators in (1000, 33_000):
+    row = ['add'] * operators + ['x'] * (operators + 1)
+    tok_1xL = np.array([[vocabulary.index[symbol] for symbol in row]])
+    found = interpreter.run(
+      tok_1xL,
+      {'x': np.ones(1, np.float32)},
+      vocabulary,
+      interpreter.FLOAT,
+      interpreter.CORPUS,
+    )
+    assert found.value.tolist() == [[operators + 1]]
+
+
+def test_a_chunk_is_no_larger_than_a_dag_can_be(monkeypatch):
+  """Operators of three arguments leave few bits for each."""
+  grammar = grammar_lib.load(GRAMMARS / 'conditional.bnf')
+  vocabulary = tokens.Vocabulary.of(grammar)
+  most = dag.most_tokens(vocabulary)
+  symbols = len(vocabulary)
+  assert symbols * (most + symbols) ** 3 < 2**63
+  assert symbols * (1.001 * most + symbols) ** 3 > 2**63
+  monkeypatch.setattr(corpora, '_CPU', corpora._DEVICE)
+  assert corpora._DEVICE.tokens > most
+  rows = most // 15 + 10_000
+  tok_PxL = np.zeros((rows, 15), np.int8)
+  tok_PxL[:, 0] = vocabulary.index['x']
+  chunks = list(corpora.build(tok_PxL, vocabulary))
+  assert sum(chunk.rows for chunk in chunks) == rows
+  assert len(chunks) == 2
 
 
 def test_one_compilation_for_all_batches_of_a_shape(arithmetic):

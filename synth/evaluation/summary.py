@@ -91,6 +91,65 @@ def success(
   return summary
 
 
+def exact_match(
+  written: Mapping[str, Any],
+) -> dict[str, list[float]]:
+  """Share of samples that are, token for token, one given program of the task.
+
+  A footnote: that program is one minimal program of the function, drawn as for
+  training, and most functions have several.
+
+  Returns:
+    Test set -> share of each seed.
+  """
+  found = {}
+  for name, fields in written.items():
+    tok_SxIxnxT, target_IxL = fields['tok'], fields['target']
+    tok_SxIxnxT = np.where(tok_SxIxnxT == tokens.EOS, tokens.PAD, tok_SxIxnxT)
+    length = target_IxL.shape[1]
+    same_SxIxn = (tok_SxIxnxT[..., :length] == target_IxL[:, None]).all(axis=-1)
+    same_SxIxn &= (tok_SxIxnxT[..., length:] == tokens.PAD).all(axis=-1)
+    found[name] = same_SxIxn.mean(axis=(1, 2)).tolist()
+  return found
+
+
+def envelope(
+  success_by_temperature: Mapping[float, Mapping[str, Any]],
+) -> dict[str, Any]:
+  """For each k the temperature at which dev is solved best, and success at it.
+
+  The headline has one temperature for all k, that of k = 1; more samples want a
+  higher one.
+
+  Returns:
+    k -> temperature and success at k by test set and seed, for k = 1, 2, 4, ...
+  """
+  curves = {
+    temperature: {
+      name: np.array(curve_Sxn)
+      for name, curve_Sxn in one[f'{one["measure"]}@k_by_seed'].items()
+    }
+    for temperature, one in success_by_temperature.items()
+  }
+  samples = min(curve[split_lib.DEV].shape[1] for curve in curves.values())
+  found = {}
+  for k in (1 << i for i in range(samples.bit_length())):
+    at_k = {
+      temperature: {name: c_Sxn[:, k - 1] for name, c_Sxn in one.items()}
+      for temperature, one in curves.items()
+    }
+    dev = {
+      temperature: one[split_lib.DEV].mean()
+      for temperature, one in at_k.items()
+    }
+    best = max(dev, key=dev.__getitem__)
+    found[str(k)] = {
+      'temperature': best,
+      'by_seed': {name: c_S.tolist() for name, c_S in at_k[best].items()},
+    }
+  return found
+
+
 def strata(
   config: ml_collections.ConfigDict,
   written: Mapping[str, Any],
@@ -98,13 +157,14 @@ def strata(
 ) -> dict[str, Any]:
   """Success at 1 by distance to training: test set -> space -> stratum.
 
+  A stratum has its items, their success and that of each seed.
   What is near and far to the arm is its split's (`synth.splits.distances`);
   between the two is the buffer.
   """
   bounds = split.facts['distance_bounds'][config.data.arm]
   found: dict[str, Any] = {}
   for name, fields in written.items():
-    solved_I = solved_at_k(fields['outcome'], 1, measure(config)).mean(axis=0)
+    solved_SxI = solved_at_k(fields['outcome'], 1, measure(config))
     found[name] = {}
     for space, distance_I in zip(
       distances.SPACES, fields['distance'], strict=True
@@ -112,10 +172,7 @@ def strata(
       near_I = distance_I <= bounds[space]['near']
       far_I = ~near_I & (distance_I >= bounds[space]['far'])
       found[name][space] = {
-        stratum: {
-          'items': int(member_I.sum()),
-          'solved@1': float(solved_I[member_I].mean()),
-        }
+        stratum: _of_members(solved_SxI, member_I)
         for stratum, member_I in (
           ('near', near_I),
           ('between', ~near_I & ~far_I),
@@ -131,23 +188,29 @@ def task_sizes(
   written: Mapping[str, Any],
   universe: universe_lib.Universe,
 ) -> dict[str, Any]:
-  """Success at 1 by the task's size: test set -> nodes -> items, solved@1.
+  """Success at 1 by the task's size: test set -> nodes -> as in `strata`.
 
   Every test set is drawn by a law over classes of all sizes, and most classes
   have the largest; this is the law of each size alone.
   """
   found: dict[str, Any] = {}
   for name, fields in written.items():
-    solved_I = solved_at_k(fields['outcome'], 1, measure(config)).mean(axis=0)
+    solved_SxI = solved_at_k(fields['outcome'], 1, measure(config))
     size_I = universe.size_C[fields['class']]
     found[name] = {
-      str(size): {
-        'items': int((size_I == size).sum()),
-        'solved@1': float(solved_I[size_I == size].mean()),
-      }
+      str(size): _of_members(solved_SxI, size_I == size)
       for size in np.unique(size_I).tolist()
     }
   return found
+
+
+def _of_members(solved_SxI: np.ndarray, member_I: np.ndarray) -> dict[str, Any]:
+  solved_S = solved_SxI[:, member_I].mean(axis=1)
+  return {
+    'items': int(member_I.sum()),
+    'solved@1': float(solved_S.mean()),
+    'solved@1_by_seed': solved_S.tolist(),
+  }
 
 
 def novelty(

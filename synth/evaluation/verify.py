@@ -6,12 +6,13 @@ compared where both are defined. Different functions of degree d agree at k
 common points with probability at most (d / PRIME)**k: 1e-15 at k = 4, d = 13.
 
 Residues have neither order nor logarithm: programs of grammars with such
-operators are compared as floats on the hold-out grid, which no model sees, and
+operators are compared as float64 on the hold-out grid, which no model sees, and
 on the specification grid (`synth.spaces.grids`), within a tolerance.
+docs/universe.md has its error rates.
 """
 
 import enum
-import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,9 @@ from synth.spaces import grids
 
 _POINTS = 8
 _COMMON = 4  # points at which both must be defined
-_TOLERANCE = 1e-4  # on the grid, relative to 1 + |target|
+# Relative to 1 + |target|: of what fits the specification, which the model has
+# in float32, and of functions that are the same.
+_FITS, _SAME = 1e-4, 1e-9
 
 
 class Outcome(enum.IntEnum):
@@ -59,7 +62,11 @@ class Verifier:
   ):
     self._vocabulary = vocabulary
     rational = operators.kinds(vocabulary.symbols) <= {operators.FIELD}
-    self._system = interpreter.MODULAR if rational else interpreter.FLOAT
+    self._systems = (
+      (interpreter.MODULAR, interpreter.FLOAT)
+      if rational
+      else (interpreter.DOUBLE, interpreter.DOUBLE)
+    )
     holdout = grids.holdout(grid, variables, grid_seed)
     self._points = (
       {
@@ -69,10 +76,11 @@ class Verifier:
         for name in variables
       }
       if rational
-      else grids.floats(holdout, np.float32)
+      else grids.floats(holdout, np.float64)
     )
     self._grid = grids.floats(
-      grids.specification(grid, variables, grid_seed), np.float32
+      grids.specification(grid, variables, grid_seed),
+      np.float32 if rational else np.float64,
     )
 
   def outcomes(
@@ -87,9 +95,8 @@ class Verifier:
     batch, samples, length = tok_BxnxL.shape
     tok_RxL = tok_BxnxL.reshape(-1, length)
     measured = []
-    for system, points in (
-      (self._system, self._points),
-      (interpreter.FLOAT, self._grid),
+    for system, points in zip(
+      self._systems, (self._points, self._grid), strict=True
     ):
       found, wanted = (
         interpreter.run(rows, points, self._vocabulary, system)
@@ -99,48 +106,57 @@ class Verifier:
         (
           found.value,
           found.ok,
-          jnp.repeat(wanted.value, samples, axis=0),
-          jnp.repeat(wanted.ok, samples, axis=0),
+          wanted.value.repeat(samples, axis=0),
+          wanted.ok.repeat(samples, axis=0),
         )
       )
-    outcome_R = _classify(
-      *measured, found.parsed, rational=self._system == interpreter.MODULAR
-    )
+    rational = self._systems[0] == interpreter.MODULAR
+    classify = _of_residues if rational else _of_doubles
+    exact, grid = measured
+    outcome_R = classify(exact, grid, found.parsed)
     return np.asarray(outcome_R).reshape(batch, samples)
 
 
-@functools.partial(jax.jit, static_argnames='rational')
-def _classify(
+@jax.jit
+def _of_residues(
   exact: tuple[jax.Array, ...],
   grid: tuple[jax.Array, ...],
   parsed_R: jax.Array,
-  *,
-  rational: bool,
 ) -> jax.Array:
   """int8_R from (value, ok, wanted value, wanted ok) at points and grid."""
-  close_R = _close(*grid)
-  ok_RxK = exact[1]
-  if rational:
-    residue_RxK, _, wanted_RxK, wanted_ok_RxK = exact
-    common_RxK = ok_RxK & wanted_ok_RxK
-    same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
-    correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
-  else:
-    ok_RxK = jnp.concatenate([ok_RxK, grid[1]], axis=1)
-    correct_R = close_R & _close(*exact) & ok_RxK.any(axis=1)
-  outcome_R = jnp.where(close_R, Outcome.GRID_ONLY, Outcome.WRONG)
-  outcome_R = jnp.where(ok_RxK.any(axis=1), outcome_R, Outcome.UNDEFINED)
-  outcome_R = jnp.where(correct_R, Outcome.CORRECT, outcome_R)
-  return jnp.where(parsed_R, outcome_R, Outcome.UNPARSED).astype(jnp.int8)
+  residue_RxK, ok_RxK, wanted_RxK, wanted_ok_RxK = exact
+  common_RxK = ok_RxK & wanted_ok_RxK
+  same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
+  correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
+  fits_R = _close(grid, _FITS)
+  return _outcomes(jnp, correct_R, fits_R, ok_RxK.any(axis=1), parsed_R)
 
 
-def _close(
-  value_RxE: jax.Array,
-  ok_RxE: jax.Array,
-  target_RxE: jax.Array,
-  target_ok_RxE: jax.Array,
-) -> jax.Array:
+def _of_doubles(
+  fresh: tuple[np.ndarray, ...],
+  grid: tuple[np.ndarray, ...],
+  parsed_R: np.ndarray,
+) -> np.ndarray:
+  """The same, from values on two grids."""
+  ok_R = fresh[1].any(axis=1) | grid[1].any(axis=1)
+  with np.errstate(invalid='ignore'):  # NaN where it is undefined
+    correct_R = _close(fresh, _SAME) & _close(grid, _SAME)
+    fits_R = _close(grid, _FITS)
+  return _outcomes(np, correct_R & ok_R, fits_R, ok_R, parsed_R)
+
+
+def _outcomes(
+  xp: Any, correct_R: Any, fits_R: Any, defined_R: Any, parsed_R: Any
+) -> Any:
+  outcome_R = xp.where(fits_R, Outcome.GRID_ONLY, Outcome.WRONG)
+  outcome_R = xp.where(defined_R, outcome_R, Outcome.UNDEFINED)
+  outcome_R = xp.where(correct_R, Outcome.CORRECT, outcome_R)
+  return xp.where(parsed_R, outcome_R, Outcome.UNPARSED).astype(np.int8)
+
+
+def _close(compared: tuple[Any, ...], tolerance: float) -> Any:
   """Whether rows are defined where their targets are, and equal there."""
-  error_RxE = jnp.abs(value_RxE - target_RxE) / (1 + jnp.abs(target_RxE))
-  close_RxE = (error_RxE < _TOLERANCE) | ~target_ok_RxE
-  return jnp.all((ok_RxE == target_ok_RxE) & close_RxE, axis=1)
+  value_RxE, ok_RxE, target_RxE, target_ok_RxE = compared
+  error_RxE = abs(value_RxE - target_RxE) / (1 + abs(target_RxE))
+  close_RxE = (error_RxE < tolerance) | ~target_ok_RxE
+  return ((ok_RxE == target_ok_RxE) & close_RxE).all(axis=1)

@@ -83,7 +83,8 @@ def write_and_judge(
   target_IxL = inputs.programs_at(
     classes, rng.random((len(classes), inputs.universe.max_size))
   )
-  key = jax.random.fold_in(jax.random.key(config.eval.seed), trainer.seeds[0])
+  stream = seeding.generator(config.eval.seed, 'write', name, trainer.seeds[0])
+  key = jax.random.key(stream.integers(2**32))
 
   def write(start: int) -> dict[str, np.ndarray]:
     # One shape for all batches: the last one is filled up, then cut.

@@ -84,7 +84,8 @@ def build(
     vocabulary: What they mean.
   """
   sizes = _sizes()
-  rows = sizes.tokens // (tok_PxL.shape[1] * sizes.rows) * sizes.rows
+  most = min(sizes.tokens, dag_lib.most_tokens(vocabulary))
+  rows = most // (tok_PxL.shape[1] * sizes.rows) * sizes.rows
   rows = max(rows, sizes.rows)
   for low in range(0, len(tok_PxL), rows):
     dag = dag_lib.build(tok_PxL[low : low + rows], vocabulary)
@@ -130,6 +131,42 @@ def run(
   if jax.default_backend() == 'cpu':
     value_QxE = np.asarray(value_QxE)  # a part of it is no copy
   return value_QxE[:programs], parsed_P
+
+
+def run_on_host(
+  tok_PxL: np.ndarray,
+  leaf_VxE: np.ndarray,
+  vocabulary: tokens.Vocabulary,
+  numbers: arithmetic.NumberSystem,
+) -> tuple[np.ndarray, np.ndarray]:
+  """The same in numpy, for numbers that devices lack.
+
+  Args:
+    tok_PxL: Tokens of the vocabulary, L > 0.
+    leaf_VxE: Values of the tokens as leaves, undefined if they are none.
+    vocabulary: What the tokens mean.
+    numbers: What values are, on numpy arrays.
+
+  Returns:
+    value_PxE and parsed_P; see `interpreter.run`.
+  """
+  programs, points = len(tok_PxL), leaf_VxE.shape[1]
+  value_PxE = np.empty((programs, points), leaf_VxE.dtype)
+  parsed_P = np.empty(programs, bool)
+  arity = dict(_operators(vocabulary))
+  rows = max(_CPU.tokens // tok_PxL.shape[1], 1)
+  for low in range(0, programs, rows):
+    part = slice(low, low + rows)
+    dag = dag_lib.build(tok_PxL[part], vocabulary)
+    node_NxE = np.empty((len(dag.arg_NxA), points), leaf_VxE.dtype)
+    node_NxE[: len(leaf_VxE)] = leaf_VxE
+    with np.errstate(all='ignore'):  # what is undefined is marked
+      for symbol, first, end in dag.buckets:
+        arg_SxA = dag.arg_NxA[first:end, : arity[symbol]]
+        args = [node_NxE[arg_S] for arg_S in arg_SxA.T]
+        node_NxE[first:end] = numbers.settle(numbers.combine(symbol, *args))
+    value_PxE[part], parsed_P[part] = node_NxE[dag.root_P], dag.parsed_P
+  return value_PxE, parsed_P
 
 
 def _padded(rows: int) -> int:

@@ -33,6 +33,18 @@ class Dag:
   parsed_P: np.ndarray
 
 
+def most_tokens(vocabulary: tokens.Vocabulary) -> int:
+  """So many tokens, padding included, that one DAG can hold them."""
+  symbols = len(vocabulary)
+  # The key of a node, its symbol and its arguments, has 63 bits.
+  nodes = (2**63 / symbols) ** (1 / _most_arguments(vocabulary))
+  return int(nodes * (1 - 1e-9)) - symbols
+
+
+def _most_arguments(vocabulary: tokens.Vocabulary) -> int:
+  return max(int(vocabulary.arity_V.max()), 1)
+
+
 def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
   """The DAG of token rows, programs or not.
 
@@ -41,11 +53,11 @@ def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
     vocabulary: What they mean.
 
   Raises:
-    ValueError: if there are so many tokens that a key exceeds 63 bits.
+    ValueError: if there are more than `most_tokens`.
   """
   symbols = len(vocabulary)
-  max_arity = max(int(vocabulary.arity_V.max()), 1)
-  if symbols * (tok_PxL.size + symbols) ** max_arity >= 2**63:
+  max_arity = _most_arguments(vocabulary)
+  if tok_PxL.size > most_tokens(vocabulary):
     raise ValueError(f'{tok_PxL.shape} tokens are too many for one DAG')
   token_LxP, arity_LxP, parsed_P = _parse(tok_PxL, vocabulary)
   start_AxLxP, height_LxP = _arguments(arity_LxP, max_arity)
@@ -95,7 +107,9 @@ def _parse(
   after_LxP[1:] = stopped_LxP[:-1]
   change_LxP = np.where(stopped_LxP, 0, arity_LxP - 1)
   # Arguments still missing before each position.
-  missing_LxP = np.ones((len(token_LxP) + 1, len(tok_PxL)), np.int16)
+  missing_LxP = np.ones(
+    (len(token_LxP) + 1, len(tok_PxL)), _counts(len(token_LxP))
+  )
   for position, change_P in enumerate(change_LxP):
     np.add(missing_LxP[position], change_P, out=missing_LxP[position + 1])
   bad_LxP = np.where(
@@ -108,6 +122,11 @@ def _parse(
   return token_LxP, arity_LxP, parsed_P
 
 
+def _counts(length: int) -> type[np.signedinteger]:
+  """What holds any number of arguments, and any height, of so long a row."""
+  return np.int16 if 2 * length < 2**15 else np.int32
+
+
 def _arguments(
   arity_LxP: np.ndarray, max_arity: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +134,7 @@ def _arguments(
   length, programs = arity_LxP.shape
   place_LxP = np.arange((length + 1) * programs).reshape(-1, programs)
   end_LxP = place_LxP.copy()  # where the subtree ends that starts here
-  height_LxP = np.zeros((length + 1, programs), np.int16)
+  height_LxP = np.zeros((length + 1, programs), _counts(length))
   end_I, height_I = end_LxP.reshape(-1), height_LxP.reshape(-1)
   start_AxLxP = np.empty((max_arity, length, programs), np.int64)
   has_AxLxP = arity_LxP > np.arange(max_arity)[:, None, None]

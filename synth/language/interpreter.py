@@ -9,13 +9,15 @@ of a row that is no program (`Result.ok`).
 
 `BATCH` runs wholly on the device, in one shape whatever the rows hold
 (`synth.language.batches`). `CORPUS` finds the distinct subtrees on the host
-first (`synth.language.corpora`): for rows that are known beforehand.
+first (`synth.language.corpora`): for rows that are known beforehand. Most
+accelerators have no float64, so `DOUBLE` is computed on the host, as a corpus.
 """
 
 from collections.abc import Mapping
 import fractions
 import functools
 from typing import NamedTuple
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +32,10 @@ from synth.language import tokens
 # A prime whose residues multiply within 32 bits: no 64-bit types are needed,
 # so exact identity runs on every accelerator.
 PRIME = 65521
-FLOAT = 'float'
-MODULAR = 'modular'
+FLOAT, DOUBLE, MODULAR = 'float', 'double', 'modular'
 BATCH, CORPUS = 'batch', 'corpus'
+
+Arrays: TypeAlias = arithmetic.Real | arithmetic.Modular
 
 
 class Result(NamedTuple):
@@ -50,16 +53,18 @@ class Result(NamedTuple):
   @property
   def ok(self) -> corpora.Array:
     """ok_PxE: whether the row is a program that is defined there."""
-    if self.value.dtype == jnp.float32:
-      return self.value == self.value
-    return self.value != PRIME
+    if self.value.dtype == np.uint32:
+      return self.value != PRIME
+    return self.value == self.value
 
 
 @functools.cache
-def number_system(name: str) -> arithmetic.NumberSystem:
-  """The number system `FLOAT` or `MODULAR` on the device."""
+def number_system(name: str) -> Arrays:
+  """`FLOAT` or `MODULAR` on the device, `DOUBLE` on the host."""
   if name == FLOAT:
     return arithmetic.Real(jnp, jnp.float32)
+  if name == DOUBLE:
+    return arithmetic.Real(np, np.float64)
   return arithmetic.Modular(jnp, PRIME, jnp.uint32)
 
 
@@ -74,26 +79,30 @@ def run(
 
   Args:
     tok_PxL: Integer rows, without BOS.
-    inputs: Variable -> its values at the points, shape E: float32 numbers or
-      uint32 residues modulo `PRIME`.
+    inputs: Variable -> its values at the points, shape E: numbers of the
+      system, float32, float64 or uint32 residues modulo `PRIME`.
     vocabulary: What the tokens mean.
-    system: `FLOAT` or `MODULAR`.
-    plan: `BATCH`, or `CORPUS` for many rows outside of any transformation.
+    system: `FLOAT`, `DOUBLE` or `MODULAR`.
+    plan: `BATCH`, or `CORPUS` for many rows outside of any transformation; of
+      `DOUBLE` it is that.
 
   Returns:
-    The values; of a corpus on a CPU numpy arrays.
+    The values; of a corpus on a CPU and of doubles numpy arrays.
   """
   numbers = number_system(system)
   leaf_VxE = leaves(inputs, vocabulary, numbers)
   programs, length = tok_PxL.shape
   if not (programs and length and leaf_VxE.size):
     shape = programs, leaf_VxE.shape[1]
-    nothing_PxE = jnp.broadcast_to(_undefined(numbers), shape)
+    nothing_PxE = numbers.xp.broadcast_to(_undefined(numbers), shape)
     return Result(nothing_PxE, jnp.zeros(programs, bool))
   # Here and not on the device, which would cut long integers short.
   xp = np if isinstance(tok_PxL, np.ndarray) else jnp
   known_PxL = (tok_PxL >= 0) & (tok_PxL < len(vocabulary))
   tok_PxL = xp.where(known_PxL, tok_PxL, tokens.BOS).astype(tokens.DTYPE)
+  if system == DOUBLE:
+    rows = np.asarray(tok_PxL)
+    return Result(*corpora.run_on_host(rows, leaf_VxE, vocabulary, numbers))
   if plan == CORPUS:
     chunks = corpora.build(np.asarray(tok_PxL), vocabulary)
     found = corpora.run(chunks, programs, leaf_VxE, vocabulary, numbers)
@@ -111,23 +120,24 @@ def run(
 def leaves(
   inputs: Mapping[str, jax.Array | np.ndarray],
   vocabulary: tokens.Vocabulary,
-  numbers: arithmetic.NumberSystem,
-) -> jax.Array:
+  numbers: Arrays,
+) -> corpora.Array:
   """The value of each token as a leaf, undefined if it is none: leaf_VxE."""
-  return _leaves(
+  if numbers.xp is np:
+    return _leaves(inputs, symbols=vocabulary.symbols, numbers=numbers)
+  return _device_leaves(
     {name: jnp.asarray(value) for name, value in inputs.items()},
     symbols=vocabulary.symbols,
     numbers=numbers,
   )
 
 
-@functools.partial(jax.jit, static_argnames=('symbols', 'numbers'))
 def _leaves(
-  inputs: Mapping[str, jax.Array],
+  inputs: Mapping[str, corpora.Array],
   *,
   symbols: tuple[str, ...],
-  numbers: arithmetic.NumberSystem,
-) -> jax.Array:
+  numbers: Arrays,
+) -> corpora.Array:
   points = max((len(value) for value in inputs.values()), default=1)
   undefined = _undefined(numbers)
   rows = []
@@ -140,11 +150,18 @@ def _leaves(
         if constant is None
         else numbers.constant(constant)
       )
-    rows.append(jnp.broadcast_to(value, (points,)).astype(undefined.dtype))
-  return jnp.stack(rows)
+    rows.append(
+      numbers.xp.broadcast_to(value, (points,)).astype(undefined.dtype)
+    )
+  return numbers.xp.stack(rows)
 
 
-def _undefined(numbers: arithmetic.NumberSystem) -> jax.Array:
+_device_leaves = functools.partial(
+  jax.jit, static_argnames=('symbols', 'numbers')
+)(_leaves)
+
+
+def _undefined(numbers: Arrays) -> corpora.Array:
   """The number that stands for undefined."""
   zero = numbers.constant(fractions.Fraction(0))
-  return numbers.pack((zero, jnp.array(False))).astype(zero.dtype)
+  return numbers.pack((zero, numbers.xp.array(False))).astype(zero.dtype)
