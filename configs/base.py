@@ -68,6 +68,9 @@ def get_config(size: str) -> ml_collections.ConfigDict:
     'batch_size': 64,
     'specification': 'whitened',  # one token; or points: one a grid point
     'order': 'prefix',  # of a program's tokens; or postfix, infix
+    # Of a class' minimal programs one is drawn at each visit; or fixed: the
+    # same at every visit.
+    'programs': 'drawn',
   }
   config.model = {
     **shape,
@@ -99,7 +102,9 @@ def get_config(size: str) -> ml_collections.ConfigDict:
     'dev_every_steps': max(num_steps // 20, 1),
     'checkpoint_every_steps': max(num_steps // 10, 1),
   }
-  config.mesh = {'data': 1, 'fsdp': 1, 'tensor': 1}
+  # Ways in which rows of the batch, parameters between uses and columns of
+  # parameters are cut over the devices; data 0: what they leave.
+  config.mesh = {'data': 0, 'fsdp': 1, 'tensor': 1}
   config.eval = {
     'num_samples': 32,  # programs written for each task
     'num_tasks': 0,  # of each set, at random; 0: all

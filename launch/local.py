@@ -37,10 +37,14 @@ def training(arguments: Sequence[str]) -> list[str]:
   return [sys.executable, '-m', 'synth.train', *arguments]
 
 
-def accelerators() -> int:
-  """GPUs of this host, found without taking hold of them."""
+def accelerators() -> list[str]:
+  """GPUs of this host that are ours, found without taking hold of them."""
+  ours = os.environ.get('CUDA_VISIBLE_DEVICES')
+  if ours is not None:
+    return [name for name in ours.split(',') if name]
   names = [path.name for path in pathlib.Path('/dev').glob('nvidia*')]
-  return sum(bool(re.fullmatch(r'nvidia\d+', name)) for name in names)
+  found = [name for name in names if re.fullmatch(r'nvidia\d+', name)]
+  return [str(number) for number in range(len(found))]
 
 
 @dataclasses.dataclass
@@ -69,10 +73,10 @@ def run_all(
   stop: Callable[[], bool],
   tell: Callable[[Job], None],
 ) -> None:
-  """Runs jobs, `at_once` at a time, each on a GPU of its own if there are any.
+  """Runs jobs, `at_once` at a time, each on GPUs of its own if there are any.
 
-  Where there are fewer GPUs, they share their memory; without GPUs each job has
-  its share of the cores.
+  They divide the GPUs; where there are fewer than jobs, jobs share them and
+  their memory. Without GPUs each job has its share of the cores.
 
   Args:
     jobs: `code` of each that ended is set.
@@ -137,9 +141,10 @@ def _start(
   ours = sorted(os.sched_getaffinity(0))
   cores = ours
   if gpus:
-    env['CUDA_VISIBLE_DEVICES'] = str(place % gpus)
-    if at_once > gpus:
-      share = _GPU_MEMORY / -(-at_once // gpus)
+    mine = gpus[place::at_once] or [gpus[place % len(gpus)]]
+    env['CUDA_VISIBLE_DEVICES'] = ','.join(mine)
+    if at_once > len(gpus):
+      share = _GPU_MEMORY / -(-at_once // len(gpus))
       env.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', f'{share:.3f}')
   elif at_once <= len(ours):
     cores = ours[place::at_once]

@@ -55,12 +55,22 @@ class Run:
   settings: Mapping[str, Any]
   baselines: bool = False
 
+  @property
+  def defaults(self) -> dict[str, Any]:
+    """The recipe as it is, as JSON holds it."""
+    return cli.plain(self._recipe())
+
+  def _recipe(self) -> ml_collections.ConfigDict:
+    path, _, variant = self.recipe.partition(':')
+    module = path.removesuffix('.py').replace('/', '.')
+    config: ml_collections.ConfigDict
+    config = importlib.import_module(module).get_config(variant)
+    return config
+
   @functools.cached_property
   def config(self) -> ml_collections.ConfigDict:
     """The recipe with these settings."""
-    path, _, variant = self.recipe.partition(':')
-    module = path.removesuffix('.py').replace('/', '.')
-    config = importlib.import_module(module).get_config(variant)
+    config = self._recipe()
     config.update_from_flattened_dict(dict(self.settings))
     return config
 
@@ -119,7 +129,8 @@ class Study:
     for run in self.runs:
       path = self.record(run)
       if path.exists():
-        runs.check_same(path, runs.read_json(path)['config'], run.plain)
+        old = {'config': _filled(runs.read_json(path)['config'], run.defaults)}
+        runs.check_resumable(path, old, {'config': run.plain})
 
   def record(self, run: Run) -> pathlib.Path:
     """The record of a run: it is finished if this exists."""
@@ -330,6 +341,20 @@ def describe(study: Study, at_once: int, budget_s: float) -> str:
         f'{progress.duration(took.evaluate):>12}'
       )
   return '\n'.join(lines)
+
+
+def _filled(
+  config: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> dict[str, Any]:
+  """A config in which keys that it is older than have the recipe's values.
+
+  A key that is added to recipes has a default that changes nothing.
+  """
+  found = {**defaults, **config}
+  for key, value in defaults.items():
+    if isinstance(value, dict) and key in config:
+      found[key] = _filled(config[key], value)
+  return found
 
 
 def _flags(run: Run, settings: Mapping[str, Any]) -> list[str]:

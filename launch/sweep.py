@@ -32,6 +32,7 @@ from launch import study
 from synth import cli
 from synth import errors
 from synth import runs
+from synth.splits import split as split_lib
 
 _SWEEP = 'sweep.json'
 _DATA_PARTS = ('universe', 'spaces', 'split')
@@ -141,7 +142,7 @@ def data_jobs(todo: Sequence[Run], common: Sequence[str]) -> list[local.Job]:
       [[*command, *run.data_settings, f'--workdir={run.data_dir}']],
     )
     for run in {run.data_dir: run for run in todo}.values()
-    if not (run.data_dir / 'split').exists()
+    if not split_lib.stored(run.data_dir)
   ]
 
 
@@ -235,8 +236,7 @@ def define_points() -> None:
     'point', [], "'KEY=VALUE KEY=VALUE ...': one point; repeat for more."
   )
   flags.DEFINE_bool('evaluate', False, 'Evaluate every run after training.')
-  for name in ('out', 'over', 'point', 'evaluate'):  # for --help of the tool
-    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+  cli.show('out', 'over', 'point', 'evaluate')
 
 
 def from_flags(common: Sequence[str]) -> list[Run]:
@@ -293,7 +293,7 @@ def main() -> dict[str, Any]:
       for command in job.commands:
         print(shlex.join(command))
     return {'runs': len(found), 'finished': len(found) - len(todo)}
-  at_once = args.at_once or local.accelerators() or 1
+  at_once = args.at_once or len(local.accelerators()) or 1
   out = pathlib.Path(args.out)
   return sweep(out, found, common, args.evaluate, at_once, _stop())
 

@@ -14,7 +14,6 @@ documentation.
 import json
 import pathlib
 import shlex
-from typing import Any
 
 from absl import flags
 
@@ -106,14 +105,13 @@ def define_flags() -> None:
   flags.DEFINE_bool('dry_run', True, 'The commands are printed, not run.')
 
 
-def main() -> dict[str, Any]:
-  """Prints the commands."""
+def main() -> None:
+  """Prints the commands, and nothing else: for a shell or a file."""
   args = flags.FLAGS
   if not args.dry_run:
     raise errors.InputError('launch.tpu only prints commands: run these')
   lines = _WITH[args['with'].value](cli.forwarded(), args.type)
   print('\n'.join(lines))
-  return {'lines': len(lines)}
 
 
 if __name__ == '__main__':

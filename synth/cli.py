@@ -39,10 +39,15 @@ def define_config(example: str, required: bool = True) -> None:
     f'Recipe FILE.py:VARIANT, for instance {example}; --config.KEY=VALUE '
     'overrides one value of it.',
   )
-  # Defined here, but a flag of the tool: so that its --help shows it.
-  flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['config'])
+  show('config')
   if required:
     flags.mark_flag_as_required('config')
+
+
+def show(*names: str) -> None:
+  """Has the tool's --help list flags that other modules have defined."""
+  for name in names:
+    flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
 
 
 def define_workdir(what: str) -> None:
@@ -50,7 +55,7 @@ def define_workdir(what: str) -> None:
   flags.DEFINE_string(
     'workdir', None, f'{what} runs/RECIPE-VARIANT if not given.'
   )
-  flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS['workdir'])
+  show('workdir')
 
 
 def workdir() -> pathlib.Path:
@@ -72,8 +77,10 @@ def recipe_of(argv: Sequence[str]) -> str:
   return ''
 
 
-def run(main: Callable[[], Mapping[str, Any]], forwards: bool = False) -> None:
-  """Parses the flags, runs `main`, prints its result, exits.
+def run(
+  main: Callable[[], Mapping[str, Any] | None], forwards: bool = False
+) -> None:
+  """Parses the flags, runs `main`, prints its result if it has one, exits.
 
   Args:
     main: The tool.
@@ -99,7 +106,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
   return list(argv[:place]), list(argv[place + 1 :])
 
 
-def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:
+def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
   try:
     result = main()
   except errors.InputError as error:
@@ -112,7 +119,8 @@ def _guarded(main: Callable[[], Mapping[str, Any]]) -> None:
     # What had to be saved was, on the way here. The threads of the device and
     # of the data loader do not survive the interpreter's own tidying up.
     os._exit(_EXIT_INTERRUPTED)
-  print(json.dumps(result), flush=True)
+  if result is not None:
+    print(json.dumps(result), flush=True)
 
 
 def fail(message: str) -> NoReturn:
@@ -185,6 +193,7 @@ _MAY_BE_ZERO = (
   'weight_decay',
   'warmup_share',
   'temperature',
+  'data',  # of the mesh
   'top_k',
   'num_tasks',
 )

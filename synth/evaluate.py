@@ -112,7 +112,9 @@ def _evaluate(
       f'--tests={",".join(tests)} lacks {split_lib.DEV}, which chooses among '
       'several temperatures'
     )
-  trainer = trainer_lib.Trainer(config, inputs)
+  here = config.copy_and_resolve_references()
+  here.mesh = {'data': 0, 'fsdp': 1, 'tensor': 1}  # whatever it was trained on
+  trainer = trainer_lib.Trainer(here, inputs)
   with checkpoint.Checkpoints(workdir) as checkpoints:
     step = checkpoint.newest_good([checkpoints])
     if step is None:

@@ -17,6 +17,8 @@ from synth import model as model_lib
 # maker states them; by the start of `jax.Device.device_kind`.
 _PEAK = {
   'NVIDIA H200': 989e12,
+  'NVIDIA H100 PCIe': 756e12,
+  'NVIDIA H100 NVL': 835e12,
   'NVIDIA H100': 989e12,
   'NVIDIA A100': 312e12,
   'TPU v4': 275e12,

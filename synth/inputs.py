@@ -35,6 +35,7 @@ from synth.universe import build as build_lib
 from synth.universe import universe as universe_lib
 
 _RESTRICTED = 'restricted'
+DRAWN, FIXED = 'drawn', 'fixed'  # data.programs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Inputs:
     context: What the split was made from.
     spec_CxF: What a model sees of each class.
     serialization: The order in which a model writes programs.
+    fixed: Whether of each class one minimal program is shown, always the same.
     sha256: Name -> hash of each stored manifest.
   """
 
@@ -55,6 +57,7 @@ class Inputs:
   context: context_lib.Context
   spec_CxF: np.ndarray
   serialization: serialization_lib.Serialization
+  fixed: bool
   sha256: dict[str, str]
 
   @property
@@ -71,7 +74,17 @@ class Inputs:
     (`Holdout.programs_at`), so that a class that both arms share is shown in
     the same way in both. On a ladder it is the one program that the class
     stands for.
+
+    Args:
+      class_P: The classes.
+      uniform_PxL: Numbers in [0, 1) that choose the program, unless it is
+        `fixed`.
+
+    Returns:
+      tok_PxL.
     """
+    if self.fixed:
+      uniform_PxL = _numbers_of(class_P, uniform_PxL.shape[1])
     if self.holdout is not None:
       return self.holdout.programs_at(class_P, uniform_PxL)
     if self.context.settings['kind'] == 'ladder':
@@ -99,6 +112,9 @@ class Inputs:
     elif self.context.settings['kind'] == 'ladder':
       wanted_RxL = self.context.tok_CxL[class_P[row]]
       shown_P[row] = (tok_RxL == wanted_RxL).all(axis=1)
+    if self.fixed:
+      wanted_RxL = self.programs_at(class_P[row], np.empty(tok_RxL.shape))
+      shown_P[row] &= (tok_RxL == wanted_RxL).all(axis=1)
     return shown_P
 
   def shown_nodes(
@@ -106,7 +122,7 @@ class Inputs:
   ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
     """Universes and nodes whose minimal programs `programs_at` gives.
 
-    Of a ladder it gives less: one program of each.
+    Of a ladder and where programs are fixed it gives less: one of each.
     """
     class_N = self.split.arms[arm]
     if self.holdout is None:
@@ -147,7 +163,9 @@ def load_or_build(
   cli.check_parts(config, 'split')
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  serialization_of(config, grammar)  # refuses an unknown order, before building
+  # Unknown ones are refused before building.
+  serialization_of(config, grammar)
+  _is_fixed(config)
   return with_split(config, directory, *spaces_of(config, directory))
 
 
@@ -185,8 +203,27 @@ def with_split(
     spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
   serialization = serialization_of(config, universe.grammar)
   return Inputs(
-    universe, spaces, split, context, spec_CxF, serialization, hashes
+    *(universe, spaces, split, context, spec_CxF, serialization),
+    *(_is_fixed(config), hashes),
   )
+
+
+def _is_fixed(config: ml_collections.ConfigDict) -> bool:
+  # Runs from before there was a choice drew.
+  given = config.data.get('programs', DRAWN)
+  return bool(cli.choose(given, {DRAWN: False, FIXED: True}, 'data.programs'))
+
+
+def _numbers_of(class_P: np.ndarray, length: int) -> np.ndarray:
+  """Numbers in [0, 1) that depend on the class alone (splitmix64): PxL."""
+  place_L = np.arange(1, length + 1, dtype=np.uint64)
+  word_PxL: np.ndarray = class_P.astype(np.uint64)[:, None] * np.uint64(length)
+  word_PxL = (word_PxL + place_L) * np.uint64(0x9E3779B97F4A7C15)
+  for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+    word_PxL = (word_PxL ^ (word_PxL >> np.uint64(shift))) * np.uint64(factor)
+  word_PxL = word_PxL ^ (word_PxL >> np.uint64(31))
+  number_PxL: np.ndarray = (word_PxL >> np.uint64(11)) * 2.0**-53
+  return number_PxL
 
 
 def of_run(workdir: pathlib.Path, config: ml_collections.ConfigDict) -> Inputs:

@@ -166,6 +166,32 @@ def read_result(workdir: pathlib.Path) -> dict[str, Any]:
   return result
 
 
+def check_resumable(
+  path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
+) -> None:
+  """Refuses to go on with a run of another config or other inputs.
+
+  The mesh may be another: it decides how fast a run is, and how sums are
+  rounded.
+
+  Args:
+    path: Where `old` is from.
+    old, new: With `config` and other facts, those of `new` alone.
+
+  Raises:
+    RunError: names the first key that differs and both values.
+  """
+  shown, asked = (
+    {**{key: record.get(key) for key in new}, 'config': _without_mesh(record)}
+    for record in (old, new)
+  )
+  check_same(path, shown, asked)
+
+
+def _without_mesh(record: Mapping[str, Any]) -> dict[str, Any]:
+  return {k: v for k, v in record['config'].items() if k != 'mesh'}
+
+
 def check_same(
   path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
@@ -210,11 +236,20 @@ def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
-  """Objects, one a line; a last line cut short by a kill is left out."""
-  rows = []
-  for line in path.read_text().splitlines() if path.exists() else []:
+  """Objects, one a line; a last line cut short by a kill is left out.
+
+  Raises:
+    RunError: names another line that is no object.
+  """
+  rows: list[dict[str, Any]] = []
+  lines = path.read_bytes().splitlines() if path.exists() else []
+  for number, line in enumerate(lines, start=1):
     try:
-      rows.append(json.loads(line))
+      row = json.loads(line)
     except ValueError:
-      break
+      row = None
+    if isinstance(row, dict):
+      rows.append(row)
+    elif number < len(lines):
+      raise RunError(f'{path} is damaged: line {number} is no JSON object')
   return rows

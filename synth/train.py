@@ -114,9 +114,16 @@ def _train(
   rows = sharding.local_rows(
     trainer.mesh, config.data.batch_size, trainer.accumulation
   )
-  distributed.first(
-    lambda: _record(configs, workdirs, data_dir, inputs, trainer)
-  )
+  records = {
+    arm: {
+      'config': json.loads(json.dumps(cli.plain(config))),
+      'inputs_sha256': inputs.sha256,
+      # Their number decides how sums are rounded.
+      'together': list(configs) if len(configs) > 1 else None,
+    }
+    for arm, config in configs.items()
+  }
+  distributed.first(lambda: _record(records, workdirs, data_dir, trainer))
   source = data.BatchSource(
     inputs,
     tuple(configs),
@@ -133,7 +140,7 @@ def _train(
     ),
   )
   common = os.path.commonpath(list(workdirs.values()))
-  with ensemble_lib.Ensemble(workdirs, trainer) as ensemble:
+  with ensemble_lib.Ensemble(workdirs, records, trainer) as ensemble:
     found = _loop(
       *(config, pathlib.Path(common), trainer, source, dev, ensemble),
       *(options, stop, grain_workers),
@@ -250,37 +257,27 @@ def _log(
 
 
 def _record(
-  configs: Mapping[str, ml_collections.ConfigDict],
+  records: Mapping[str, Mapping[str, Any]],
   workdirs: Mapping[str, pathlib.Path],
   data_dir: pathlib.Path,
-  inputs: inputs_lib.Inputs,
   trainer: trainer_lib.Trainer,
 ) -> None:
-  """Writes every run's run.json, or checks that it is this run's.
-
-  It names the arms that are trained together: their number decides how sums are
-  rounded.
-  """
+  """Writes every run's run.json, or checks that it is this run's."""
   groups = model_lib.count_by_group(trainer.shape)
   sequence_flops = flops.training(trainer.shape)
-  for arm, config in configs.items():
-    record = {
-      'config': json.loads(json.dumps(cli.plain(config))),
-      'inputs_sha256': inputs.sha256,
-      'together': list(configs) if len(configs) > 1 else None,
-    }
-    path = workdirs[arm] / runs.RECORD
+  for arm, record in records.items():
+    path, config = workdirs[arm] / runs.RECORD, record['config']
     if path.exists():
-      old = runs.read_json(path)
-      runs.check_same(path, {key: old.get(key) for key in record}, record)
+      runs.check_resumable(path, runs.read_record(workdirs[arm]), record)
       continue
+    sequences = config['data']['batch_size'] * config['opt']['num_steps']
     runs.write_json(
       path,
       {
         **record,
         'data_dir': os.path.relpath(data_dir, workdirs[arm]),
         'params': {**groups, 'total': sum(groups.values())},
-        'flops': config.data.batch_size * config.opt.num_steps * sequence_flops,
+        'flops': sequences * sequence_flops,
         'versions': runs.versions(),
         'device': jax.devices()[0].device_kind,
       },
@@ -303,7 +300,10 @@ def define_flags() -> None:
     'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
   )
   flags.DEFINE_float(
-    'grace_s', _GRACE_S, 'Seconds from SIGTERM to the end, at most.'
+    'grace_s',
+    _GRACE_S,
+    'Seconds from SIGTERM to the end, at most; of one process. Several end '
+    'after the step at hand.',
   )
   flags.DEFINE_integer(
     'grain_workers',

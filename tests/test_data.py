@@ -256,6 +256,44 @@ def test_arms_differ_only_where_their_classes_do(inputs):
   assert not _equal(*batches)
 
 
+def test_a_fixed_program_is_one_of_those_that_are_drawn(inputs):
+  fixed = dataclasses.replace(inputs, fixed=True)
+  classes = inputs.split.arms['train_c']
+  rng = np.random.default_rng(0)
+  first, second = (
+    fixed.programs_at(classes, rng.random((len(classes), 5))) for _ in range(2)
+  )
+  np.testing.assert_array_equal(first, second)
+  assert fixed.shown('train_c', first).all()
+  assert inputs.shown('train_c', first).all()
+  drawn = inputs.programs_at(classes, rng.random((len(classes), 5)))
+  other = (drawn != first).any(axis=1)
+  assert 0.1 < other.mean() < 0.9  # where there are several
+  assert not fixed.shown('train_c', drawn[other]).any()
+  # Which one is shown is no more often the first than chance has it.
+  counts = [0, 0]
+  for place in np.flatnonzero(other):
+    both = sorted([drawn[place].tolist(), first[place].tolist()])
+    counts[both.index(first[place].tolist())] += 1
+  assert min(counts) > 0.3 * sum(counts)
+
+
+def test_an_epoch_of_fixed_programs_is_the_next_in_another_order(inputs):
+  source = _source(dataclasses.replace(inputs, fixed=True), (0,), 33)
+  steps = len(inputs.split.arms['train_s']) // 33
+
+  def pairs(epoch):
+    found = [source[epoch * steps + step] for step in range(steps)]
+    return {
+      (batch['spec'][0, row].tobytes(), batch['target'][0, row].tobytes())
+      for batch in found
+      for row in range(33)
+    }
+
+  assert pairs(0) == pairs(1)
+  assert len(pairs(0)) == steps * 33
+
+
 @pytest.mark.parametrize('start', [0, 1, 7, 38])
 def test_iterating_from_a_step_gives_the_tail(inputs, start):
   source = _source(inputs)

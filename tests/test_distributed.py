@@ -145,3 +145,33 @@ def test_what_the_first_process_refuses_is_raised():
   with pytest.raises(errors.InputError, match='no'):
     distributed.first(refuse)
   assert distributed.first(lambda: 3) == 3
+
+
+_LATE = """
+import sys, time
+from absl import flags
+from synth.training import distributed
+distributed.define_flags()
+flags.FLAGS(sys.argv)
+distributed.initialize()
+print(distributed.first(lambda: time.sleep(33) or 'built'))
+"""
+
+
+@pytest.mark.slow
+def test_processes_wait_for_one_that_builds_for_long():
+  """On CPUs, for over the 30 s that a first collective is waited for."""
+  with socket.socket() as probe:
+    probe.bind(('localhost', 0))
+    address = f'localhost:{probe.getsockname()[1]}'
+  processes = [
+    subprocess.Popen(
+      [sys.executable, '-c', _LATE, f'--coordinator={address}',
+       '--num_processes=2', f'--process_id={index}'],
+      cwd=_ROOT, stdout=subprocess.PIPE, text=True,
+      env={**os.environ, 'JAX_PLATFORMS': 'cpu'},
+    )
+    for index in range(2)
+  ]  # fmt: skip
+  told = [process.communicate(timeout=120)[0] for process in processes]
+  assert [text.splitlines()[-1] for text in told] == ['built', 'None']

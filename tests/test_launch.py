@@ -136,6 +136,40 @@ def test_what_follows_a_failed_command_is_not_run(tmp_path):
   assert [path.name for path in tmp_path.iterdir()] == ['b']
 
 
+@pytest.mark.parametrize(
+  'at_once, wanted',
+  [
+    (1, ['2,3,5']),
+    (2, ['2,5', '3']),
+    (3, ['2', '3', '5']),
+    (4, ['2', '3', '5', '2']),
+  ],
+)
+def test_jobs_divide_the_gpus_that_are_ours(
+  tmp_path, monkeypatch, at_once, wanted
+):
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,3,5')
+  script = 'import os, time; print(os.environ["CUDA_VISIBLE_DEVICES"])'
+  jobs = [
+    local.Job(str(i), [[sys.executable, '-c', script]], tmp_path / str(i))
+    for i in range(at_once)
+  ]
+  local.run_all(jobs, at_once, lambda: False, lambda _: None)
+  found = [(tmp_path / str(i)).read_text().strip() for i in range(at_once)]
+  assert found == wanted
+
+
+def test_data_that_are_there_are_not_made_again(tmp_path):
+  todo = sweep.plan(tmp_path, sweep.grid(['opt.lr=1,2', 'split.seed=0,1']))
+  jobs = sweep.data_jobs(todo, ['--config=c.py:x'])
+  assert len(jobs) == 2  # one for each seed of the split
+  made = todo[0].data_dir / 'splits' / 'support-12345678'
+  made.mkdir(parents=True)
+  (made / 'manifest.json').write_text('{}')
+  (left,) = sweep.data_jobs(todo, ['--config=c.py:x'])
+  assert '--config.split.seed=1' in left.commands[0]
+
+
 def test_processes_of_one_run_differ_in_their_number_only():
   commands = local.together(['--a=b c'], 3)
   assert {tuple(c[:-1]) for c in commands} == {tuple(commands[0][:-1])}

@@ -78,7 +78,8 @@ def refusal(**overrides):
     return str(error)
 result['rows'] = refusal(**{'mesh.data': 4, 'data.batch_size': 30})
 result['width'] = refusal(**{'mesh.tensor': 4, 'model.D': 30})
-result['product'] = refusal()
+result['product'] = refusal(**{'mesh.data': 1})
+result['left'] = sharding.make_mesh(0, 1, 2).shape
 print(json.dumps(result))
 """
 
@@ -111,21 +112,26 @@ def on_four(tmp_path_factory):
   directory = tmp_path_factory.mktemp('sharding')
   alone, *_ = losses(directory, (1, 1, 1))
   others, *_ = losses(directory, (1, 1, 1), **OTHERS)
+  return _printed(_SCRIPT, 4, directory), alone, others
+
+
+def _printed(script, devices, directory):
+  """The last line that a script prints on so many simulated devices."""
   process = subprocess.run(
-    [sys.executable, '-c', _SCRIPT, str(directory)],
+    [sys.executable, '-c', script, str(directory)],
     cwd=_ROOT,
     env={
       **os.environ,
       'JAX_PLATFORMS': 'cpu',
       'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # compiles in half the time
-      'XLA_FLAGS': '--xla_force_host_platform_device_count=4',
+      'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
     },
     capture_output=True,
     text=True,
     check=False,
   )
   assert process.returncode == 0, process.stderr
-  return json.loads(process.stdout.splitlines()[-1]), alone, others
+  return json.loads(process.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize('mesh', ['(2, 1, 2)', '(2, 2, 1)'])
@@ -161,6 +167,27 @@ def test_no_residual_stream_is_gathered_for_a_cut_matrix(on_four):
   assert gathered['bytes'] < stream
   # Products of rows are summed: attention and MLP, forward and back.
   assert found['(2, 1, 2)']['collectives']['all-reduce']['bytes'] > 4 * stream
+
+
+def test_rows_are_cut_over_the_devices_that_are_left(on_four):
+  assert on_four[0]['left'] == {'data': 2, 'fsdp': 1, 'tensor': 2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'mesh', [(2, 1, 1), (1, 2, 1), (1, 1, 2), (8, 1, 1), (2, 2, 2), (1, 4, 2)]
+)
+def test_two_and_eight_devices_compute_what_one_does(on_four, mesh, tmp_path):
+  script = (
+    'import json, pathlib, sys\n'
+    'from absl import flags\n'
+    'flags.FLAGS.mark_as_parsed()\n'
+    'from tests import test_sharding\n'
+    'place = pathlib.Path(sys.argv[1])\n'
+    f'print(json.dumps(test_sharding.losses(place, {mesh})[0]))\n'
+  )
+  found = _printed(script, int(np.prod(mesh)), tmp_path)
+  np.testing.assert_allclose(found, on_four[1], atol=1e-5)
 
 
 def test_lengths_that_a_mesh_does_not_divide_are_refused(on_four):

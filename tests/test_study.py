@@ -156,6 +156,22 @@ def test_a_record_of_other_settings_is_refused(tmp_path):
     _study(tmp_path)
 
 
+def test_a_record_may_be_older_than_a_key_and_of_another_mesh(tmp_path):
+  found = _study(tmp_path)
+  run = found.runs[0]
+  older = json.loads(json.dumps(run.plain))
+  del older['data']['programs'], older['eval']['top_k']
+  older['mesh']['data'] = 4
+  runs.write_json(found.record(run), {'config': older, 'seconds': {}})
+  assert len(_study(tmp_path).left()) == len(found.runs) - 1
+  del older['opt']['num_steps']  # which the study sets
+  run_steps, default = run.plain['opt']['num_steps'], run.defaults['opt']
+  assert run_steps != default['num_steps']
+  runs.write_json(found.record(run), {'config': older, 'seconds': {}})
+  with pytest.raises(errors.InputError, match=r'opt\.num_steps='):
+    _study(tmp_path)
+
+
 @pytest.fixture(scope='module')
 def toy_run(tmp_path_factory):
   """The first run of the toy tier: itself, its directory and its record."""

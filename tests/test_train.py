@@ -321,7 +321,7 @@ def test_a_stuck_process_ends_within_the_grace_period():
     text=True, timeout=30, check=False,
   )  # fmt: skip
   assert process.returncode == 0, process.stderr
-  assert 'the same command resumes' in process.stderr
+  assert 'the same command goes on' in process.stderr
 
 
 @contextlib.contextmanager
@@ -580,11 +580,65 @@ def test_resuming_with_another_config_names_the_key(
   assert '\n' not in message
 
 
-def test_resuming_with_other_inputs_is_refused(finished, tmp_path):
+def test_resuming_with_another_universe_is_refused(finished, tmp_path):
   workdir, _ = finished
   config = _config(**{'universe.seed': 3})
   with pytest.raises(errors.InputError, match=r'universe\.seed=0, not 3'):
     train.train_and_evaluate(config, workdir, tmp_path)
+
+
+def test_resuming_with_inputs_that_were_made_anew_is_refused(
+  finished, data_dir, tmp_path
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  record = runs.read_json(workdir / runs.RECORD)
+  split = record['inputs_sha256']['split']
+  record['inputs_sha256']['split'] = 'x' + split[1:]
+  runs.write_json(workdir / runs.RECORD, record)
+  with pytest.raises(errors.InputError, match=r'inputs_sha256\.split='):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+
+
+def test_checkpoints_say_themselves_what_run_they_are_of(
+  finished, data_dir, tmp_path
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  (workdir / runs.RECORD).unlink()
+  other = _config(**{'opt.lr': 0.5})
+  with pytest.raises(errors.InputError) as error:
+    train.train_and_evaluate(other, workdir, data_dir)
+  assert f'checkpoints/{_STEPS} is a run with config.opt.lr=0.003, not 0.5' in (
+    str(error.value)
+  )
+  (workdir / runs.RECORD).unlink()  # it is the other's now
+  again = train.train_and_evaluate(_config(), workdir, data_dir)
+  assert again == finished[1]
+
+
+@pytest.mark.parametrize(
+  'name, content, error',
+  [
+    (runs.RECORD, '[]', 'run.json is not the record of a run'),
+    (runs.METRICS, '{"step": 10}\n{"st\n{"step": 20}\n', 'line 2 is no JSON'),
+    (runs.METRICS, '', 'metrics.jsonl holds no loss'),
+  ],
+)
+def test_damaged_files_of_a_run_get_one_sentence_and_stay(
+  finished, data_dir, tmp_path, name, content, error
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  (workdir / name).write_text(content)
+  with pytest.raises(errors.InputError, match=error):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  assert (workdir / name).read_text() == content
+
+
+def test_a_run_may_go_on_with_another_mesh(finished, data_dir):
+  config = _config(**{'mesh.data': 1})  # what 0 is on one device
+  assert train.train_and_evaluate(config, finished[0], data_dir) == finished[1]
 
 
 @pytest.mark.parametrize(
@@ -599,6 +653,9 @@ def test_resuming_with_other_inputs_is_refused(finished, tmp_path):
     ({'model.mlp': 'silu'}, "unknown model.mlp 'silu'"),
     ({'data.specification': 'raw'}, "unknown data.specification 'raw'"),
     ({'opt.decay_share': 1.5}, 'decay_share=1.5 must be at most 1'),
+    ({'opt.lr': float('nan')}, 'opt.lr=nan must be finite'),
+    ({'train.seed': 2**32 - 1}, r'train.seed=4294967295 .* beyond 2\*\*32'),
+    ({'data.programs': 'first'}, "unknown data.programs 'first'"),
   ],
 )
 def test_impossible_settings_are_refused(

@@ -11,6 +11,7 @@ from tensorboardX.proto import event_pb2
 
 from synth import errors
 from synth import flops
+from synth import progress
 from synth import runs
 from synth.training import watching
 
@@ -39,6 +40,19 @@ def test_progress_says_tokens_a_second(tmp_path, capsys):
     watch.show(20, 1.25)
   said = capsys.readouterr().err
   assert 'loss 1.250' in said and 'tokens/s' in said and 'FLOP/s' in said
+
+
+def test_speed_is_that_since_it_was_last_told(tmp_path, monkeypatch, capsys):
+  clock = [100.0]
+  monkeypatch.setattr(watching.time, 'monotonic', lambda: clock[0])
+  monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+  with _watch(tmp_path) as watch:
+    clock[0] += 60  # compiles
+    watch.show(10, 1.5)
+    clock[0] += 2
+    watch.show(20, 1.25)
+  said = capsys.readouterr().err
+  assert ' 500 tokens/s' in said.splitlines()[-1]  # 10 steps of 100 in 2 s
 
 
 def test_a_missing_tensorboard_package_gets_one_sentence(tmp_path, monkeypatch):
@@ -111,11 +125,11 @@ def test_utilization_is_of_the_peak_of_the_device(
 ):
   monkeypatch.setattr(flops, 'peak', lambda: 4e9)
   with _watch(tmp_path) as watch:
-    monkeypatch.setattr(watch, '_began', time.monotonic() - 10)
+    monkeypatch.setattr(watch, '_shown', (0, time.monotonic() - 10))
     watch.show(20, 1.0)  # 20 steps of 4,000 operations in 10 s, of 4e9 a second
   assert 'MFU 0.0%' in capsys.readouterr().err
   monkeypatch.setattr(flops, 'peak', lambda: 16_000.0)
   with _watch(tmp_path) as watch:
-    monkeypatch.setattr(watch, '_began', time.monotonic() - 10)
+    monkeypatch.setattr(watch, '_shown', (0, time.monotonic() - 10))
     watch.show(20, 1.0)
   assert 'MFU 50.0%' in capsys.readouterr().err

@@ -124,13 +124,17 @@ class Checkpoints:
     """The newest step, or None."""
     return self._manager.latest_step()
 
+  def path(self, step: int) -> pathlib.Path:
+    """Where the checkpoint of a step is."""
+    return self._path / str(step)
+
   def steps(self) -> set[int]:
     """All steps that were saved."""
     return set(self._manager.all_steps())
 
   def damage(self, step: int) -> str | None:
     """What is wrong with the checkpoint of a step; None if nothing is."""
-    return damage(self._path / str(step))
+    return damage(self.path(step))
 
   def sha256(self, step: int) -> str:
     """Of all files of a checkpoint that is without damage."""

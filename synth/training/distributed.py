@@ -15,6 +15,7 @@ import jax
 from jax.experimental import multihost_utils
 import numpy as np
 
+from synth import cli
 from synth import errors
 
 _T = TypeVar('_T')
@@ -36,6 +37,7 @@ def define_flags() -> None:
   flags.DEFINE_bool(
     'distributed', False, 'Let JAX find the others, as on a Cloud TPU slice.'
   )
+  cli.show('coordinator', 'num_processes', 'process_id', 'distributed')
 
 
 def initialize() -> None:
@@ -66,6 +68,9 @@ def initialize() -> None:
     jax.distributed.initialize(
       args.coordinator, args.num_processes, args.process_id
     )
+    # Now, while all are here: on CPUs processes wait as long as need be for one
+    # that comes late to a sum, but 30 s only for it to join their first one.
+    multihost_utils.broadcast_one_to_all(np.int32(0))
   except (RuntimeError, ValueError) as error:
     reason = (str(error).strip().splitlines() or [repr(error)])[0]
     raise errors.InputError(

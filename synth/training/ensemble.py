@@ -23,7 +23,7 @@ from synth.training import freezing
 from synth.training import trainer as trainer_lib
 from synth.training import watching
 
-_POSITION = 'next_index'  # in the data, in a checkpoint
+_POSITION, _RUN = 'next_index', 'run'  # in the data; what made a checkpoint
 
 
 class Ensemble:
@@ -34,15 +34,18 @@ class Ensemble:
 
   Args:
     workdirs: Arm -> directory of its run.
+    records: Arm -> config and other facts of its run, kept in its checkpoints.
     trainer: Of as many arms.
   """
 
   def __init__(
     self,
     workdirs: Mapping[str, pathlib.Path],
+    records: Mapping[str, Mapping[str, Any]],
     trainer: trainer_lib.Trainer,
   ):
     self._workdirs = dict(workdirs)
+    self._records = [records[arm] for arm in workdirs]
     self._trainer = trainer
 
   def __enter__(self) -> 'Ensemble':
@@ -83,6 +86,7 @@ class Ensemble:
 
     Raises:
       CheckpointError: if there are checkpoints but no such step.
+      RunError: if they are of another run.
     """
     step = checkpoint.newest_good(self._checkpoints)
     if step is None:
@@ -91,6 +95,11 @@ class Ensemble:
       checkpoints.restore(step, self._trainer.abstract_state)
       for checkpoints in self._checkpoints
     ]
+    for checkpoints, (_, meta), record in zip(
+      self._checkpoints, found, self._records, strict=True
+    ):
+      if _RUN in meta:
+        runs.check_resumable(checkpoints.path(step), meta[_RUN], record)
     state = self._trainer.join([state for state, _ in found])
     return step, state, found[0][1][_POSITION]
 
@@ -114,8 +123,10 @@ class Ensemble:
     for checkpoints in self._checkpoints:
       checkpoints.wait()
     states = self._trainer.cut(state)
-    for checkpoints, part in zip(self._checkpoints, states, strict=True):
-      checkpoints.save(step, part, {_POSITION: position})
+    for checkpoints, part, record in zip(
+      self._checkpoints, states, self._records, strict=True
+    ):
+      checkpoints.save(step, part, {_POSITION: position, _RUN: record})
 
   def write(self, step: int, values_M: Mapping[str, np.ndarray]) -> None:
     """Writes what was measured at a step, a number a model, to the logs.
@@ -133,10 +144,19 @@ class Ensemble:
       log.write(step, {**lists, **told})
 
   def logged_loss(self) -> np.ndarray:
-    """Training loss of every model, as it was last written: loss_M."""
+    """Training loss of every model, as it was last written: loss_M.
+
+    Raises:
+      RunError: if none is.
+    """
     found: list[float] = []
     for workdir in self._workdirs.values():
       rows = [row for row in runs.read_metrics(workdir) if 'loss' in row]
+      if not rows:
+        raise runs.RunError(
+          f'{workdir / runs.METRICS} holds no loss, but the run is at its end: '
+          'it was removed or cut'
+        )
       found += rows[-1]['loss']
     return np.array(found, np.float64)
 

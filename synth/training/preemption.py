@@ -69,7 +69,10 @@ class Preemption:
         if number[0] == signal.SIGTERM:
           self._asked.set()
           if not self._polled or not self._left.wait(self._grace_s):
-            done = 'the last checkpoint holds' if self._polled else 'none yet'
-            print(f'terminated: {done}; the same command resumes',
-                  file=sys.stderr, flush=True)  # fmt: skip
+            print(
+              'terminated: what was saved is kept, if anything was; the same '
+              'command goes on',
+              file=sys.stderr,
+              flush=True,
+            )
             os._exit(0)

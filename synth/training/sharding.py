@@ -46,10 +46,14 @@ RULES = (
 def make_mesh(data: int, fsdp: int, tensor: int) -> jax.sharding.Mesh:
   """The mesh of the given axis lengths over all devices.
 
+  Args:
+    data, fsdp, tensor: The lengths; of `data` 0: what the others leave.
+
   Raises:
     InputError: if the lengths do not multiply to the number of devices.
   """
   devices = jax.device_count()
+  data = data or max(devices // (fsdp * tensor), 1)
   if data * fsdp * tensor != devices:
     raise errors.InputError(
       f'config.mesh: data={data} * fsdp={fsdp} * tensor={tensor} is not the '

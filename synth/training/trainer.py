@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from synth import compilation
+from synth import errors
 from synth import inputs as inputs_lib
 from synth import model as model_lib
 from synth.language import grammar as grammar_lib
@@ -159,6 +160,9 @@ class Trainer:
     inputs: Universe, spaces and split.
     arms: How many arms are trained together. The M models of a state are those
       of the first arm, one for each seed, then those of the next.
+
+  Raises:
+    InputError: for settings that are no model, mesh or seed.
   """
 
   def __init__(
@@ -176,6 +180,11 @@ class Trainer:
     tx = optimizer.make(config.opt, self.shape.width_ratio)
     self.accumulation = config.opt.accumulation
     init = functools.partial(init_state, self.shape, tx)
+    if self.seeds[-1] >= 2**32:
+      raise errors.InputError(
+        f'train.seed={config.train.seed} with train.num_seeds='
+        f'{config.train.num_seeds} goes beyond 2**32 - 1'
+      )
     seed_M = jnp.array(self.seeds * arms, jnp.uint32)
     like = jax.eval_shape(init, seed_M[: len(self.seeds)])
     state_sharding = sharding.of_state(self.mesh, like)

@@ -20,6 +20,7 @@ from absl import flags
 import jax
 import numpy as np
 
+from synth import cli
 from synth import errors
 from synth import flops
 from synth import progress
@@ -53,6 +54,7 @@ def define_flags() -> None:
   flags.DEFINE_bool(
     'profile', False, f'Write a trace of {_TRACED} steps to WORKDIR/{PROFILE}.'
   )
+  cli.show('tensorboard', 'profile')
 
 
 def from_flags() -> Options:
@@ -130,7 +132,7 @@ class Watch:
     self._step_tokens = step_tokens
     self._step_flops = step_flops
     self._peak = flops.peak()
-    self._began = time.monotonic()
+    self._shown = start, time.monotonic()
     self._trace = workdir / PROFILE if options.profile else None
     self._tracing = False
     self._writes = distributed.is_first()
@@ -146,10 +148,15 @@ class Watch:
       jax.profiler.stop_trace()
 
   def show(self, step: int, loss: float) -> None:
-    """Updates the progress."""
+    """Updates the progress, with the speed since it was last updated.
+
+    So compilation, before the first time, is in no later number.
+    """
     if not self._writes:
       return
-    rate = (step - self._start) / (time.monotonic() - self._began)
+    last, began = self._shown
+    self._shown = step, time.monotonic()
+    rate = (step - last) / (self._shown[1] - began)
     speed = f'{rate * self._step_flops / 1e9:,.1f} GFLOP/s'
     if self._peak:
       speed = f'MFU {rate * self._step_flops / self._peak:.1%}'
