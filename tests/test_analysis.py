@@ -23,10 +23,12 @@ from synth import records
 from synth import runs
 from synth.evaluation import sample_records
 from synth.evaluation import verify
+from synth.splits import split as split_lib
 from synth.splits import support
 from synth.statistics import design
 from synth.statistics import interval as interval_lib
 from synth.statistics import passk
+from synth.universe import universe as universe_lib
 
 _ITEMS, _SAMPLES, _SEEDS = 100, 32, 4
 # Planted probability that a sample is right, by arm and test set.
@@ -229,6 +231,57 @@ def test_models_and_baselines_are_paired_by_task(planted, tmp_path):
   mean, low, high = map(float, re.findall(r'[\d.]+', share))
   assert low < mean < high and mean == pytest.approx(100 * often_I.mean())
   assert every == '100.0% [100.0%, 100.0%]'
+
+
+def test_baselines_stand_beside_models_by_size_and_distance(planted, tmp_path):
+  for name in ('data', support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITHOUT / runs.SAMPLES
+  with np.load(path) as archive:
+    arrays = dict(archive)
+  # Near, between and far: solved never, by every second, always.
+  (run,) = results.load(tmp_path)
+  split = split_lib.load(
+    split_lib.place(run.data_dir, run.result['config']['split'])
+  )
+  bounds = split.facts['distance_bounds'][support.WITHOUT]['syntactic']
+  part_I = np.arange(_ITEMS) % 4  # 0 near, 1 and 2 between, 3 far
+  middle = (bounds['near'] + bounds['far']) / 2
+  distance_I = np.choose(
+    part_I, [bounds['near'], middle, middle, bounds['far']]
+  )
+  arrays['novel_distance'] = np.stack([distance_I, distance_I])
+  np.savez_compressed(path, **arrays)
+  told = {
+    'solved': {'1': 0.5},
+    'solved_by_task': records.pack((part_I > 1)[None], '<f4'),
+    'candidates': 1.0, 'operations': 1.0, 'seconds': None,
+  }  # fmt: skip
+  stored = {
+    'classes': {'novel': records.pack(arrays['novel_class'], '<i4')},
+    'baselines': {
+      'pcfg': {
+        'preparation': {'operations': 0, 'seconds': 0},
+        'tests': {'novel': told},
+      }
+    },
+  }
+  runs.write_json(tmp_path / support.WITHOUT / runs.BASELINES, stored)
+  page_lib.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  section = page[page.index('Does distance to training matter?') :]
+  assert (
+    '<td>pcfg (train_s)</td><td>novel</td><td>syntactic</td>'
+    '<td class="n">0.0% (25)</td><td class="n">50.0% (50)</td>'
+    '<td class="n">100.0% (25)</td>'
+  ) in section
+  sizes = section[section.index('And size?') :]
+  (row,) = re.findall('<td>pcfg .train_s.</td><td>novel</td>(.*?)</tr>', sizes)
+  universe = universe_lib.load(run.data_dir / universe_lib.KIND)
+  of_size_I = universe.size_C[arrays['novel_class']] == 7
+  share = (part_I[of_size_I] > 1).mean()
+  assert row == f'<td class="n">{share:.1%} ({of_size_I.sum()})</td>'
+  assert 'Without a model: not measured' not in page
 
 
 def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):

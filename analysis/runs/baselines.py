@@ -109,17 +109,55 @@ def beaten(found: Sequence[results.Run], ks: Sequence[int]) -> list[list[str]]:
   return rows
 
 
-def _paired(
+def _on_tasks(
   run: results.Run, baseline: Baseline, tests: str, k: int
-) -> str | None:
-  """Success of the models less that of a baseline, task by task."""
-  solved_I = baseline.solved(tests, k)
-  if solved_I is None or f'{tests}_class' not in run.samples:
+) -> np.ndarray | None:
+  """solved_I by k candidates of the tasks of a run, in its order."""
+  solved_J = baseline.solved(tests, k)
+  if solved_J is None or f'{tests}_class' not in run.samples:
     return None
   class_I, class_J = run.samples[f'{tests}_class'], baseline.classes[tests]
   order_J = np.argsort(class_J)
   place_I = order_J[np.searchsorted(class_J, class_I, sorter=order_J)]
-  value_SxI = run.solved_at_k(tests, k) - solved_I[place_I]
+  solved_I: np.ndarray = solved_J[place_I]
+  return solved_I
+
+
+def parts(
+  run: results.Run, tests: str, part_I: np.ndarray
+) -> list[tuple[str, dict[Any, tuple[float, int]]]]:
+  """What baselines solve of parts of a test set, by as many candidates as one.
+
+  Args:
+    run: Whose tests; the baselines are those that were made for it.
+    tests: A test set.
+    part_I: The part that each of its tasks is in.
+
+  Returns:
+    Label -> part -> share solved, and number of tasks. None of a baseline that
+    is not told task by task.
+  """
+  result = []
+  for baseline in _of(run):
+    solved_I = _on_tasks(run, baseline, tests, 1)
+    if solved_I is None:
+      continue
+    of_part = {
+      part: (float(solved_I[part_I == part].mean()), int(sum(part_I == part)))
+      for part in np.unique(part_I).tolist()
+    }
+    result.append((baseline.label, of_part))
+  return result
+
+
+def _paired(
+  run: results.Run, baseline: Baseline, tests: str, k: int
+) -> str | None:
+  """Success of the models less that of a baseline, task by task."""
+  solved_I = _on_tasks(run, baseline, tests, k)
+  if solved_I is None:
+    return None
+  value_SxI = run.solved_at_k(tests, k) - solved_I
   rng = seeding.generator(0, 'beaten', run.label, baseline.label, tests, k)
   mean, low, high = interval.crossed([[design.Term(value_SxI)]], rng)
   return f'{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]'

@@ -73,9 +73,9 @@ def write(
     *sections.copied(found),
     *sections.calibrated(found),
     '<h2>Does distance to training matter?</h2>',
-    sections.strata(found),
+    sections.strata(found, split),
     '<h2>And size?</h2>',
-    sections.task_sizes(found),
+    sections.task_sizes(found, universe),
     '<h2>What did they write?</h2>',
     sections.written(
       found,

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
+import numpy as np
 
 from analysis import webpage
 from analysis.runs import baselines
@@ -17,7 +18,9 @@ from analysis.runs import figures
 from analysis.runs import mistakes
 from analysis.runs import results
 from analysis.runs import retrieval
+from synth.splits import distances
 from synth.splits import split as split_lib
+from synth.universe import universe as universe_lib
 
 
 def curves(found: list[results.Run]) -> str:
@@ -89,32 +92,71 @@ def without_model(found: list[results.Run]) -> list[str]:
   ]
 
 
-def strata(found: list[results.Run]) -> str:
-  """Success by distance to training, in both spaces."""
-  rows = []
+_STRATA = ('near', 'between', 'far')
+
+
+def strata(found: list[results.Run], split: split_lib.Split) -> str:
+  """Success by distance to training, in both spaces, beside baselines."""
+  rows, without = [], False
   for run in found:
+    bounds = split.facts.get('distance_bounds', {}).get(run.arm)
     for name, spaces in run.result['strata'].items():
       for space, strata in spaces.items():
         cells = [
           f'{strata[s]["solved@1"]:.1%} ({strata[s]["items"]:,})'
           if s in strata
           else '&ndash;'
-          for s in ('near', 'between', 'far')
+          for s in _STRATA
         ]
         rows.append([html.escape(run.label), name, space, *cells])
-  head = ['arm', 'tests', 'space', 'near', 'between', 'far']
+        if bounds is None or f'{name}_distance' not in run.samples:
+          continue
+        place = distances.SPACES.index(space)
+        distance_I = run.samples[f'{name}_distance'][place]
+        part_I = _stratum(distance_I, bounds[space])
+        for label, parts in baselines.parts(run, name, part_I):
+          without = True
+          cells = _shares(parts, _STRATA)
+          rows.append([html.escape(label), name, space, *cells])
+  head = ['arm', 'tests', 'space', *_STRATA]
   return webpage.table(head, rows, numeric=3) + (
     f'<p class="note">{found[0].measure}@1, mean over seeds (tasks). '
     'Near: no farther from the nearest training program than 95 % of training '
     'programs are from each other; far: farther than 99.9 % of them. '
     'Syntactic distance is the exact pq-gram distance of one program of each '
-    'function, semantic that in the projected space.</p>'
+    f'function, semantic that in the projected space. {_one(without)}</p>'
   )
 
 
-def task_sizes(found: list[results.Run]) -> str:
-  """Success by the size of the task."""
-  rows = []
+def _stratum(distance_I: np.ndarray, bounds: Mapping[str, float]) -> np.ndarray:
+  """The name of the stratum of each task, as evaluation has it."""
+  near_I = distance_I <= bounds['near']
+  far_I = ~near_I & (distance_I >= bounds['far'])
+  return np.select([near_I, far_I], ['near', 'far'], 'between')
+
+
+def _shares(
+  parts: Mapping[Any, tuple[float, int]], names: Sequence[Any]
+) -> list[str]:
+  """A cell for each part: share solved, and tasks."""
+  return [
+    f'{parts[n][0]:.1%} ({parts[n][1]:,})' if n in parts else '&ndash;'
+    for n in names
+  ]
+
+
+def _one(without: bool) -> str:
+  """What the rows of baselines are, or how to get them."""
+  if without:
+    return 'Of what needs no model: solved by one candidate.'
+  return f'Without a model: not measured (<code>{baselines.COMMAND}</code>).'
+
+
+def task_sizes(
+  found: list[results.Run], universe: universe_lib.Universe
+) -> str:
+  """Success by the size of the task, beside baselines."""
+  rows, without = [], False
   told = [run.result['task_sizes'] for run in found]
   sizes = sorted({int(n) for one in told for by in one.values() for n in by})
   for run, by_test in zip(found, told, strict=True):
@@ -126,10 +168,16 @@ def task_sizes(found: list[results.Run]) -> str:
         for n in sizes
       ]
       rows.append([html.escape(run.label), name, *cells])
+      if f'{name}_class' not in run.samples:
+        continue
+      size_I = universe.size_C[run.samples[f'{name}_class']]
+      for label, parts in baselines.parts(run, name, size_I):
+        without = True
+        rows.append([html.escape(label), name, *_shares(parts, sizes)])
   head = ['arm', 'tests', *(f'{size} nodes' for size in sizes)]
   return webpage.table(head, rows, numeric=2) + (
     f'<p class="note">{found[0].measure}@1, mean over seeds (tasks), by the '
-    "size of the task's smallest program.</p>"
+    f"size of the task's smallest program. {_one(without)}</p>"
   )
 
 
