@@ -73,7 +73,7 @@ def write(
     functions: In an arm, of the kinds of split that have that setting.
     parameters: Of the model.
   """
-  tests = {}
+  tests, found = {}, {}
   for place, (name, rate) in enumerate(rates.items()):
     tasks = np.random.default_rng([split, place])  # the same in every arm
     hard_I = item_sd * tasks.standard_normal(items)
@@ -97,6 +97,9 @@ def write(
       # the farther a task is, the more is copied.
       'fits_only_SxI': wrong_SxI // 2 * (np.arange(items) % 4 == 0),
       'copied_SxI': np.rint(wrong_SxI * distance_2xI[0] / 2),
+    }
+    found |= {
+      (name, key): value for key, value in _of_samples(arrays, samples).items()
     }
     if kind == 'support':
       arrays['with_edge_SxI'] = correct_SxI // 2
@@ -123,7 +126,12 @@ def write(
   config['data']['arm'] = arm
   config['opt'] |= {'lr': lr, 'num_steps': 1000}
   config['eval']['num_samples'] = samples
+  of_samples = {
+    key: {test: found[test, key] for test in rates}
+    for key in ('errors', 'copies', 'with_structure', 'calibration')
+  }
   facts = {
+    **of_samples,
     'format': records.FORMAT,
     'tier': root.name,
     'contrast': contrast,
@@ -158,7 +166,7 @@ def write(
       'enumeration': {
         'preparation': {},
         'tests': {
-          test: {'solved': {'1': 0.25 + 0.125 * split, '256': 1.0}}
+          test: {'solved': {'1': 0.25 + 0.125 * split, '16': 0.5, '256': 1.0}}
           for test in rates
         },
       }
@@ -179,6 +187,38 @@ def write(
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(facts))
   return path
+
+
+def _of_samples(arrays, samples):
+  """What result.json says of the samples of one test set.
+
+  A tenth of what is wrong and does not fit is undefined, a twentieth is no
+  program. Of two bins of answers, confident 0.1 and 0.3, the second is right
+  twice as often; the first model has no AUROC.
+  """
+  right_S = arrays['correct_SxI'].mean(axis=1) / samples
+  fits_S = arrays['fits_only_SxI'].mean(axis=1) / samples / (1 - right_S)
+  seeds, items = arrays['correct_SxI'].shape
+  return {
+    'errors': {
+      'unparsed': (0.05 * (1 - fits_S)).tolist(),
+      'undefined': (0.1 * (1 - fits_S)).tolist(),
+      'wrong_function': (0.85 * (1 - fits_S)).tolist(),
+      'fits_only': fits_S.tolist(),
+    },
+    'copies': (arrays['copied_SxI'].mean(axis=1) / samples).tolist(),
+    'with_structure': [0.02] * seeds,
+    'calibration': [
+      {
+        'confidence_B': [0.1, 0.3],
+        'success_B': [2 * right / 3, 4 * right / 3],
+        'count_B': [items // 2, items // 2],
+        'ece': 0.05 + right / 100,
+        'auroc': None if seed == 0 else 0.75,
+      }
+      for seed, right in enumerate(right_S.tolist())
+    ],
+  }
 
 
 def load(root):

@@ -1,17 +1,21 @@
 """The study's figures draw what was planted in the records, with intervals."""
 
+import json
 import math
+import pathlib
 
 from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
+from analysis.study import calibration
 from analysis.study import cells
 from analysis.study import contrasts
 from analysis.study import density
 from analysis.study import density_figures
 from analysis.study import law_figures
 from analysis.study import learning
+from analysis.study import mistakes
 from analysis.study import novelty
 from analysis.study import retrieval
 from analysis.study import scaling
@@ -23,6 +27,7 @@ from synth.evaluation.sample_records import Best
 from synth.statistics import scaling as forms
 from tests import simulated
 
+_CPU = pathlib.Path(__file__).parents[1] / 'results/cpu'
 _COMPUTE = np.geomspace(1e11, 1e14, 10)
 
 
@@ -345,3 +350,159 @@ def test_learning_curves_are_of_the_longest_run_and_of_all_seeds(tmp_path):
   (band, _) = drawn.figure.axes[0].collections
   heights = band.get_paths()[0].vertices[:, 1]
   assert {0.63, 0.77} <= {round(float(y), 6) for y in heights}
+
+
+_KINDS = (mistakes.RIGHT, mistakes.SHOWN, mistakes.OTHER, mistakes.FITS,
+          mistakes.UNDEFINED, mistakes.UNPARSED)  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def grown(tmp_path_factory):
+  """Two models, one trained for two times, at two learning rates."""
+  root, rng = (
+    tmp_path_factory.mktemp('grown') / 'cpu',
+    np.random.default_rng(11),
+  )
+  for flops, parameters, lr, loss in (
+    (1e11, 40_000, 0.001, 0.9), (4e11, 40_000, 0.001, 0.7),
+    (4e11, 40_000, 0.006, 0.8), (9e11, 90_000, 0.001, 0.5),
+  ):  # fmt: skip
+    simulated.write(
+      root, 'scaling', 'train_s',
+      {'control': 1 - loss, 'novel': 0.1, 'dev': 0.4}, rng, seeds=2,
+      items=50, flops=flops, parameters=parameters, lr=lr, dev_loss=loss,
+      run=f'{flops:g}-{lr}',
+    )  # fmt: skip
+  return root
+
+
+def test_every_sample_is_of_one_kind_and_kinds_are_those_of_the_record(grown):
+  study = simulated.load(grown)
+  drawn = mistakes.draw(study)
+  # Of two learning rates that of less loss on dev, on both tests.
+  assert set(drawn.numbers) == {
+    f'scaling, {test}, {run} parameters'
+    for test in ('control', 'novel')
+    for run in ('1e+11-0.001, 40,000', '4e+11-0.001, 40,000',
+                '9e+11-0.001, 90,000')
+  }  # fmt: skip
+  for record in study.of('scaling'):
+    for test in ('control', 'novel'):
+      told = mistakes.shares(record, test)
+      np.testing.assert_allclose(sum(told[kind] for kind in _KINDS), 1)
+      tasks = record.tests[test]
+      for kind, array in (
+        (mistakes.RIGHT, tasks.correct_SxI),
+        (mistakes.FITS, tasks.fits_only_SxI),
+        (mistakes.SHOWN, tasks.copied_SxI),
+      ):  # fmt: skip
+        counted_S = array.mean(axis=1) / record.samples
+        np.testing.assert_allclose(told[kind], counted_S)
+      # Planted: twice as many are undefined as are no program.
+      np.testing.assert_allclose(
+        told[mistakes.UNDEFINED], 2 * told[mistakes.UNPARSED]
+      )
+      assert told[mistakes.STRUCTURE].tolist() == [0.02, 0.02]
+
+
+def test_the_longest_training_of_a_model_is_drawn_solid_each_seed_a_dot(grown):
+  drawn = mistakes.draw(simulated.load(grown))
+  axis = drawn.figure.axes[0]
+  assert axis.get_title() == 'control, in support (train_s)'
+  dots = {
+    line.get_label(): line.get_xydata().T.tolist()
+    for line in axis.get_lines()
+    if line.get_marker() == 'o'
+  }
+  right = {key: told['right'] for key, told in drawn.numbers.items()}
+  long = right['scaling, control, 4e+11-0.001, 40,000 parameters']
+  large = right['scaling, control, 9e+11-0.001, 90,000 parameters']
+  assert dots['right'] == [[4e4, 4e4, 9e4, 9e4], [*long, *large]]
+  short = right['scaling, control, 1e+11-0.001, 40,000 parameters']
+  assert dots['right, shorter training'] == [[4e4, 4e4], short]
+  assert np.mean(short) < np.mean(long) < np.mean(large)
+
+
+def test_a_record_that_tells_no_errors_is_named(grown, tmp_path):
+  for path in (grown / 'scaling').glob('*.json'):
+    facts = json.loads(path.read_text())
+    if facts['run'].startswith('9'):
+      del facts['errors']
+    target = tmp_path / 'cpu/scaling' / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(facts))
+  drawn = mistakes.draw(simulated.load(tmp_path / 'cpu'))
+  assert 'scaling/9e+11-0.001 holds no errors' in drawn.caption
+  assert 'no records of data' in drawn.caption
+  assert not any('90,000' in key for key in drawn.numbers)
+
+
+def test_committed_kinds_of_samples_add_up_to_the_outcomes():
+  found = study_lib.load(_CPU)
+  for contrast in ('scaling', 'data'):
+    for record in found.of(contrast):
+      for test in record.tests:
+        told = mistakes.shares(record, test)
+        np.testing.assert_allclose(sum(told[kind] for kind in _KINDS), 1)
+        assert min(told[kind].min() for kind in _KINDS) > -1e-9
+        outcome = record.facts['outcomes'][test]
+        for names, parts in (
+          ('correct', [mistakes.RIGHT]), ('grid_only', [mistakes.FITS]),
+          ('wrong', [mistakes.SHOWN, mistakes.OTHER]),
+          ('undefined', [mistakes.UNDEFINED]),
+          ('unparsed', [mistakes.UNPARSED]),
+        ):  # fmt: skip
+          share = sum(told[part].mean() for part in parts)
+          assert share == pytest.approx(outcome[names], abs=1e-9)
+
+
+def test_calibration_is_that_of_the_records_by_arm_and_test(study):
+  drawn = calibration.draw(study)
+  assert '3 seeds' not in drawn.caption and 'support 2, 6, 150' in drawn.caption
+  for name in ('support', 'region_semantic'):
+    for arm in ('train_s', 'train_c'):
+      told = drawn.numbers[f'{name}, {arm} on novel']
+      records = [r for r in study.of(name) if r.facts['arm'] == arm]
+      right = [v for r in records for v in r.pass_at_k('novel', 1).mean(axis=1)]
+      assert told['right'] == pytest.approx(right)
+      assert told['confidence'] == pytest.approx([0.2] * 6)
+      assert told['calibration error'] == pytest.approx(
+        [0.05 + share / 100 for share in right]
+      )
+      assert told['AUROC'] == [None, 0.75, 0.75] * 2
+  # Novel of who saw it is right 60 times in 100, confident 20.
+  (excess,) = (
+    line.get_xdata()[0]
+    for line in drawn.figure.axes[2].get_lines()
+    if line.get_label() == 'train_c, novel'
+  )
+  right = drawn.numbers['support, train_c on novel']['right']
+  assert excess == pytest.approx(20 - 100 * np.mean(right))
+
+
+def test_a_seed_that_diverged_and_a_record_without_calibration_are_left_out(
+  tmp_path,
+):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(12)
+  for name in ('support', 'role'):
+    simulated.support(
+      root, name, drop=0.2, splits=1, seeds=5, items=30, rng=rng
+    )
+  path = root / 'support/train_c-split0.json'
+  facts = json.loads(path.read_text()) | {'diverged': {'3': 100}}
+  facts['calibration']['novel'][3] = None
+  path.write_text(json.dumps(facts))
+  path = root / 'role/train_s-split0.json'
+  facts = json.loads(path.read_text())
+  del facts['calibration']
+  path.write_text(json.dumps(facts))
+  study = simulated.load(root)
+  drawn = calibration.draw(study)
+  assert 'role/train_s-split0 holds no calibration' in drawn.caption
+  # The seed is left out of the other arm, too.
+  numbers = drawn.numbers['support, train_s on novel']
+  assert len(numbers['right']) == 4
+  assert not any(key.startswith('role') for key in drawn.numbers)
+  text = calibration.table(study)
+  assert 'role/train_s-split0 holds no calibration' in text
+  assert '<td class="n">75.0 [75.0, 75.0] (of 3)</td>' in text

@@ -105,3 +105,7 @@ class Grid:
     """The cells of some arms."""
     kept = set(arms)
     return Grid(cell for cell in self if cell.arm in kept)
+
+  def of(self, split: int) -> 'Grid':
+    """The cells of one split."""
+    return Grid(cell for cell in self if cell.split == split)

@@ -46,6 +46,32 @@ rational function, not only at the points.</td></tr>
 <tr><td>pass@k</td><td>1 &minus; C(n &minus; s, k) / C(n, k) with s right ones
 of n independent samples, mean over tasks: the unbiased estimator of the chance
 that one of k samples is right.</td></tr>
+<tr><td>kinds of samples</td><td>Every sample is of exactly one: <i>right</i>;
+<i>fits the specification only</i>: equal to the task at all points of the
+grid, another function; <i>wrong</i>: a program defined somewhere that differs
+from the task at a point of the grid, and either <i>a program of training</i>,
+one that training may show (as a program, not only as a function), or
+<i>another</i>; <i>undefined</i>: divides by the zero function; <i>no
+program</i>: its symbols are no program, or it has no end within the length
+allowed. Shares are of all samples of a model.</td></tr>
+<tr><td>confidence, calibration</td><td>The <i>answer</i> of a model to a task
+is the most probable of its distinct samples; its <i>confidence</i> p is the
+probability that the model at temperature 1 gives to that one program; y is 1
+if the answer is right, else 0. Tasks are put, by p, into B = 15 bins of equally
+many (fewer, if a bin had fewer than 10). <i>Calibration error</i>: the root of
+&Sigma; (n<sub>b</sub> / N) [(mean<sub>b</sub>(y &minus; p))<sup>2</sup> &minus;
+var<sub>b</sub>(y &minus; p) / n<sub>b</sub>], 0 if that is negative: the second
+term is what noise adds to the first (Kumar, Liang and Ma, 2019, arXiv
+1909.10155). <i>Confidence less share right</i>: mean(p) &minus; mean(y), over
+all answers. <i>AUROC</i>: the chance that a right answer has a larger p than a
+wrong one, ties half. A function has many programs and p is the chance of one,
+so y &gt; p on average is no fault, y &lt; p is.</td></tr>
+<tr><td>without a model</td><td>Candidates are programs tried one after the
+other until one is right. <i>Nearest neighbour</i>: the training function whose
+values are nearest. <i>PCFG</i>: programs drawn from a probabilistic grammar
+fitted to the arm. <i>Enumeration</i>: all functions, smallest program first.
+<i>Meet in the middle</i>: joins two programs of a bank of small ones so that
+the values come out; a candidate is a look-up.</td></tr>
 <tr><td>arm</td><td>A training set: classes drawn from one universe. At each
 visit of a class a random program of A(c) is shown, without the held-out
 structure wherever A(c) has one without.</td></tr>

@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from analysis import picture
 from analysis import webpage
 from analysis.study import atlas_view
+from analysis.study import calibration
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import configurations
@@ -27,6 +28,7 @@ from analysis.study import hover
 from analysis.study import law_figures
 from analysis.study import learning
 from analysis.study import markdown
+from analysis.study import mistakes
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
@@ -106,6 +108,16 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     learning.draw,
     (contrasts.SYNTACTIC, contrasts.SCALING, contrasts.DATA),
   ),
+  'F21-errors': (
+    'What are the samples that are not right?',
+    mistakes.draw,
+    (contrasts.SCALING, contrasts.DATA),
+  ),
+  'F22-calibration': (
+    'Do models know when they are right, out of support too?',
+    calibration.draw,
+    _HELD_OUT,
+  ),
 }
 
 
@@ -154,6 +166,8 @@ def write(
     *(_figure(study, name, figures_dir, command) for name in _FIGURES),
     '<h2>Are the parts of what they write taken from training?</h2>',
     retrieval.subtrees(study),
+    '<h2>How well is every arm calibrated, on every test?</h2>',
+    calibration.table(study),
     '<h2>What do the tests take without a model?</h2>',
     without_model.table(study),
     '<h2>All support contrasts</h2>',

@@ -116,7 +116,7 @@ def _grid(found: Sequence[records.Record]) -> cells_lib.Grid:
       )
     seen[place] = record
     _same_universe(record, found[0])
-  diverged = _diverged(found)
+  diverged = lost_seeds(found)
   return cells_lib.Grid(
     cell.without(diverged[cell.split])
     for record in found
@@ -124,7 +124,7 @@ def _grid(found: Sequence[records.Record]) -> cells_lib.Grid:
   )
 
 
-def _diverged(found: Sequence[records.Record]) -> dict[int, set[int]]:
+def lost_seeds(found: Sequence[records.Record]) -> dict[int, set[int]]:
   """Seeds of each split that diverged in some arm: left out of all arms.
 
   Raises:
@@ -294,7 +294,7 @@ def by_compute(
   result = {}
   for flops, part in frontier(found).items():
     if all(test in record.tests for record in part):
-      lost = _diverged(part)
+      lost = lost_seeds(part)
       result[flops] = np.concatenate(
         [
           cell.without(lost[cell.split]).value(k).mean(axis=1)

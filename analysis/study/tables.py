@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import html
 import math
 
+import numpy as np
+
 from analysis import webpage
+from analysis.study import baselines
 from analysis.study import cells as cells_lib
 from analysis.study import claims
 from analysis.study import contrasts
@@ -15,6 +18,7 @@ from analysis.study import power
 from analysis.study import study as study_lib
 from analysis.study import support as support_lib
 from analysis.study.verdicts import Verdict
+from synth import records as records_lib
 from synth.splits import density as density_split
 from synth.splits import support as support_split
 from synth.statistics import components
@@ -70,7 +74,7 @@ def rules(rows: Sequence[claims.Row]) -> str:
 
 
 def support(study: study_lib.Study) -> str:
-  """Every hold-out's contrasts, together and by split."""
+  """Every hold-out's contrasts, together and by split, beside baselines."""
   rows = []
   for name, what in contrasts.HELD_OUT.items():
     if name not in study.contrasts:
@@ -80,66 +84,124 @@ def support(study: study_lib.Study) -> str:
     except cells_lib.NotMeasured as error:
       rows.append([what, '', f'not measured: {html.escape(str(error))}', ''])
       continue
+    grid = study.grid(name)
     for (label, weights), effect in zip(
       _CONTRASTS.items(), found[:3], strict=True
     ):
-      resampled = effects.bootstrap(study.grid(name), weights)
+      resampled = effects.bootstrap(grid, weights)
       cells = _effect(effect, resampled)
       # No drop can be told from none where there is nothing to lose.
       if label != 'control' and found.seen <= effects.MARGIN:
         cells[-1] = f'nothing to lose: {found.seen:.1%} when seen'
-      rows.append([what, label, *cells])
+      rows.append([what, label, *cells, *_beside(study, name, grid, label)])
       rows += [
         ['', f'{label}, split {part.split}',
-         _interval(part.interval, 'points'), f'{part.p:.2g}', '', '']
+         _interval(part.interval, 'points'), f'{part.p:.2g}', '', '',
+         *_beside(study, name, grid.of(part.split), label)]
         for part in effect.parts
         if effect.splits > 1 and effect.seeds >= _SEEDS
       ]  # fmt: skip
-    grid = study.grid(name)
     for part in (study_lib.FORCED, study_lib.AVOIDABLE):
       try:
         alone = effects.effect(grid, support_lib.drop_on(part))
       except cells_lib.NotMeasured:  # a split has none, or no edge is held out
         continue
       row = [f'{part} ({alone.items:,})', _interval(alone.interval, 'points')]
-      rows.append([what, *row, f'{alone.p:.2g}', '', ''])
+      row += [f'{alone.p:.2g}', '', '']
+      rows.append([what, *row, *_beside(study, name, grid, part)])
     share = _interval(found.relative, '%')
     if found.relative.low < -1:
       share = 'too little was solved to be relative to'
     rows.append([what, 'novel, as a share', share])
     rows.append([what, 'novel, log-odds', _plain(found.log_odds)])
+  if not rows:
+    return lack('no support contrast')
+  ks = ' / '.join(map(str, baselines.KS))
   head = ['held out', 'contrast', 'seen less unseen [95 %]', 'p',
-          'bootstrap [95 %]', '90 % interval within 3 points']  # fmt: skip
-  return webpage.table(head, rows) if rows else lack('no support contrast')
+          'bootstrap [95 %]', '90 % interval within 3 points',
+          f'models solve: by {ks}',
+          *(f'{name}: by {ks}' for name in baselines.NAMES)]  # fmt: skip
+  return webpage.table(head, rows) + (
+    '<p class="note">The last columns: share of the same tests that is solved '
+    f'by {" and by ".join(map(str, baselines.KS))} samples of a model, and by '
+    'as many candidates of what needs no model; of what learns from training '
+    'by arm, where arms differ. Means over splits (and seeds). Not measured: '
+    'the records do not hold it.</p>'
+  )
+
+
+def _beside(
+  study: study_lib.Study, name: str, grid: cells_lib.Grid, test: str
+) -> list[str]:
+  """What models and baselines solve of a test; nothing of a difference."""
+  if test not in grid.tests:
+    return ['&ndash;'] * (1 + len(baselines.SHOWN))
+  found = [
+    record
+    for record in study.of(name)
+    if study_lib.split_seed(record) in grid.splits
+  ]
+  shown = baselines.models(grid, support_split.ARMS, test)
+  return [shown, *baselines.cells(found, test)]
 
 
 def density_by_law(study: study_lib.Study) -> str:
-  """Every density arm less uniform training, by test set and k."""
+  """Every density arm less uniform training, by test set and k.
+
+  Beside it what is solved without a model, by as many candidates.
+  """
   rows = []
+  names = (contrasts.DENSITY, contrasts.MORE)
+  records = [r for name in names for r in study.contrasts.get(name, ())]
+  tests: list[str] = []
   try:
     for grid in contrasts.density_grids(study):
       seeds = f'{min(len(cell.seeds) for cell in grid)}'
-      rows += [
-        [arm, seeds, f'{k}']
-        + [
-          _estimate(effects.effect(grid, gain, k).interval)
-          for gain in (
-            density.gain((arm, density_split.UNIFORM), [test])
-            for test in grid.tests
-          )
-        ]
-        for arm in grid.arms
-        if arm != density_split.UNIFORM
-        for k in sorted({1, min(cell.samples for cell in grid)})
-      ]
+      tests = grid.tests
+      # What the others are told against comes first.
+      for arm in sorted(grid.arms, key=lambda a: a != density_split.UNIFORM):
+        for k in sorted({1, min(cell.samples for cell in grid)}):
+          if arm == density_split.UNIFORM:
+            cells = [f'{_solved(grid, arm, t, k):.1%}' for t in tests]
+          else:
+            cells = [
+              _estimate(effects.effect(grid, gain, k).interval)
+              for gain in (
+                density.gain((arm, density_split.UNIFORM), [test])
+                for test in tests
+              )
+            ]
+          beside = _by_test(records, arm, tests, k)
+          rows.append([arm, seeds, f'{k}', *cells, *beside])
   except cells_lib.NotMeasured as error:
     return lack(str(error))
-  head = ['arm', 'seeds', 'k', *grid.tests]
+  head = ['arm', 'seeds', 'k', *tests, *baselines.NAMES]
   return webpage.table(head, rows) + (
-    '<p class="note">pass@k less that of the arm uniform, same seeds, '
-    'points [95 %], each cell alone, not adjusted; beyond pass@1 '
-    'exploratory.</p>'
+    '<p class="note">Of <i>uniform</i> pass@k; of the others pass@k less that '
+    'of the arm uniform, same seeds, points [95 %], each cell alone, not '
+    'adjusted; beyond pass@1 exploratory. The last columns: share of the same '
+    f'tests, in the order {html.escape(", ".join(tests))}, that is solved by k '
+    'candidates of what needs no model; of what learns from training, by '
+    'learning from that arm. Not measured: the records do not hold it.</p>'
   )
+
+
+def _solved(grid: cells_lib.Grid, arm: str, test: str, k: int) -> float:
+  values = [grid.get(s, arm, test).value(k).mean() for s in grid.splits]
+  return float(np.mean(values))
+
+
+def _by_test(
+  found: Sequence[records_lib.Record], arm: str, tests: Sequence[str], k: int
+) -> list[str]:
+  """A cell for each baseline: what it solves of every test."""
+  of_arm = [record for record in found if record.facts['arm'] == arm]
+  result = []
+  for name in baselines.SHOWN:
+    source = of_arm if name in baselines.LEARNERS else found
+    shares = [baselines.mean(source, name, test, k) for test in tests]
+    result.append(baselines.listed(shares))
+  return result
 
 
 def variance(study: study_lib.Study) -> str:

@@ -3,13 +3,12 @@
 import numpy as np
 
 from analysis import webpage
+from analysis.study import baselines
 from analysis.study import contrasts
+from analysis.study import law_figures as law
 from analysis.study import study as study_lib
 from analysis.study import tables
 from synth.splits import split as split_lib
-
-_KEY = 'without_model'  # of a record
-_LEARNERS = ('nearest_neighbour', 'pcfg')  # what differs from arm to arm
 
 
 def table(study: study_lib.Study) -> str:
@@ -19,15 +18,17 @@ def table(study: study_lib.Study) -> str:
   """
   rows: list[list[str]] = []
   there = {
-    contrast: [r for r in study.contrasts.get(contrast, ()) if _KEY in r.facts]
-    for contrast in (*contrasts.HELD_OUT, contrasts.DENSITY)
+    contrast: [
+      r for r in study.contrasts.get(contrast, ()) if baselines.KEY in r.facts
+    ]
+    for contrast in (*contrasts.HELD_OUT, contrasts.DENSITY, law.COVERAGE)
   }
   budgets = sorted(
     {
       int(k)
       for told in there.values()
       for record in told
-      for baseline in record.facts[_KEY].values()
+      for baseline in record.facts[baselines.KEY].values()
       for one in baseline['tests'].values()
       for k in one['solved']
     }
@@ -38,9 +39,9 @@ def table(study: study_lib.Study) -> str:
     solved: dict[tuple[str, str], list[dict[int, float]]] = {}
     for record in told:
       arm = record.facts['arm']
-      for name, baseline in record.facts[_KEY].items():
+      for name, baseline in record.facts[baselines.KEY].items():
         who = name.replace('_', ' ')
-        if name in _LEARNERS:
+        if name in baselines.LEARNERS:
           who += f', of {arm}'
         for test, one in baseline['tests'].items():
           shares = {int(k): share for k, share in one['solved'].items()}
@@ -51,9 +52,13 @@ def table(study: study_lib.Study) -> str:
           for k in budgets
           if k <= record.samples
         }
-        solved.setdefault((test, f'models, {arm}'), []).append(value_k)
+        who = f'models, {arm}'
+        tested = len(record.tests[test].class_I)
+        if tested != baselines.whole(record, test):
+          who += f' ({tested:,} of {baselines.whole(record, test):,} tasks)'
+        solved.setdefault((test, who), []).append(value_k)
     title = contrasts.HELD_OUT.get(contrast, contrast)
-    for test in told[0].tests:
+    for test in dict.fromkeys(test for record in told for test in record.tests):
       if test == split_lib.DEV:
         continue
       rows += [
