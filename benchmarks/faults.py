@@ -229,7 +229,8 @@ def interruption(
     rng: Draws the moment.
     seconds: Within how many the moment falls.
   """
-  share, count = rng.random(), int(rng.integers(1, 4))
+  share, saves = rng.random(), int(rng.integers(1, 4))
+  batches = int(rng.integers(1, 31))
 
   def arrange() -> None:
     if how == 'while loading data':
@@ -239,7 +240,7 @@ def interruption(
         self: data.BatchSource, low: int, high: int
       ) -> list[dict[str, np.ndarray]]:
         made['batches'] += 1
-        if made['batches'] == count * 7:
+        if made['batches'] == batches:
           os.kill(os.getpid(), signal.SIGKILL)
         return load(self, low, high)
 
@@ -257,7 +258,7 @@ def interruption(
 
   def kill() -> None:
     if how == 'during a save':
-      for _ in range(count):
+      for _ in range(saves):
         _wait_for_save(places)
       time.sleep(share * 0.02)
     else:
@@ -375,10 +376,15 @@ def summarize(chains: list[dict[str, Any]]) -> dict[str, Any]:
   return {
     'trainings': len(chains),
     'interruptions': sum(places.values()),
+    'kills': sum(map(_kills, chains)),
     'by_place': dict(sorted(places.items())),
     'did_not_resume': sum(not c['resumed'] for c in chains),
     'differ': sum(c['resumed'] and not c['same'] for c in chains),
   }
+
+
+def _kills(chain: dict[str, Any]) -> int:
+  return sum(how != _HOW[-1] for how, _ in chain['ended'])
 
 
 def table(record: dict[str, Any]) -> str:
@@ -392,7 +398,8 @@ def table(record: dict[str, Any]) -> str:
     'resumed until it ends. Then its parameters, its optimizer state and its',
     'metrics are compared, bit for bit, with those of a training that was',
     'never interrupted. Two arms in one program are two runs, and compared',
-    'as such.',
+    'as such. Kills while loading data fall on one of the first 30 batches,',
+    'which are made one at a time for it.',
     '',
     '| how the process ended | what it left | times |',
     '|---|---|---|',
@@ -407,6 +414,7 @@ def table(record: dict[str, Any]) -> str:
   for label, name in (
     ('trainings', 'trainings'),
     ('interruptions', 'interruptions'),
+    ('... of them kills, the others SIGTERM', 'kills'),
     ('did not resume', 'did_not_resume'),
     ('differ from the uninterrupted one', 'differ'),
   ):
@@ -432,7 +440,10 @@ def table(record: dict[str, Any]) -> str:
 def _count(
   training: Training, root: pathlib.Path, data_dir: pathlib.Path, kills: int
 ) -> list[dict[str, Any]]:
-  """Chains with at least so many interruptions in all, old ones included."""
+  """Chains with at least so many kills in all, old ones included.
+
+  Of several processes, which get SIGTERM alone, so many of these.
+  """
   root /= training.name
   for name in ('first', 'again'):  # the first one compiles
     workdir = root / name
@@ -449,8 +460,13 @@ def _count(
     for line in (path.read_text().splitlines() if path.exists() else [])
   ]
   bar = progress.Progress(training.title, kills, 'interruptions')
-  while (done := sum(len(c['ended']) for c in chains)) < kills:
-    bar.update(done)
+
+  def done() -> int:
+    alone = training.processes == 1
+    return sum(_kills(c) if alone else len(c['ended']) for c in chains)
+
+  while done() < kills:
+    bar.update(done())
     place = [flags.FLAGS.seed, TRAININGS.index(training), len(chains)]
     rng = np.random.default_rng(place)
     seconds = runs.read_json(root / 'again' / _SECONDS)
@@ -473,7 +489,7 @@ def main() -> dict[str, Any]:
   jax.config.update('jax_compilation_cache_dir', str(root / 'compiled'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
   inputs_lib.load_or_build(ONE.config, data_dir)
-  kills = (args.kills, args.kills_of_two, args.kills_of_arms)
+  kills = (args.kills, args.sigterms_of_two, args.kills_of_arms)
   record = {
     **{
       training.name: summarize(_count(training, root, data_dir, wanted))
@@ -492,9 +508,9 @@ def main() -> dict[str, Any]:
 
 def define_flags() -> None:
   """The command line."""
-  flags.DEFINE_integer('kills', 200, 'Interruptions of one process.')
-  flags.DEFINE_integer('kills_of_two', 3, 'Interruptions of two processes.')
-  flags.DEFINE_integer('kills_of_arms', 40, 'Interruptions of two arms.')
+  flags.DEFINE_integer('kills', 200, 'Of one process, beside SIGTERM.')
+  flags.DEFINE_integer('sigterms_of_two', 3, 'To one of two processes.')
+  flags.DEFINE_integer('kills_of_arms', 40, 'Of two arms, beside SIGTERM.')
   flags.DEFINE_integer('seed', 0, 'Draws the moments.')
   flags.DEFINE_string('workdir', 'runs/faults', 'Scratch; goes on from it.')
 

@@ -1,7 +1,7 @@
 """Starts training on this host.
 
   python -m launch.local --num_processes=2 -- \\
-    --config=configs/support.py:tiny --config.mesh.data=2 --workdir=runs/two
+    --config=configs/support.py:tiny --workdir=runs/two
 
 Arguments after `--` are those of `synth.train`. SIGTERM is passed on: the
 processes save and end. `run_all` runs many commands, some at a time.

@@ -20,11 +20,9 @@ from flax import nnx
 import jax
 import jax.numpy as jnp
 
+from synth import attention
 from synth import cli
 from synth import errors
-
-_ROPE_BASE = 10_000.0  # Su et al. 2021 (arXiv 2104.09864), section 3.3
-_FUSED_HEAD = 128  # widest head that cuDNN's kernel differentiates everywhere
 
 POSITIONS = ('learned', 'rope')
 MLPS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -219,16 +217,11 @@ class Block(nnx.Module):
     q_BxTxHxK, k_BxTxHxK, v_BxTxHxK = (qkv[:, :, :, i] for i in range(3))
     if config.positions == 'rope':
       position_T = start + jnp.arange(new)
-      q_BxTxHxK = rotate(q_BxTxHxK, position_T)
-      k_BxTxHxK = rotate(k_BxTxHxK, position_T)
+      q_BxTxHxK = attention.rotate(q_BxTxHxK, position_T)
+      k_BxTxHxK = attention.rotate(k_BxTxHxK, position_T)
     if cache is None:
-      y = jax.nn.dot_product_attention(
-        q_BxTxHxK,
-        k_BxTxHxK,
-        v_BxTxHxK,
-        scale=config.attention_scale,
-        is_causal=True,
-        implementation=_implementation(config),
+      y = attention.among_themselves(
+        q_BxTxHxK, k_BxTxHxK, v_BxTxHxK, config.attention_scale
       )
     else:
       cache = tuple(
@@ -237,7 +230,7 @@ class Block(nnx.Module):
         )
         for old, fresh in zip(cache, (k_BxTxHxK, v_BxTxHxK), strict=True)
       )
-      y = attend(q_BxTxHxK, *cache, start, config.attention_scale)
+      y = attention.to_cache(q_BxTxHxK, *cache, start, config.attention_scale)
     x = x_BxTxD.reshape(-1, width) + self.out(y.reshape(-1, width))
     x = x + self._mlp(self.mlp_norm(x))
     return x.reshape(batch, new, width), cache
@@ -381,77 +374,6 @@ class Model(nnx.Module):
     else:
       logits = self.head(x)
     return logits.reshape(*x_BxTxD.shape[:2], config.vocabulary)
-
-
-def rotate(x_BxTxHxK: jax.Array, position_T: jax.Array) -> jax.Array:
-  """Rotary position embedding (Su et al. 2021, arXiv 2104.09864).
-
-  Coordinates i and i + K/2 turn by position * 10,000^(-2i/K), in float32.
-  """
-  half = x_BxTxHxK.shape[-1] // 2
-  rate_K = _ROPE_BASE ** (-jnp.arange(half) / half)
-  angle_Tx1xK = (position_T[:, None] * rate_K)[:, None]
-  sin, cos = jnp.sin(angle_Tx1xK), jnp.cos(angle_Tx1xK)
-  a, b = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
-  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
-  return turned.astype(x_BxTxHxK.dtype)
-
-
-def attend(
-  q_BxTxHxK: jax.Array,
-  k_BxHxMxK: jax.Array,
-  v_BxHxMxK: jax.Array,
-  start: jax.Array | int,
-  scale: float,
-) -> jax.Array:
-  """Attention of T new positions, the first at `start`, to a cache.
-
-  In this layout both products read the cache as it lies: with positions before
-  heads, as `jax.nn.dot_product_attention` has them, XLA copies all of it for
-  each token.
-
-  Args:
-    q_BxTxHxK: Queries.
-    k_BxHxMxK, v_BxHxMxK: Keys and values of all positions, M.
-    start: Position of the first query; each sees itself and those before it.
-    scale: Multiplies the products of queries and keys.
-
-  Returns:
-    y_BxTxHxK.
-  """
-  logits_BxHxMxT = scale * jax.lax.dot_general(
-    k_BxHxMxK,
-    q_BxTxHxK.transpose(0, 2, 3, 1),
-    (((3,), (2,)), ((0, 1), (0, 1))),
-    preferred_element_type=jnp.float32,
-  )
-  position_M = jnp.arange(k_BxHxMxK.shape[2])
-  position_T = start + jnp.arange(q_BxTxHxK.shape[1])
-  seen_MxT = position_M[:, None] <= position_T
-  weight_BxHxMxT = jax.nn.softmax(
-    jnp.where(seen_MxT, logits_BxHxMxT, -jnp.inf), axis=2
-  ).astype(v_BxHxMxK.dtype)
-  y_BxHxTxK = jax.lax.dot_general(
-    weight_BxHxMxT.swapaxes(2, 3),
-    v_BxHxMxK,
-    (((3,), (2,)), ((0, 1), (0, 1))),
-    preferred_element_type=jnp.float32,
-  )
-  return y_BxHxTxK.swapaxes(1, 2).astype(v_BxHxMxK.dtype)
-
-
-def _implementation(config: Config) -> str:
-  """The fused kernel where it exists, else XLA's products."""
-  device = jax.devices()[0]
-  fused = (
-    config.dtype == 'bfloat16'
-    and config.head_width % 8 == 0
-    and config.head_width <= _FUSED_HEAD
-    and device.platform == 'gpu'
-    and device.device_kind.startswith('NVIDIA')
-    and float(device.compute_capability) >= 8
-  )
-  return 'cudnn' if fused else 'xla'
 
 
 def _stack(blocks: list[Block]) -> Block:

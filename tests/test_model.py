@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from synth import attention
 from synth import errors
 from synth import model as model_lib
 from synth.language import tokens
@@ -314,7 +315,7 @@ def test_remat_computes_layers_anew(batch):
 def test_rotated_products_depend_on_the_distance_alone():
   rng = np.random.default_rng(0)
   q, k = rng.standard_normal((2, 1, 1, 1, 8)).astype(np.float32)
-  turned = lambda x, i: np.asarray(model_lib.rotate(x, jnp.array([i])))  # noqa: E731
+  turned = lambda x, i: np.asarray(attention.rotate(x, jnp.array([i])))  # noqa: E731
   np.testing.assert_allclose(turned(q, 0), q, atol=1e-6)
   products = [(turned(q, i + 3) * turned(k, i)).sum() for i in (0, 1, 50)]
   np.testing.assert_allclose(products, products[0], atol=1e-4)
@@ -341,7 +342,8 @@ def test_the_fused_kernel_is_used_where_it_exists(
     )
     monkeypatch.setattr(jax, 'devices', lambda: [device])
   config = dataclasses.replace(_SHAPE, **{'H': 2, **options})
-  assert model_lib._implementation(config) == wanted
+  dtype, width = config.compute_dtype, config.head_width
+  assert attention.implementation(dtype, width) == wanted
 
 
 @pytest.mark.parametrize('options', _VARIANTS.values(), ids=_VARIANTS)

@@ -3,10 +3,9 @@
   python -m benchmarks.training --part=peers --config=configs/support.py:tiny
   python -m benchmarks.training --part=peers --config=configs/support.py:small
 
-and both again behind `taskset -c 0` for one core; then, for both sizes,
-`--part=loader`, `--part=ensemble`, `--part=start` and `--part=devices`. Each
-call adds one entry to `--out`. On a GPU (`pip install -e '.[cuda12]' torch`),
-for base, large and xl, by which the model uses the hardware:
+and both again behind `taskset -c 0` for one core; then, for both sizes, with
+each other part. Each call adds one entry to `--out`. On a GPU
+(`pip install -e '.[cuda12]' torch`), for base, large and xl:
 
   XLA_PYTHON_CLIENT_PREALLOCATE=false python -m benchmarks.training \\
     --part=peers --config=configs/support.py:large --steps=20 \\
@@ -25,6 +24,8 @@ peers      one model and the same one in PyTorch (`benchmarks.plain_torch`),
            up, each is transferred to the device. MFU: `synth.flops`
 loader     steps on batches of `synth.data.iterate` (`--data`, built if it is
            not there) and on one batch that stays on the device
+specification   what the models of a batch see, read from the store, and the
+           outputs it is made of, computed on the device by the interpreter
 ensemble   `--ensemble` models in one program, and one model
 start      seconds from the command `synth.train` to its first step: without a
            compilation cache, with an empty and with a filled one
@@ -49,6 +50,7 @@ from benchmarks.training import devices
 from benchmarks.training import ensemble
 from benchmarks.training import loader
 from benchmarks.training import peers
+from benchmarks.training import specification
 from benchmarks.training import start
 from synth import cli
 from synth import host_memory
@@ -58,6 +60,7 @@ from synth.universe import executors
 PARTS: dict[str, Callable[[ml_collections.ConfigDict], dict[str, Any]]] = {
   'peers': peers.measure,
   'loader': loader.measure,
+  'specification': specification.measure,
   'ensemble': ensemble.measure,
   'start': start.measure,
   'devices': devices.measure,
