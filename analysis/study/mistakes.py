@@ -203,6 +203,15 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     for kind, colour in colours.items()
     for label in [f'{kind}{never.get(kind, "")}']
   ]
+  handles += [
+    lines_lib.Line2D(
+      *([], []), color='black', ls=line, marker='o', ms=4, mfc=fill, label=label
+    )
+    for line, fill, label in (
+      ('-', 'black', 'trained longest; the larger model'),
+      (':', 'white', 'trained less; the smaller model'),
+    )
+  ]
   fig.legend(handles=handles, loc='outside right upper', frameon=False)
   return drawn.Drawn(fig, _caption(found, lacking), numbers)
 
