@@ -67,6 +67,51 @@ def test_a_table_has_the_interval_that_its_seeds_allow():
   assert interval.share(apart, rng) == pytest.approx((0.5, 0, 1))
 
 
+def test_a_share_that_is_never_seen_may_be_there_all_the_same():
+  never = [[Term(np.zeros((3, 200)))]]
+  found = interval.share(never, np.random.default_rng(0))
+  # The upper end of none of 200 (Clopper and Pearson): about 3.7 of them.
+  wanted = scipy.stats.binomtest(0, 200).proportion_ci().high
+  assert found == pytest.approx((0, 0, wanted))
+  always = interval.share([[Term(np.ones((3, 200)))]], np.random.default_rng(0))
+  assert always == pytest.approx((1, 1 - wanted, 1))
+
+
+def test_a_share_is_skewed_as_a_count_is():
+  """One seed's worth of yes and no: near the exact interval of a binomial."""
+  for solved in (3, 30, 500, 970):
+    value = np.zeros((2, 1000))
+    value[:, :solved] = 1
+    found = interval.share([[Term(value)]], np.random.default_rng(0))
+    exact = scipy.stats.binomtest(solved, 1000).proportion_ci()
+    assert found.low == pytest.approx(exact.low, rel=0.1, abs=1e-3)
+    assert found.high == pytest.approx(exact.high, rel=0.15)
+    assert 0 <= found.low < found.estimate < found.high < 1
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize('seeds', [2, 3, 8])
+@pytest.mark.parametrize(
+  'shares, beta, low, symmetric',
+  [(0.023, (0.8, 4), 0.9, 0.96), (0.01, (0.5, 5), 0.88, 0.92)],
+)
+def test_coverage_of_rare_success(seeds, shares, beta, low, symmetric):
+  """Few of 1,000 tasks can be solved, at rates that seeds shift."""
+  rng = np.random.default_rng(seeds)
+  truth = shares * beta[0] / sum(beta)
+
+  def simulate():
+    rate_I = np.where(rng.random(1000) < shares, rng.beta(*beta, 1000), 0)
+    factor_S = np.exp(0.5 * rng.standard_normal(seeds) - 0.5**2 / 2)
+    rate_SxI = np.minimum(factor_S[:, None] * rate_I, 1)
+    return [[Term(rng.binomial(32, rate_SxI) / 32)]]
+
+  found = _rate(simulate, lambda c: interval.share(c, rng), 4000, truth)
+  assert low < found < 0.98
+  other = _rate(simulate, small_sample.crossed, 4000, truth)
+  assert other < min(symmetric, found)
+
+
 @pytest.mark.simulation
 @pytest.mark.parametrize('shares', _MIXES)
 @pytest.mark.parametrize(

@@ -74,18 +74,21 @@ class Effect(NamedTuple):
 
 
 def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
-  """Mean share of tasks or samples, 95 % for these splits, cut to [0, 1].
+  """Mean share of tasks or samples, 95 % for these splits (`of_share`).
 
   Over new seeds and tasks; over tasks alone where a split has one seed.
   """
+  items = sum(design.of(contrast).strata)
   if min(design.of(contrast).seeds_R) > 1:
-    mean, low, high = small_sample.these_splits(contrast)
-  else:
-    splits = [interval_lib.crossed([terms], rng) for terms in contrast]
-    mean = float(np.mean([one.estimate for one in splits]))
-    half = float(np.linalg.norm([(v.high - v.low) / 2 for v in splits]))
-    low, high = mean - half / len(splits), mean + half / len(splits)
-  return Interval(mean, max(low, 0.0), min(high, 1.0))
+    found = small_sample.these_splits(contrast)
+    error = small_sample.these_splits_error(contrast)
+    return interval_lib.of_share(found, error, items)
+  splits = [interval_lib.crossed([terms], rng) for terms in contrast]
+  mean = float(np.mean([one.estimate for one in splits]))
+  half = float(np.linalg.norm([(v.high - v.low) / 2 for v in splits]))
+  half /= len(splits)
+  found = Interval(mean, mean - half, mean + half)
+  return interval_lib.of_share(found, half / 1.96, items)
 
 
 def effect(
