@@ -3,9 +3,10 @@
   python -m launch.demo --config=configs/support.py:small --workdir=runs/demo
 
 runs the commands a user would type, one stage after the other, and prints them:
-universe, spaces and split; training, evaluation and baselines of the arm that
-never saw the held-out structure and of the arm that did; the report. Run again,
-what was built and trained is found, and interrupted training is resumed.
+universe, spaces and split; training of the arm that never saw the held-out
+structure and of the arm that did; evaluation and baselines of each; the report.
+Run again, what was built and trained is found, and interrupted training is
+resumed.
 """
 
 from collections.abc import Sequence
@@ -62,22 +63,23 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
       ['synth.splits', *config, f'--workdir={data}'],
     )
   ]
-  for arm, story in (
-    (support.WITHOUT, 'never sees what is held out'),
-    (support.WITH, 'sees it in part of its programs'),
-  ):
+  arms = ','.join(support.ARMS)
+  found.append(
+    Stage(
+      'train',
+      f'train {support.WITHOUT}, which never sees what is held out, and '
+      f'{support.WITH}, which sees it in part of its programs',
+      [
+        'synth.train',
+        *config,
+        f'--arms={arms}',
+        f'--workdir={workdir}',
+        f'--data={data}',
+      ],
+    )
+  )
+  for arm in support.ARMS:
     found += [
-      Stage(
-        'train',
-        f'train the arm {arm}, which {story}',
-        [
-          'synth.train',
-          *config,
-          f'--config.data.arm={arm}',
-          f'--workdir={workdir}/{arm}',
-          f'--data={data}',
-        ],
-      ),
       Stage(
         'evaluate',
         f'evaluate {arm} on matched control and on novel programs',

@@ -392,17 +392,18 @@ def test_the_demo_trains_and_evaluates_both_arms_on_the_same_data():
     'synth.train',
     'synth.evaluate',
     'synth.baselines',
-    'synth.train',
     'synth.evaluate',
     'synth.baselines',
     'analysis.report',
   ]
-  arms = re.findall(r'data\.arm=(\w+)', ' '.join(commands))
-  assert arms == [support.WITHOUT, support.WITH]
-  for command in commands:
-    if command.startswith('synth.train'):
-      assert '--config=R.py:tiny --config.opt.lr=1' in command
-      assert '--data=runs/x/data' in command
+  assert f'--arms={support.WITHOUT},{support.WITH} ' in commands[1]
+  assert '--config=R.py:tiny --config.opt.lr=1' in commands[1]
+  assert '--data=runs/x/data' in commands[1]
+  for arm, (evaluates, solves) in zip(
+    support.ARMS, (commands[2:4], commands[4:6]), strict=True
+  ):
+    assert f'--workdir=runs/x/{arm}' in evaluates
+    assert f'--workdir=runs/x/{arm}' in solves
 
 
 def test_a_failing_stage_stops_the_demo(tmp_path):
