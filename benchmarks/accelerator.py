@@ -80,6 +80,9 @@ BENCHMARKS = {
   'base beside PyTorch': _peers('base', 4096),
   'xl beside PyTorch': _peers('xl', 1024),
   'ensemble of tiny': _ensemble('tiny'),
+  'specifications': Benchmark(
+    'training', '--part=specification --config=configs/support.py:tiny', 120
+  ),
 }
 
 
