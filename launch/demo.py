@@ -30,7 +30,7 @@ from synth.splits import support
 # for other recipes they only say how the time divides.
 _SECONDS = {
   'split': 10,
-  'train': 200,
+  'train': 460,
   'evaluate': 18,
   'baselines': 16,
   'report': 6,
