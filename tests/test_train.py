@@ -411,7 +411,9 @@ def test_arms_trained_together_are_runs_as_if_trained_alone(
     assert jax.tree.leaves(state['params'])[0].shape[0] == 2  # its own seeds
 
 
-@pytest.mark.parametrize('behind', _ARMS)
+@pytest.mark.parametrize(
+  'behind', [_ARMS[0], pytest.param(_ARMS[1], marks=pytest.mark.slow)]
+)
 def test_arms_go_on_from_a_step_that_all_have(
   together, inputs, data_dir, tmp_path, capfd, behind
 ):
@@ -445,6 +447,7 @@ def test_arms_whose_checkpoints_are_not_of_one_training_are_refused(
     train.train_and_evaluate(_config(), workdir / 'train_s', data_dir)
 
 
+@pytest.mark.slow
 def test_an_arm_that_is_lost_does_not_stop_the_other(
   inputs, data_dir, tmp_path, monkeypatch, capfd
 ):
@@ -666,6 +669,7 @@ def test_impossible_settings_are_refused(
   assert not (tmp_path / 'run' / 'metrics.jsonl').exists()
 
 
+@pytest.mark.slow
 def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
   """Reads of leaves in a run and its evaluation, but for those of every key."""
   read, kept, paths, paused = set(), [], {}, []
