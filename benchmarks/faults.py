@@ -35,6 +35,7 @@ import ml_collections
 import numpy as np
 import portpicker
 
+from benchmarks import fault_counts
 from configs import support as support_config
 from synth import cli
 from synth import data
@@ -61,7 +62,12 @@ _SETTINGS = {
   'train.checkpoint_every_steps': 4,
 }
 # How a run is ended; where the kill of a random moment fell is told afterwards.
-_HOW = ('random moment', 'during a save', 'while loading data', 'SIGTERM')
+_HOW = (
+  'random moment',
+  'during a save',
+  'while loading data',
+  fault_counts.SIGTERM,
+)
 _MOST = 4  # interruptions of one run, so that it ends
 _STATE, _SECONDS = 'state.json', 'seconds.json'  # left by a finished child
 
@@ -368,75 +374,6 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
   }
 
 
-def summarize(chains: list[dict[str, Any]]) -> dict[str, Any]:
-  """Counts of interruptions by how and where, and of what became of them."""
-  places = Counter(
-    f'{how}; {where}' for c in chains for how, where in c['ended']
-  )
-  return {
-    'trainings': len(chains),
-    'interruptions': sum(places.values()),
-    'kills': sum(map(_kills, chains)),
-    'by_place': dict(sorted(places.items())),
-    'did_not_resume': sum(not c['resumed'] for c in chains),
-    'differ': sum(c['resumed'] and not c['same'] for c in chains),
-  }
-
-
-def _kills(chain: dict[str, Any]) -> int:
-  return sum(how != _HOW[-1] for how, _ in chain['ended'])
-
-
-def table(record: dict[str, Any]) -> str:
-  """The page docs/faults.md."""
-  lines = [
-    '# Faults',
-    '',
-    'Made by `python -m benchmarks.faults`; the numbers are in',
-    '`benchmarks/results/faults.json`. A training of 60 steps and two models,',
-    'with a checkpoint every 4 steps, is interrupted up to four times and',
-    'resumed until it ends. Then its parameters, its optimizer state and its',
-    'metrics are compared, bit for bit, with those of a training that was',
-    'never interrupted. Two arms in one program are two runs, and compared',
-    'as such. Kills while loading data fall on one of the first 30 batches,',
-    'which are made one at a time for it.',
-    '',
-    '| how the process ended | what it left | times |',
-    '|---|---|---|',
-  ]
-  for training in TRAININGS:
-    name = f' ({training.title})' if training != ONE else ''
-    for place, times in record[training.name]['by_place'].items():
-      how, where = place.split('; ')
-      lines.append(f'| {how}{name} | {where} | {times} |')
-  titles = ' | '.join(training.title for training in TRAININGS)
-  lines += ['', f'| outcome | {titles} |', '|---' * 4 + '|']
-  for label, name in (
-    ('trainings', 'trainings'),
-    ('interruptions', 'interruptions'),
-    ('... of them kills, the others SIGTERM', 'kills'),
-    ('did not resume', 'did_not_resume'),
-    ('differ from the uninterrupted one', 'differ'),
-  ):
-    counts = ' | '.join(str(record[t.name][name]) for t in TRAININGS)
-    lines.append(f'| {label} | {counts} |')
-  lines += ['', '| damage to the newest checkpoint | cases | found |',
-            '|---|---|---|']  # fmt: skip
-  for kind, counts in record['damage'].items():
-    lines.append(f'| a file {kind} | {counts["cases"]} | {counts["found"]} |')
-  lines += [
-    '',
-    'Every file of the checkpoint was damaged but `_CHECKPOINT_METADATA` and',
-    '`commit_success.txt`, from which nothing is restored. SIGTERM counts as',
-    'passed only with exit code 0 of all processes.',
-    '',
-    f'Versions: JAX {record["versions"]["jax"]}, Orbax '
-    f'{record["versions"]["orbax-checkpoint"]}, Python '
-    f'{record["versions"]["python"]}; {record["device"]}.',
-  ]
-  return '\n'.join(lines) + '\n'
-
-
 def _count(
   training: Training, root: pathlib.Path, data_dir: pathlib.Path, kills: int
 ) -> list[dict[str, Any]]:
@@ -463,7 +400,9 @@ def _count(
 
   def done() -> int:
     alone = training.processes == 1
-    return sum(_kills(c) if alone else len(c['ended']) for c in chains)
+    return sum(
+      fault_counts.kills(c) if alone else len(c['ended']) for c in chains
+    )
 
   while done() < kills:
     bar.update(done())
@@ -492,7 +431,9 @@ def main() -> dict[str, Any]:
   kills = (args.kills, args.sigterms_of_two, args.kills_of_arms)
   record = {
     **{
-      training.name: summarize(_count(training, root, data_dir, wanted))
+      training.name: fault_counts.summarize(
+        _count(training, root, data_dir, wanted)
+      )
       for training, wanted in zip(TRAININGS, kills, strict=True)
     },
     'damage': damages(root / ONE.name / 'first', data_dir),
@@ -502,7 +443,8 @@ def main() -> dict[str, Any]:
     'device': f'{os.cpu_count()} CPU cores',
   }
   runs.write_json(_RESULT, record)
-  runs.write_text(_TABLE, table(record))
+  titles = {training.name: training.title for training in TRAININGS}
+  runs.write_text(_TABLE, fault_counts.table(record, titles))
   return record
 
 

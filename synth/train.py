@@ -11,8 +11,7 @@ together train one run (`synth.training.distributed`).
 
   python -m synth.train --config=... --arms=train_s,train_c --workdir=DIR
 
-trains several arms in one program, which costs less than one after the other;
-each is a run of its own, in DIR/ARM.
+trains several arms in one program; each is a run of its own, in DIR/ARM.
 """
 
 from collections.abc import Mapping

@@ -88,7 +88,7 @@ def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
   half = float(np.linalg.norm([(v.high - v.low) / 2 for v in splits]))
   half /= len(splits)
   found = Interval(mean, mean - half, mean + half)
-  return interval_lib.of_share(found, half / 1.96, items)
+  return interval_lib.of_share(found, half / interval_lib.NORMAL, items)
 
 
 def effect(

@@ -9,7 +9,8 @@ from synth.statistics import small_sample
 from synth.statistics.design import Contrast
 from synth.statistics.design import Interval
 
-_TAIL, _NORMAL = 0.025, 1.96
+NORMAL = 1.96  # quantile of the normal law
+_TAIL = 0.025
 
 
 def crossed(contrast: Contrast, rng: np.random.Generator) -> Interval:
@@ -32,7 +33,7 @@ def share(contrast: Contrast, rng: np.random.Generator) -> Interval:
   """`crossed` of a share of tasks, as `of_share` has it."""
   found = crossed(contrast, rng)
   if len(design_lib.by_unit(contrast)) < 2:
-    error = (found.high - found.low) / 2 / _NORMAL
+    error = (found.high - found.low) / 2 / NORMAL
   else:
     error = small_sample.standard_error(contrast)
   return of_share(found, error, sum(design_lib.of(contrast).strata))
@@ -60,7 +61,7 @@ def of_share(found: Interval, error: float, items: int) -> Interval:
   if error <= 0 or not 0 < mean < 1:
     reach = 1 - _TAIL ** (1 / items)
     return Interval(mean, max(mean - reach, 0.0), min(mean + reach, 1.0))
-  half = _NORMAL * error / (mean * (1 - mean))
+  half = NORMAL * error / (mean * (1 - mean))
   logit = scipy.special.logit(mean)
   least, most = scipy.special.expit([logit - half, logit + half])
   low, high = max(min(low, least), 0.0), min(max(high, most), 1.0)

@@ -1,7 +1,7 @@
 """Runs that are trained in one program: those of several arms of a split.
 
-Small models leave most of a device idle, so the M = A * S models of A arms, S
-seeds each, take their steps together. Every arm keeps a run's directory, with
+Small models can leave most of a device idle, so the M = A * S models of A arms,
+S seeds each, take their steps together. Every arm keeps a run's directory, with
 what would be in it had it been trained alone: metrics, checkpoints, reports of
 models that diverged. They are saved at the same steps, which is where they go
 on from.
