@@ -6,11 +6,12 @@
 Arguments after `--` are those of `synth.train`; WORKDIR has to be a file system
 that all hosts share. `--with=gcloud` is for TPU VMs; `xpk` for a GKE cluster
 that `xpk cluster create` has made; `skypilot` prints a file for `sky jobs
-launch`, which starts a preempted run again, on TPU VMs. gcloud and xpk send the
-last commit. None was run on a TPU here; the flags are those of the tools'
-documentation.
+launch`, which starts a preempted run again, on TPU VMs, `skypilot_gke` one for
+a slice of a single host in a GKE cluster. gcloud and xpk send the last commit.
+None was run on a TPU here; the flags are those of the tools' documentation.
 """
 
+from collections.abc import Mapping
 import json
 import pathlib
 import shlex
@@ -28,10 +29,21 @@ _INSTALL = (
 )
 
 
+# What the nodes of a slice are called in GKE, how many units of the slice's
+# type a chip has (those of v4 and v5p count cores), and the chips of one host.
+_GKE = {
+  'v4': ('tpu-v4-podslice', 2, 4),
+  'v5p': ('tpu-v5p-slice', 2, 4),
+  'v5litepod': ('tpu-v5-lite-podslice', 1, 8),
+  'v6e': ('tpu-v6e-slice', 1, 8),
+}
+
+_TRAIN = ['.venv/bin/python', '-m', 'synth.train']
+
+
 def train(arguments: list[str]) -> str:
   """The command of every host; JAX finds the others by the TPU's metadata."""
-  command = ['.venv/bin/python', '-m', 'synth.train', '--distributed']
-  return shlex.join([*command, *arguments])
+  return shlex.join([*_TRAIN, '--distributed', *arguments])
 
 
 def _copy() -> tuple[list[str], str]:
@@ -72,8 +84,20 @@ def xpk(arguments: list[str], slice_type: str) -> list[str]:
   return [shlex.join(copy), shlex.join(command)]
 
 
+def _sky_task(resources: Mapping[str, object], run: str) -> list[str]:
+  """The lines of a task file of SkyPilot; JSON is YAML."""
+  task = {
+    'name': flags.FLAGS.name,
+    'resources': resources,
+    'workdir': '.',
+    'setup': _INSTALL,
+    'run': run,
+  }
+  return json.dumps(task, indent=2).splitlines()
+
+
 def skypilot(arguments: list[str], slice_type: str) -> list[str]:
-  """A task file, for TPU VMs; JSON is YAML."""
+  """A task file for TPU VMs."""
   args = flags.FLAGS
   resources = {
     'accelerators': f'tpu-{slice_type}:1',
@@ -81,17 +105,39 @@ def skypilot(arguments: list[str], slice_type: str) -> list[str]:
     'infra': f'gcp/*/{args.zone}',
     'use_spot': True,
   }
-  task = {
-    'name': args.name,
-    'resources': resources,
-    'workdir': '.',
-    'setup': _INSTALL,
-    'run': train(arguments),
-  }
-  return json.dumps(task, indent=2).splitlines()
+  return _sky_task(resources, train(arguments))
 
 
-_WITH = {'gcloud': gcloud, 'xpk': xpk, 'skypilot': skypilot}
+def skypilot_gke(arguments: list[str], slice_type: str) -> list[str]:
+  """A task file for a slice in GKE.
+
+  SkyPilot asks GKE for slices of one host only, and not for spot ones
+  (skypilot-org/skypilot, pull request 3947), so there is nobody to find.
+
+  Raises:
+    InputError: a type that GKE does not have, or one of several hosts.
+  """
+  kind, _, units = slice_type.rpartition('-')
+  if kind not in _GKE or not units.isdecimal() or not int(units):
+    some = ', '.join(f'{kind}-N' for kind in _GKE)
+    raise errors.InputError(f'--type={slice_type}: GKE has {some}')
+  accelerator, a_chip, a_host = _GKE[kind]
+  chips = -(-int(units) // a_chip)
+  if chips > a_host:
+    raise errors.InputError(
+      f'--type={slice_type}: {chips} chips are more than one host of {kind} '
+      f'has ({a_host}); for several hosts in GKE take --with=xpk'
+    )
+  resources = {'accelerators': f'{accelerator}:{chips}', 'infra': 'k8s'}
+  return _sky_task(resources, shlex.join([*_TRAIN, *arguments]))
+
+
+_WITH = {
+  'gcloud': gcloud,
+  'xpk': xpk,
+  'skypilot': skypilot,
+  'skypilot_gke': skypilot_gke,
+}
 
 
 def define_flags() -> None:

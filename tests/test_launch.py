@@ -232,3 +232,27 @@ def test_a_sky_task_is_yaml_of_documented_keys(_tpu_flags):
   assert resources['infra'].count('/') == 2  # cloud/region/zone
   assert shlex.split(task['run'])[-1] == '--a=1'
   assert pathlib.Path(task['workdir']) == pathlib.Path('.')
+
+
+@pytest.mark.parametrize(
+  'slice_type, accelerators',
+  [
+    ('v5litepod-4', 'tpu-v5-lite-podslice:4'),
+    ('v6e-8', 'tpu-v6e-slice:8'),
+    ('v5p-8', 'tpu-v5p-slice:4'),  # cores
+  ],
+)
+def test_a_sky_task_for_gke_asks_for_chips(
+  _tpu_flags, slice_type, accelerators
+):
+  task = yaml.safe_load('\n'.join(tpu.skypilot_gke(['--a=1'], slice_type)))
+  assert task['resources'] == {'accelerators': accelerators, 'infra': 'k8s'}
+  assert shlex.split(task['run'])[1:] == ['-m', 'synth.train', '--a=1']
+
+
+@pytest.mark.parametrize(
+  'slice_type', ['v5litepod-16', 'v5p-16', 'v2-8', 'v4-x']
+)
+def test_a_slice_that_sky_cannot_have_in_gke_is_refused(_tpu_flags, slice_type):
+  with pytest.raises(errors.InputError, match=f'--type={slice_type}: '):
+    tpu.skypilot_gke([], slice_type)
