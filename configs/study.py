@@ -10,6 +10,8 @@ eight GPUs and a day. docs/preregistration.md says what the contrasts are for.
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+import dataclasses
+import json
 from typing import Any
 
 import ml_collections
@@ -43,8 +45,6 @@ _REST = (  # of the arms of `synth.splits.density`
     for raked in ('', '_raked')
   ),
 )
-# Contrasts whose tests are given to what needs no model, too.
-_WITHOUT_MODEL = ('support', 'region_semantic', 'region_syntactic', 'density')
 # The other forms of compositional generalization (S6) that there is room for:
 # contrast -> what is held out, and what cells are equal in.
 _FORMS = {
@@ -340,8 +340,21 @@ def get_config(tier: str = 'cpu') -> ml_collections.ConfigDict:
   config.slice_s = table['slice_s']
   config.at_once = table['at_once']
   config.rate = table['rate']
-  config.runs = tuple(_runs(table))
+  config.runs = tuple(_with_baselines(_runs(table)))
   return config
+
+
+def _with_baselines(found: Iterable[study.Run]) -> Iterator[study.Run]:
+  """What needs no model is the same for all runs of an arm of a split.
+
+  The first of them is told to have it.
+  """
+  seen = set()
+  for run in found:
+    data = {key: run.plain[key] for key in ('universe', 'spaces', 'split')}
+    key = json.dumps([data, run.config.data.arm], sort_keys=True)
+    yield dataclasses.replace(run, baselines=key not in seen)
+    seen.add(key)
 
 
 def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
@@ -423,7 +436,6 @@ def _arms(
         f'{arm}-split{split}',
         f'configs/{recipe}.py:{table["variant"]}',
         settings,
-        contrast in _WITHOUT_MODEL,
       )
 
 

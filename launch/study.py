@@ -3,7 +3,9 @@
 `configs/study.py` lists them; `launch.sweep --config=configs/study.py:TIER`
 runs them. A run is trained and evaluated, then its record
 (`synth.records`) is written: with that it is finished. Runs with the same
-settings of training share it, runs of the same universe share their data.
+settings of training share it, runs of the same universe share their data. At
+last the tests of every arm of every split are given to what needs no model
+(`synth.baselines`), and what it comes to is added to the record of a run.
 """
 
 from collections.abc import Callable
@@ -46,7 +48,7 @@ class Run:
     name: Within the contrast.
     recipe: FILE.py:VARIANT of `configs/`.
     settings: Keys of its config -> values.
-    baselines: Whether its tests are given to what needs no model, too.
+    baselines: Whether its record gets what needs no model, too.
   """
 
   contrast: str
@@ -140,6 +142,16 @@ class Study:
     """The runs that are not finished."""
     return [run for run in self.runs if not self.record(run).exists()]
 
+  def without_baselines(self) -> list[Run]:
+    """The finished runs whose records lack what needs no model."""
+    return [
+      run
+      for run in self.runs
+      if run.baselines
+      and self.record(run).exists()
+      and 'without_model' not in runs.read_json(self.record(run))
+    ]
+
   def estimates(self) -> dict[Run, Work]:
     """Seconds of every run, were it alone.
 
@@ -217,9 +229,6 @@ class Study:
        f'--contrast={run.contrast}', f'--run={run.name}',
        f'--out={self.record(run)}'],
     ]  # fmt: skip
-    if run.baselines:
-      baselines = [*python, 'synth.baselines', f'--workdir={workdir}']
-      commands.insert(1, baselines)
     if not (workdir / runs.TRAINED).exists():
       places = [f'--workdir={workdir}', f'--data={self._out / run.data}']
       training = local.training([*_flags(run, run.settings), *places])
@@ -231,8 +240,24 @@ class Study:
       records.times(workdir, run.contrast, run.name),
     )
 
+  def baselines_job(self, run: Run) -> local.Job:
+    """Adds what needs no model to the record of a finished run."""
+    workdir = self._out / f'{run.contrast}-{run.name}'
+    command = [
+      sys.executable, '-m', 'synth.baselines', *_flags(run, run.settings),
+      f'--data={self._out / run.data}', f'--workdir={workdir}',
+      f'--record={self.record(run)}',
+    ]  # fmt: skip
+    return local.Job(
+      f'baselines of {run.contrast}/{run.name}',
+      [command],
+      workdir.with_suffix('.log'),
+    )
+
   def sweep(self, at_once: int, stop: Callable[[], bool]) -> dict[str, Any]:
     """Finishes runs, one contrast after the other, until `stop` says so.
+
+    Then come the baselines.
 
     Args:
       at_once: Runs at a time.
@@ -252,7 +277,8 @@ class Study:
       seconds = sum(sum(self.estimates()[run]) for run in self.left())
       print(
         f'study: {job.name} {state}; {len(self.left())} of {len(self.runs)} '
-        f'runs left, about {progress.duration(seconds / at_once)}',
+        f'runs left, about {progress.duration(seconds / at_once)}, and the '
+        f'baselines of {len(self.without_baselines())} finished ones',
         file=sys.stderr,
         flush=True,
       )
@@ -266,16 +292,21 @@ class Study:
       local.run_all(jobs, at_once, stop, tell)
       if stop():
         break
+    lacking = self.without_baselines()
+    local.run_all(self.data_jobs(lacking), 1, stop, tell)
+    jobs = [self.baselines_job(r) for r in lacking if not self.data_jobs([r])]
+    local.run_all(jobs, at_once, stop, tell)
     if failed:
       raise errors.InputError(
-        f'{len(failed)} of {len(self.runs)} runs failed: see {failed[0].log}'
+        f'{len(failed)} failed, first {failed[0].name}: see {failed[0].log}'
       )
-    left = len(self.left())
+    left, lacking = len(self.left()), self.without_baselines()
     return {
       'runs': len(self.runs),
       'finished': len(self.runs) - left,
       'left': left,
-      'done': not left,
+      'without_baselines': len(lacking),
+      'done': not left and not lacking,
     }
 
 

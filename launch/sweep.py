@@ -11,8 +11,9 @@ Runs share their data where they may.
 
   python -m launch.sweep --config=configs/study.py:cpu --time_budget=5400
 
-trains and evaluates the runs of a study (`launch.study`) and leaves a record of
-each in `results/TIER/`; call it again until it says done.
+trains and evaluates the runs of a study (`launch.study`), then its baselines,
+and leaves a record of each run in `results/TIER/`; call it again until it says
+done.
 """
 
 from collections.abc import Callable
@@ -317,6 +318,7 @@ def _study(common: Sequence[str]) -> dict[str, Any]:
     return {
       'runs': len(found.runs),
       'left': len(found.left()),
+      'without_baselines': len(found.without_baselines()),
       'seconds_left': round(seconds / at_once),
     }
   return found.sweep(at_once, _stop())

@@ -26,9 +26,9 @@ below a directory. A record holds:
     outcomes               test set -> outcome -> share of the programs
     novelty, baselines, strata, best_of_task, best_by_forced, errors, copies,
     with_structure, retrieval, tail, calibration   as in result.json
-    without_model          of baselines.json, if there is one: baseline -> its
-                           preparation and, of each test set, the shares solved
-                           and what it was charged
+    without_model          what `synth.baselines --record` has added, if it was
+                           called: baseline -> its preparation and, of each test
+                           set, the shares solved and what it was charged
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `Tasks`
@@ -274,7 +274,6 @@ def make(
     },
     **{key: result[key] for key in _AS_THEY_ARE},
     **{key: result[key] for key in _OF_EDGES if key in result},
-    **_without_model(workdir / runs.BASELINES, result),
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
@@ -287,18 +286,23 @@ def make(
   }
 
 
-def _without_model(
-  path: pathlib.Path, result: Mapping[str, Any]
-) -> dict[str, Any]:
-  """What baselines came to on the tests of a run, if they were run."""
-  if not path.exists():
-    return {}
-  stored = runs.read_json(path)
-  for key in ('arm', 'inputs_sha256'):
-    runs.check_same(path, {key: stored[key]}, {key: result[key]})
+def add_baselines(path: pathlib.Path, baselines: pathlib.Path) -> None:
+  """Adds to a record what needs no model, on the tests of its run.
+
+  Args:
+    path: The record, written anew.
+    baselines: baselines.json of the same arm and data.
+
+  Raises:
+    InputError: if they are of other data, or one of the files is damaged.
+  """
+  facts = runs.read_format(path, FORMAT, 'record')
+  stored = runs.read_json(baselines)
   kept = ('solved', 'candidates', 'operations', 'seconds')
-  return {
-    'without_model': {
+  try:
+    for key in ('arm', 'inputs_sha256'):
+      runs.check_same(baselines, {key: stored[key]}, {key: facts[key]})
+    facts['without_model'] = {
       name: {
         'preparation': found['preparation'],
         'tests': {
@@ -309,7 +313,9 @@ def _without_model(
       for name, found in stored['baselines'].items()
       if 'tests' in found
     }
-  }
+  except (KeyError, TypeError, AttributeError) as error:
+    raise runs.RunError(f'{baselines} is damaged: {error!r}') from None
+  runs.write_json(path, facts)
 
 
 def _powers(samples: int) -> list[int]:

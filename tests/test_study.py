@@ -104,7 +104,16 @@ def pretended(tmp_path, monkeypatch):
     code = 'raise SystemExit(3)' if run in failing else write
     return local.Job(run.name, [[sys.executable, '-c', code]])
 
+  def baselines_job(self, run):
+    code = (
+      f'import json, pathlib; path = pathlib.Path({str(self.record(run))!r}); '
+      'facts = json.loads(path.read_text()); facts["without_model"] = {}; '
+      'path.write_text(json.dumps(facts))'
+    )
+    return local.Job(run.name, [[sys.executable, '-c', code]])
+
   monkeypatch.setattr(study.Study, 'job', job)
+  monkeypatch.setattr(study.Study, 'baselines_job', baselines_job)
   monkeypatch.setattr(study.Study, 'data_jobs', lambda *_: [])
   config = study_config.get_config('toy')
   config.runs = (*config.runs[:3], *config.runs[-3:])
@@ -119,12 +128,15 @@ def test_a_stopped_study_goes_on_where_it_was(pretended):
   assert not result['done']
   left = found.left()
   assert left == list(found.runs[-len(left) :])  # in order
-  before = {run: found.record(run) for run in found.runs if run not in left}
-  times = {path: path.stat().st_mtime_ns for path in before.values()}
+  paths = [found.record(run) for run in found.runs if run not in left]
+  before = [runs.read_json(path) for path in paths]
+  assert not any('without_model' in facts for facts in before)
   assert pretended[0]().sweep(2, lambda: False) == {
-    'runs': total, 'finished': total, 'left': 0, 'done': True,
+    'runs': total, 'finished': total, 'left': 0, 'without_baselines': 0,
+    'done': True,
   }  # fmt: skip
-  assert times == {path: path.stat().st_mtime_ns for path in times}
+  for path, facts in zip(paths, before, strict=True):
+    assert runs.read_json(path) == {**facts, 'without_model': {}}
 
 
 def test_what_is_left_is_estimated_from_what_was_done(pretended):
@@ -142,7 +154,7 @@ def test_what_is_left_is_estimated_from_what_was_done(pretended):
 def test_a_failed_run_does_not_stop_the_others(pretended):
   found, failing = pretended[0](), pretended[1]
   failing.append(found.runs[1])
-  with pytest.raises(errors.InputError, match='runs failed'):
+  with pytest.raises(errors.InputError, match='1 failed, first'):
     found.sweep(2, lambda: False)
   assert found.left() == failing
 
@@ -252,40 +264,64 @@ def test_runs_of_every_kind_of_split_leave_a_record(contrast, tmp_path):
     assert cells[name].correct_SxI.shape == (1, len(tasks.class_I))
 
 
-def test_baselines_of_a_run_are_in_its_record(tmp_path):
+def test_baselines_are_added_to_a_record_of_the_same_data(toy_run, tmp_path):
+  facts = runs.read_json(toy_run[2].path)
+  path, baselines = tmp_path / 'r.json', tmp_path / 'baselines.json'
+  runs.write_json(path, facts)
   told = {'solved': {'1': 0.5}, 'candidates': 3.0, 'operations': 4.0}
-  told |= {'seconds': 5.0, 'solved_by_task': 'much'}
+  told |= {'seconds': 5.0}
   stored = {
-    'arm': 'train_s',
-    'inputs_sha256': {'split': 'a'},
+    'arm': facts['arm'],
+    'inputs_sha256': facts['inputs_sha256'],
     'baselines': {
-      'enumeration': {'preparation': {}, 'tests': {'novel': told}},
+      'enumeration': {
+        'preparation': {},
+        'tests': {'novel': {**told, 'solved_by_task': 'much'}},
+      },
       'pcfg': {'inapplicable': 'no reason'},
     },
   }
-  path = tmp_path / 'baselines.json'
-  same = {'arm': 'train_s', 'inputs_sha256': {'split': 'a'}}
-  assert records._without_model(path, same) == {}
-  path.write_text(json.dumps(stored))
-  del told['solved_by_task']
-  assert records._without_model(path, same) == {
+  baselines.write_text(json.dumps(stored))
+  records.add_baselines(path, baselines)
+  assert runs.read_json(path) == {
+    **facts,
     'without_model': {
       'enumeration': {'preparation': {}, 'tests': {'novel': told}}
-    }
+    },
   }
-  other = {'arm': 'train_s', 'inputs_sha256': {'split': 'b'}}
-  with pytest.raises(runs.RunError, match=r'baselines\.json'):
-    records._without_model(path, other)
+  before = path.read_bytes()
+  for wrong in (
+    {**stored, 'inputs_sha256': {'split': 'b'}},
+    {**stored, 'arm': 'another'},
+    {key: value for key, value in stored.items() if key != 'arm'},
+    {**stored, 'baselines': {'enumeration': {'tests': {'novel': {}}}}},
+  ):
+    baselines.write_text(json.dumps(wrong))
+    with pytest.raises(runs.RunError, match=r'baselines\.json'):
+      records.add_baselines(path, baselines)
+    assert path.read_bytes() == before
 
 
-def test_tests_are_given_to_what_needs_no_model_before_the_record(tmp_path):
+def test_every_arm_of_every_split_has_its_baselines_once(tmp_path):
   found = _study(tmp_path, 'cpu')
-  for run in found.runs:
-    commands = [command[2] for command in found.job(run).commands]
-    assert ('synth.baselines' in commands) == (
-      run.contrast in study_config._WITHOUT_MODEL
-    )
-    assert commands[-1] == 'synth.records'
+
+  def data(run):
+    return run.plain['universe'], run.plain['split'], run.config.data.arm
+
+  having = [data(run) for run in found.runs if run.baselines]
+  assert all(data(run) in having for run in found.runs)
+  for run in having:
+    assert having.count(run) == 1
+  run = next(run for run in found.runs if run.baselines)
+  assert found.without_baselines() == []  # none is finished
+  record = found.record(run)
+  record.parent.mkdir(parents=True)
+  runs.write_json(record, {'format': 1})
+  assert found.without_baselines() == [run]
+  (command,) = found.baselines_job(run).commands
+  assert command[2] == 'synth.baselines' and f'--record={record}' in command
+  runs.write_json(record, {'format': 1, 'without_model': {}})
+  assert found.without_baselines() == []
 
 
 def test_some_tasks_are_the_same_ones_at_each_evaluation(toy_run):
@@ -355,17 +391,17 @@ def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
   assert len(found) == planned['runs']
   assert max(r.path.stat().st_size for r in found) < 100_000
   runs = study_config.get_config('toy').runs
-  without_model = {(run.contrast, run.name) for run in runs if run.baselines}
-  assert without_model
+  having = {(run.contrast, run.name) for run in runs if run.baselines}
+  assert having
   for record in found:
     assert record.facts['step'] == record.facts['config']['opt']['num_steps']
     expected = {'evaluate'}
     # Coverage is of models that other runs trained.
     if record.facts['contrast'] != 'coverage':
       expected.add('train')
-    if (record.facts['contrast'], record.facts['run']) in without_model:
-      expected.add('baselines')
     assert record.facts['seconds'].keys() == expected
+    name = record.facts['contrast'], record.facts['run']
+    assert ('without_model' in record.facts) == (name in having)
   assert sweep('--dry_run')['left'] == 0
   # So few tasks measure next to nothing, and the page says so.
   page = tmp_path / 'page.html'

@@ -7,7 +7,8 @@ reads the config of the run in DIR, or takes the one given (for data without a
 model), and writes DIR/baselines.json: of each baseline the share of tasks
 solved by so many candidates, each task apart (`classes` says which they are),
 and what it was charged (`charges`). Run again with the same settings it goes on
-where it was.
+where it was. `--record=FILE` adds the shares and charges to the record of a
+run of a study (`synth.records`) with the same arm and data.
 """
 
 from collections.abc import Callable
@@ -142,6 +143,7 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'data', None, 'With --config: where the data are; WORKDIR if not given.'
   )
+  flags.DEFINE_string('record', None, 'A record of a study to add them to.')
   flags.DEFINE_integer('budget', _BUDGET, 'Candidates a task, at most.')
   flags.DEFINE_integer(
     'bank_size', _BANK_SIZE, 'Nodes of the largest programs in a bank.'
@@ -161,6 +163,9 @@ def main() -> dict[str, Any]:
     config = ml_collections.ConfigDict(runs.read_record(workdir)['config'])
     inputs = inputs_lib.of_run(workdir, config)
   result = run(config, inputs, workdir, args.budget, args.bank_size)
+  if args.record:
+    baselines = workdir / runs.BASELINES
+    records.add_baselines(pathlib.Path(args.record), baselines)
   return {
     name: {tests: told['solved'] for tests, told in found['tests'].items()}
     for name, found in result['baselines'].items()
