@@ -234,6 +234,9 @@ def test_copies_by_distance_are_those_planted(study):
     np.testing.assert_allclose(ratio_B, wanted_B, atol=0.03)
     assert np.all((low_B <= ratio_B) & (ratio_B <= high_B))
     assert np.mean((low_B <= wanted_B) & (wanted_B <= high_B)) > 0.6
+    # Of what chance would copy nothing is known, and nothing is drawn.
+    assert set(found) == {'distance', 'of wrong'}
+    assert 'records do not hold it' in drawn.caption
   flat = drawn.numbers[f'support, train_s, {study_lib.SEMANTIC}']['of wrong']
   np.testing.assert_allclose(np.array(flat)[:, 0], 0.25, atol=0.04)
 
