@@ -245,6 +245,32 @@ def test_planted_scaling_forms(tmp_path, truth, levels, verdict):
     assert 'too few' in lines[0].measured.note
 
 
+def test_what_compute_does_to_forced_tasks_is_told_apart(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(9)
+  for level in range(6):
+    rates = {'dev': 0.3, 'novel': 0.02 + 0.05 * level}
+    simulated.write(
+      root, 'scaling', 'train_s', rates, rng, flops=1e12 * 2.5**level,
+      run=f'level{level}', seeds=3, items=400, item_sd=0.0, seed_sd=0.02,
+      forced={'novel': 0.004},
+    )  # fmt: skip
+  rows = claims.table(simulated.load(root))
+  start = 'steadily scaling up compute improves generalization '
+  whole, forced, avoidable = (
+    _row(rows, start + part)
+    for part in ('(out', '(a part of the row above: f',
+                 '(a part of the row above: a')
+  )  # fmt: skip
+  assert whole.verdict == avoidable.verdict == Verdict.REPRODUCED
+  assert forced.verdict == Verdict.NOT_REPRODUCED
+  assert forced.rule.startswith(whole.rule)
+  assert (whole.measured.items, forced.measured.items) == (400, 200)
+  # 0.05 a level, of 2.5 times the compute.
+  planted = 0.05 / np.log10(2.5)
+  assert avoidable.measured.interval.estimate == pytest.approx(planted, rel=0.1)
+  assert abs(forced.measured.interval.estimate) < 0.005
+
+
 def test_of_equal_compute_dev_chooses_not_the_test(tmp_path):
   root, rng = tmp_path / 'cpu', np.random.default_rng(0)
   for lr, dev_loss, novel in ((1e-3, 0.3, 0.1), (3e-3, 0.5, 0.9)):

@@ -53,9 +53,9 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   _, result, text = small
   assert text.index('<table>') < text.index('<h2>')
   first = text[: text.index('</table>')]
-  assert first.count('class="verdict') == len(result['verdicts']) == 14
+  assert first.count('class="verdict') == len(result['verdicts']) == 16
   # The one contrast with records lacks a run, so nothing is judged.
-  assert first.count('"verdict not-measured"') == 14
+  assert first.count('"verdict not-measured"') == 16
   assert 'no records of density' in first
   assert 'support is incomplete: 4 of 5 runs; lacking: train_s-split2' in first
   assert (result['records'], result['lacking']) == (4, 2)
@@ -80,10 +80,16 @@ def test_claims_in_markdown_are_told_with_their_design():
   other = row._replace(measured=None, verdict=lacks)
   nothing = design.Interval(0.1234, np.nan, np.nan)
   bare = row._replace(measured=measured._replace(interval=nothing))
-  assert markdown.table([row, other, bare]).splitlines()[2:] == [
+  narrow = row._replace(
+    measured=measured._replace(
+      interval=design.Interval(0.0002, -0.0001, 0.0005)
+    )
+  )
+  assert markdown.table([row, other, bare, narrow]).splitlines()[2:] == [
     '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | reproduced |',
     '| it is |  |  | not measured |',
     '| it is | 12.3 points | 3 x 8 x 2,544 | reproduced |',
+    '| it is | 0.02 points [-0.01, 0.05] | 3 x 8 x 2,544 | reproduced |',
   ]
 
 

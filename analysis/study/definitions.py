@@ -264,7 +264,8 @@ cells of the same spaces that diverse arms are spread over. F5 has every arm on
 every law, the uniform one too; at more samples a task signs may differ (table
 of density arms).</li>
 <li><b>Compute out of support.</b> Novel tests hold forced and avoidable tasks;
-what is solved of them without the structure (F8) counts there, too.</li>
+what is solved of them without the structure (F8) counts there, too. The
+two rows below it tell them apart.</li>
 <li><b>Other models and languages.</b> All this is about decoder transformers of
 the sizes in the table of configurations, trained from scratch on one small
 arithmetic language.</li>

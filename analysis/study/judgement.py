@@ -230,7 +230,12 @@ def _of_scaling(
   note: str,
 ) -> Measured:
   found, runs = _scaling(study, test), study.of(contrasts.SCALING)
-  items = {len(r.tests[test].class_I) for r in runs if test in r.tests}
+  items = {
+    len(cell.item_I)
+    for run in runs
+    for cell in study_lib.cells(run)
+    if cell.test == test
+  }
   levels = f'{found.levels} levels of compute over {found.decades:.1f} decades'
   return Measured(
     interval,

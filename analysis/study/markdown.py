@@ -16,10 +16,11 @@ def table(rows: Sequence[claims.Row]) -> str:
     cells = [row.short, '', '', row.verdict.value]
     if row.measured:
       one = row.measured
-      mean, low, high = (100 * value for value in one.interval)
-      cells[1] = f'{mean:.1f} {row.unit}'
-      if not math.isnan(low):
-        cells[1] += f' [{low:.1f}, {high:.1f}]'
+      digits = claims.digits(one.interval)
+      mean, low, high = (f'{100 * v:.{digits}f}' for v in one.interval)
+      cells[1] = f'{mean} {row.unit}'
+      if not math.isnan(one.interval.low):
+        cells[1] += f' [{low}, {high}]'
       cells[2] = f'{one.splits} x {one.seeds} x {one.items:,}'
     lines.append('| ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines) + '\n'

@@ -293,14 +293,13 @@ def by_compute(
   """
   result = {}
   for flops, part in frontier(found).items():
-    if all(test in record.tests for record in part):
+    on_test = [c for record in part for c in cells(record) if c.test == test]
+    if len(on_test) == len(part):
       lost = lost_seeds(part)
       result[flops] = np.concatenate(
         [
           cell.without(lost[cell.split]).value(k).mean(axis=1)
-          for record in part
-          for cell in cells(record)
-          if cell.test == test
+          for cell in on_test
         ]
       )
   return result
