@@ -264,6 +264,7 @@ def test_what_compute_does_to_forced_tasks_is_told_apart(tmp_path):
   assert whole.verdict == avoidable.verdict == Verdict.REPRODUCED
   assert forced.verdict == Verdict.NOT_REPRODUCED
   assert forced.rule.startswith(whole.rule)
+  assert forced.measured.remark == 'a part, told after the records'
   assert (whole.measured.items, forced.measured.items) == (400, 200)
   # 0.05 a level, of 2.5 times the compute.
   planted = 0.05 / np.log10(2.5)

@@ -85,12 +85,32 @@ def test_claims_in_markdown_are_told_with_their_design():
       interval=design.Interval(0.0002, -0.0001, 0.0005)
     )
   )
-  assert markdown.table([row, other, bare, narrow]).splitlines()[2:] == [
+  small = row._replace(measured=measured._replace(remark='but small'))
+  assert markdown.table([row, other, bare, narrow, small]).splitlines()[2:] == [
     '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | reproduced |',
     '| it is |  |  | not measured |',
     '| it is | 12.3 points | 3 x 8 x 2,544 | reproduced |',
     '| it is | 0.02 points [-0.01, 0.05] | 3 x 8 x 2,544 | reproduced |',
+    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | '
+    'reproduced (but small) |',
   ]
+
+
+def test_what_is_above_0_and_within_the_margin_is_said_to_be_both(tmp_path):
+  rng = np.random.default_rng(1)
+  for arm, rate in (('uniform', 0.4), ('joint', 0.415), ('joint_raked', 0.5)):
+    rates = {f'{space}_cells': rate for space in ('semantic', 'joint')}
+    simulated.write(
+      tmp_path / 'cpu', 'density', arm, rates, rng, kind='density',
+      items=2000, item_sd=0.0, seed_sd=0.005,
+    )  # fmt: skip
+  rows = claims.table(simulated.load(tmp_path / 'cpu'))
+  told = 'reproduced (above 0, but within 3 points of it) |'
+  (small,) = (r for r in rows if '(C2)' in r.short)
+  (large,) = (r for r in rows if '(C3)' in r.short)
+  assert told in markdown.table([small])
+  assert markdown.table([large]).endswith(' | reproduced |\n')
+  assert 'above 0, but within 3 points of it' in tables.verdicts([small])
 
 
 def test_what_lacks_is_said_at_once_by_name_and_in_every_figure(small):

@@ -10,7 +10,7 @@ _RULE = '|---|---|---|---|'
 
 
 def table(rows: Sequence[claims.Row]) -> str:
-  """A line a claim; reasons are on the page."""
+  """A line a claim; reasons and notes are on the page."""
   lines = [_HEAD, _RULE]
   for row in rows:
     cells = [row.short, '', '', row.verdict.value]
@@ -21,6 +21,8 @@ def table(rows: Sequence[claims.Row]) -> str:
       cells[1] = f'{mean} {row.unit}'
       if not math.isnan(one.interval.low):
         cells[1] += f' [{low}, {high}]'
+      if one.remark:
+        cells[3] += f' ({one.remark})'
       cells[2] = f'{one.splits} x {one.seeds} x {one.items:,}'
     lines.append('| ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines) + '\n'

@@ -44,7 +44,7 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
       estimate = _interval(one.interval, row.unit)
       counts = _design(one.splits, one.seeds, one.items)
       p = '&ndash;' if one.p is None else f'{one.p:.2g}'
-      note = html.escape(one.note)
+      note = html.escape('; '.join(filter(None, (one.remark, one.note))))
     shown.append(
       [
         str(number),
