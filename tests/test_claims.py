@@ -1,5 +1,6 @@
 """The study's analysis: what is planted in records is found, nothing else."""
 
+import dataclasses
 import json
 import re
 
@@ -312,6 +313,50 @@ def test_distance_does_not_stand_for_being_held_out():
   explained = {name: one.explained for name, one in found.rivals.items()}
   assert explained[distance.HELD_OUT] == pytest.approx(found.everything,
                                                        abs=0.02)  # fmt: skip
+
+
+def _far(rng, test, slope, items=400, seeds=2):
+  """A cell whose success has a slope in the logit over semantic distance."""
+  far_I = rng.standard_normal(items)
+  far_I = (far_I - far_I.mean()) / far_I.std()
+  rate_I = scipy.special.expit(slope * far_I)
+  facts = {study_lib.SYNTACTIC: rng.random(items), study_lib.SEMANTIC: far_I,
+           'size': np.full(items, 9)}  # fmt: skip
+  item_I = rng.permutation(items)
+  correct_SxI = rng.binomial(16, np.tile(rate_I, (seeds, 1)))
+  return study_lib.cells_lib.Cell(
+    0, 'train_s', test, tuple(range(seeds)), correct_SxI, 16, item_I, item_I,
+    facts,
+  )  # fmt: skip
+
+
+def test_slopes_of_opposite_sign_are_told_within_each_kind_of_tasks():
+  rng = np.random.default_rng(0)
+  found = distance.measure(
+    [_far(rng, 'control', 0.6), _far(rng, 'novel', -0.4)]
+  )
+  within = found.within[study_lib.SEMANTIC]
+  assert within[False].low < 0.6 < within[False].high
+  assert within[True].low < -0.4 < within[True].high
+  assert within[True].high < found.slope[study_lib.SEMANTIC].estimate
+  assert found.slope[study_lib.SEMANTIC].estimate < within[False].low
+  # Tasks that are never solved have no slope.
+  never = _far(rng, 'novel', 0)
+  never.correct_SxI[:] = 0
+  found = distance.measure([_far(rng, 'control', 0.6), never])
+  assert set(found.within[study_lib.SEMANTIC]) == {False}
+
+
+def test_a_function_that_several_splits_test_is_one_task():
+  rng = np.random.default_rng(9)
+  one = _far(rng, 'control', 2.0, items=30)
+  again = [dataclasses.replace(one, split=split) for split in range(9)]
+  alone, many = distance.measure([one]), distance.measure(again)
+  for space in (study_lib.SYNTACTIC, study_lib.SEMANTIC):
+    widths = [f.slope[space].high - f.slope[space].low for f in (alone, many)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+  # Syntactic distance is noise: in folds that share functions it explains.
+  assert many.rivals[study_lib.SYNTACTIC].explained < 0
 
 
 def test_the_distance_that_matters_is_found_among_its_rivals(tmp_path):

@@ -214,6 +214,29 @@ def test_the_distance_law_is_drawn_for_every_region(study):
     assert numbers['support']['D50'][f'{near}, size {size}'][0] is None
 
 
+def test_axes_of_distance_end_where_nearly_all_tasks_are(study, monkeypatch):
+  law = law_figures.law_of_distance(study, 'support')
+  near = study_lib.SYNTACTIC
+  assert law.reach[near] == pytest.approx(0.2 + 0.6 * 0.99, abs=0.02)
+  few = law._replace(reach={**law.reach, near: 0.5})
+  monkeypatch.setattr(law_figures, 'law_of_distance', lambda *of: few)
+  drawn = law_figures.distances(study)
+  axis = drawn.figure.axes[0]
+  low, high = axis.get_xlim()
+  assert 0.5 < high < 0.52
+  # No band is cut off.
+  highest = max(
+    float(curve.high_D.max())
+    for part in law.curves[near].values()
+    for curve in part.values()
+  )
+  assert axis.get_ylim()[1] >= highest
+  told = drawn.numbers['support']['slope within'][near]
+  assert set(told) == {'held out', 'others'}
+  for mean, low, high in told.values():
+    assert f'{mean:+.2f} [{low:+.2f}, {high:+.2f}]' in axis.get_title()
+
+
 def test_no_law_is_drawn_from_few_tasks(tmp_path):
   rng = np.random.default_rng(2)
   options = {'seeds': 2, 'items': 6, 'splits': 2, 'rng': rng}

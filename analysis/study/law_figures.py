@@ -41,6 +41,7 @@ DISTANCES = {
   contrasts.SEMANTIC: 'S2: one end of the semantic space held out',
 }
 _SPACES = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
+_PARTS = {True: 'held out', False: 'others'}
 _FEWEST = 20  # tasks that a curve is made of
 
 
@@ -83,7 +84,7 @@ def distances(study: study_lib.Study) -> Drawn:
   fig, axes = picture.mosaic(
     'Does distance to training explain success?',
     [[f'{name} {part}' for part in (*_SPACES, 'rivals')] for name in laws],
-    (13.5, 0.8 + 3.9 * len(laws)),
+    (15, 0.8 + 4.7 * len(laws)),
   )
   numbers: dict[str, Any] = {}
   for name, law in laws.items():
@@ -94,7 +95,7 @@ def distances(study: study_lib.Study) -> Drawn:
     _rivals(axes[f'{name} rivals'], law)
     numbers[name] = _numbers(law)
   axes[f'{next(iter(laws))} rivals'].set_title(
-    'deviance explained in tasks not fitted to'
+    'deviance explained in tasks not fitted to', fontsize=9.5
   )
   counts = '; '.join(
     f'{name} {law.items:,} tasks, {law.seeds} seeds each'
@@ -108,12 +109,14 @@ def distances(study: study_lib.Study) -> Drawn:
     'curve. A curve cannot rise: where success does, it is flat; the slope, '
     'which can, says which way success goes. Diamonds: '
     'D50 of the others, the distance at which success is half of that of the '
-    'nearest tenth, with its 95 % interval; an arrow: never within the '
-    'distances there are. Slope: change of the logit of success by one '
+    'nearest tenth, with its 95 % interval; an arrow: farther than '
+    'drawn, or never. Axes end where all but one task in a hundred are. '
+    'Slope: change of the logit of success by one '
     'standard deviation (SD) of distance, all else equal, held out or not '
-    'among it; held-out tasks are farther by choice, so both are told apart '
-    'only as far as their distances overlap '
-    '(95 %, robust). Right: 5-fold cross-validated logistic regressions. Model '
+    'among it; below it the slopes within the tasks of what is held out and '
+    'within the others alone, by the SD of each, which may differ in sign '
+    '(95 %, robust, a function that several splits test being one task). '
+    'Right: 5-fold cross-validated logistic regressions. Model '
     'and learning rate were chosen on dev of split 0.'
   )
   if lacking:
@@ -122,12 +125,16 @@ def distances(study: study_lib.Study) -> Drawn:
 
 
 def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
-  """Isotonic curves by size with their D50; the slope in the title."""
+  """Isotonic curves by size with their D50; the slopes in the title."""
   title = space
   if space in law.slope:
     mean, low, high = law.slope[space]
     title += f': slope {mean:+.2f} [{low:+.2f}, {high:+.2f}] a SD'
-  axis.set_title(title, fontsize=9.5)
+  within = [
+    f'{_PARTS[part]} {mean:+.2f} [{low:+.2f}, {high:+.2f}]'
+    for part, (mean, low, high) in law.within[space].items()
+  ]
+  axis.set_title(f'{title}\n{", ".join(within)}', fontsize=9)
   parts = {
     part: {
       size: curve
@@ -137,9 +144,11 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     for part, curves in law.curves[space].items()
   }
   every = [curve for part in parts.values() for curve in part.values()]
-  end = max(float(curve.distance_D[-1]) for curve in every)
+  end = min(
+    max(float(curve.distance_D[-1]) for curve in every), law.reach[space]
+  )
   start = min(float(curve.distance_D[0]) for curve in every)
-  top = max(float(curve.rate_D[0]) for curve in every)
+  top = max(float(curve.high_D.max()) for curve in every)
   sizes = sorted({size for part in parts.values() for size in part})
   colours = dict(zip(sizes, itertools.cycle(_LINES), strict=False))
   for held_out, part in parts.items():
@@ -163,7 +172,7 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     # Below the curves, one line a size.
     y = -0.05 * top * (row + 1)
     axis.plot([min(low, end), min(high, end)], [y, y], color=colour, lw=1.6)
-    axis.plot(min(half, end), y, 'D' if math.isfinite(half) else '>',
+    axis.plot(min(half, end), y, 'D' if half <= end else '>',
               color=colour, ms=5, gid=hover.UNSAID)  # fmt: skip
   if True in parts:
     number = sum(law.sizes[True].values())
@@ -171,13 +180,15 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
               label=f'held out ({number:,})')  # fmt: skip
   axis.axhline(0, color=picture.BLACK, lw=0.6)
   axis.set_xlim(start - 0.02 * (end - start), end + 0.03 * (end - start))
-  axis.set_ylim(-0.05 * top * (len(curves) + 0.8), 1.5 * top)
+  axis.set_ylim(-0.05 * top * (len(curves) + 0.8), 1.02 * top)
   axis.set_yticks(
     [t for t in ticker.MaxNLocator(5).tick_values(0, top) if 0 <= t <= 1]
   )
   axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
   axis.set_xlabel('distance to the nearest training program')
-  axis.legend(fontsize=8, loc='upper right', edgecolor='none', framealpha=0.85)
+  axis.legend(
+    fontsize=8, loc='upper left', frameon=False, bbox_to_anchor=(0, -0.14)
+  )  # fmt: skip
 
 
 def _number(value: float) -> str:
@@ -210,6 +221,10 @@ def _shares(law: distance.Law) -> dict[str, float]:
 def _numbers(law: distance.Law) -> dict[str, Any]:
   return {
     'slope': {space: list(value) for space, value in law.slope.items()},
+    'slope within': {
+      space: {_PARTS[part]: list(value) for part, value in by_part.items()}
+      for space, by_part in law.within.items()
+    },
     'D50': {
       f'{space}, size {size}': [
         v if math.isfinite(v) else None for v in curve.d50
