@@ -125,6 +125,12 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
       items=40, flops=1e11 * 4.0**level, run=f'p{level}',
       dev_loss=0.6 / 2**level * np.array([0.99, 1.01]),
     )  # fmt: skip
+  for level in range(4):
+    simulated.write(
+      tmp_path / 'cpu', 'scaling', 'train_s', {'dev': 0.1, 'novel': 0.02}, rng,
+      seeds=2, items=40, flops=1e11 * 4.0**level, run=f'q{level}', lr=1e-3,
+      dev_loss=2.0,
+    )  # fmt: skip
   study = simulated.load(tmp_path / 'cpu')
   drawn = scaling_view.draw(study)
   names = {f'pass@{k} {w}' for k in (1, 16)
@@ -132,12 +138,33 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
   assert set(drawn.numbers) == {*names, 'loss on dev'}
   for text in (drawn.caption, scaling_view.table(study)):
     assert 'too few points to tell the forms apart' in text
+    assert 'the largest of those tried at 4 of 4 levels' in text
   # Loss halves with each fourfold compute.
   pace = drawn.numbers['loss on dev']['power']['pace']
   assert pace[0] == pytest.approx(0.5) and pace[1] <= 0.5 <= pace[2]
   panels = [axis.get_title() for axis in drawn.figure.axes]
   assert set(panels) == {*names, 'loss on dev', 'slope of the log-linear form',
                          }  # fmt: skip
+
+
+def test_a_learning_rate_at_the_end_of_those_tried_is_said(tmp_path):
+  loss = {1e-3: (0.5, 0.5), 3e-3: (0.4, 0.3), 6e-3: (0.3, 0.4)}
+  rng = np.random.default_rng(3)
+  for level in range(2):
+    for lr, by_level in loss.items():
+      simulated.write(
+        tmp_path / 'cpu', 'scaling', 'train_s', {'dev': 0.1}, rng, seeds=1,
+        items=10, flops=1e11 * 4.0**level, run=f'p{level}-{lr}', lr=lr,
+        dev_loss=by_level[level],
+      )  # fmt: skip
+  found = simulated.load(tmp_path / 'cpu').of('scaling')
+  told = scaling_view.rates_at_an_end(found)
+  assert 'the largest of those tried at 1 of 2 levels' in told
+  assert '(0.001, 0.003, 0.006)' in told
+  inside = [r for r in found if r.facts['flops'] > 2e11]
+  assert scaling_view.rates_at_an_end(inside) == ''
+  one = [r for r in found if r.facts['config']['opt']['lr'] == 6e-3]
+  assert scaling_view.rates_at_an_end(one) == ''
 
 
 def test_tasks_are_told_apart_by_the_best_of_their_samples():

@@ -276,6 +276,20 @@ def frontier(
   }
 
 
+def learning_rates(
+  found: Sequence[records.Record],
+) -> dict[float, tuple[float, list[float]]]:
+  """Training FLOPs -> the learning rate on the frontier, and all tried."""
+  tried: dict[float, set[float]] = {}
+  for record in found:
+    level = tried.setdefault(float(record.facts['flops']), set())
+    level.add(record.facts['config']['opt']['lr'])
+  return {
+    flops: (part[0].facts['config']['opt']['lr'], sorted(tried[flops]))
+    for flops, part in frontier(found).items()
+  }
+
+
 def _dev_loss(found: Sequence[records.Record]) -> float:
   """At the end of training, mean over seeds; infinite if one has diverged."""
   last = [loss for r in found for loss in r.facts['dev_loss'][-1][1]]
