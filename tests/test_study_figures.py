@@ -377,6 +377,8 @@ def test_what_more_functions_bring_is_what_was_planted(tmp_path):
     assert told['functions'] == [500, 1000, 2000, 4000, 8000]
     mean, low, high = told['pass@1, a doubling']
     assert low < slope < high and mean == pytest.approx(slope, abs=0.01)
+    each = told['pass@1, doublings one by one']
+    assert each == pytest.approx(np.diff([one[0] for one in told['pass@1']]))
     assert told['pass@1'][0][0] == pytest.approx(0.2, abs=0.05)
     assert np.array(told['loss on dev'])[:, 0] == pytest.approx(
       [0.8 - slope * d for d in range(5)]

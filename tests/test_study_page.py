@@ -19,6 +19,7 @@ from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
+from analysis.study import support_figures
 from analysis.study import tables
 from analysis.study import verdicts
 from analysis.study import without_model
@@ -61,11 +62,36 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   assert (result['records'], result['lacking']) == (4, 2)
 
 
+def test_designs_are_told_with_steps_and_doses(tmp_path):
+  rng = np.random.default_rng(2)
+  for split, dose in enumerate((0.014, 0.2)):
+    for arm in ('train_s', 'train_c'):
+      simulated.write(
+        tmp_path / 'cpu', 'support', arm,
+        {'control': 0.4, 'novel': 0.4, 'dev': 0.5}, rng,
+        split=split, seeds=3, items=40,
+        measurements={'region_share_of_train_c': dose},
+      )  # fmt: skip
+  study = simulated.load(tmp_path / 'cpu')
+  found = study.of('support')
+  dev = sorted(record.pass_at_k('dev', 1).mean() for record in found)
+  assert markdown.designs(study).splitlines()[2:] == [
+    '| support | 2 x 3 | 1,000 | 14,221 | 40 | 1.4 % to 20.0 % | '
+    f'{100 * dev[0]:.1f} % to {100 * dev[-1]:.1f} % |'
+  ]
+  drawn = support_figures.forest(study)
+  plt.close(drawn.figure)
+  (label,) = (t.get_text() for t in drawn.figure.axes[0].get_yticklabels())
+  assert '\n1,000 steps, dose 1.4 to 20.0 %\n' in label
+
+
 @pytest.mark.slow
-def test_readme_tells_the_claims_as_the_records_have_them():
+def test_readme_and_docs_tell_the_study_as_the_records_have_them():
   study = study_lib.load(_ROOT / 'results' / 'cpu')
   text = (_ROOT / 'README.md').read_text()
   assert markdown.table(claims.table(study)) in text
+  told = (_ROOT / 'docs/study.md').read_text()
+  assert markdown.designs(study) in told
   states = study.states.values()
   finished = sum(state.finished for state in states)
   assert f'{finished} of {sum(state.declared for state in states)} runs' in text

@@ -276,6 +276,17 @@ def frontier(
   }
 
 
+def doses(found: Sequence[records.Record]) -> list[float]:
+  """Shares that what is held out has of each `train_c`, where certified."""
+  key = 'region_share_of_train_c'
+  measured = (
+    record.facts['split']['measurements']
+    for record in found
+    if record.facts['arm'] == support.WITH
+  )
+  return [one[key] for one in measured if key in one]
+
+
 def learning_rates(
   found: Sequence[records.Record],
 ) -> dict[float, tuple[float, list[float]]]:
