@@ -345,6 +345,59 @@ def test_arms_with_fewer_models_stand_beside_uniform_of_the_same_seeds(
   assert found == pytest.approx(value[1] - value[0]) and found > 0.1
 
 
+def _doses(root, left_out=''):
+  """The arms of a dose in each space, `semantic` better on tasks of 7 nodes."""
+  for arm in ('uniform', *density.dose_arms('semantic', False),
+              *density.dose_arms('syntactic', False)):  # fmt: skip
+    if arm != left_out:
+      rate = 0.6 if arm == 'semantic' else 0.3
+      simulated.write(
+        root, 'density', arm, {'uniform': rate, 'joint_cells': rate},
+        np.random.default_rng(7), seeds=4, items=400, kind='density',
+        seed_sd=0.05,
+      )  # fmt: skip
+  return simulated.load(root)
+
+
+def test_success_by_size_is_marked_as_other_cells_are(tmp_path):
+  drawn = density_figures.matrix(_doses(tmp_path / 'cpu'))
+  (axis,) = drawn.figure.axes
+  rows = [label.get_text() for label in axis.get_yticklabels()]
+  columns = [label.get_text() for label in axis.get_xticklabels()]
+  text = {
+    (rows[round(cell.get_position()[1])], columns[round(cell.get_position()[0])
+      ].replace('\n', ' ')): cell.get_text()
+    for cell in axis.texts
+  }  # fmt: skip
+  for test in ('uniform', 'uniform, 7 nodes', 'uniform, 9 nodes'):
+    assert text['semantic', test].endswith(' *')
+    assert not text['uniform', test].endswith('*')
+  # Four pairs of models: nothing passes Holm, and that is said.
+  assert 'no cell can be told from uniform' in drawn.caption
+  assert '**' not in drawn.caption
+
+
+def test_a_dose_that_lacks_is_named_and_no_slope_made_of_the_others(tmp_path):
+  drawn = density_figures.dose(_doses(tmp_path / 'a'))
+  assert {'semantic', 'syntactic'} == set(drawn.numbers)
+  assert 'joint: no record of joint_half' in drawn.caption
+  drawn = density_figures.dose(_doses(tmp_path / 'b', 'syntactic_half'))
+  assert set(drawn.numbers) == {'semantic'}
+  assert 'syntactic: no record of syntactic_half' in drawn.caption
+
+
+def test_curves_of_coverage_that_lack_are_named_and_all_tasks_told(tmp_path):
+  root = tmp_path / 'cpu'
+  for arm, items, samples in (('train_s', 30, 64), ('train_c', 40, 128)):
+    simulated.write(
+      root, 'coverage', arm, {'novel': 0.3}, np.random.default_rng(3),
+      seeds=2, items=items, samples=samples,
+    )  # fmt: skip
+  caption = law_figures.sampling(simulated.load(root)).caption
+  assert '30 to 40 tasks a curve, 64 to 128 samples each, 2 models' in caption
+  assert 'in support (train_s, control): no record of train_s' in caption
+
+
 def test_success_on_one_size_is_of_the_tasks_of_that_size(tmp_path):
   simulated.write(
     tmp_path / 'cpu', 'density', 'uniform', {'uniform': 0.4},

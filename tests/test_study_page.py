@@ -165,6 +165,13 @@ def test_errors_are_planned_from_the_pilots(small):
   assert '<td>no pilot</td>' in section and '3 &times; 3 &times; 40' in section
 
 
+def test_tables_for_the_docs_are_written_beside_the_page(small):
+  root, result, _ = small
+  study = simulated.load(root / 'cpu')
+  assert (root / 'page-designs.md').read_text() == markdown.designs(study)
+  assert result['claims'] == str(root / 'page-claims.md')
+
+
 def test_splits_and_copied_subtrees_are_told_in_numbers(small):
   _, _, page = small
   assert 'train_s 14,221, train_c 14,221' in page.replace(

@@ -1,5 +1,6 @@
 """Figures of laws: distance, coverage."""
 
+from collections.abc import Iterable
 import itertools
 import math
 from typing import Any
@@ -250,15 +251,15 @@ def sampling(study: study_lib.Study) -> Drawn:
   """
   name = COVERAGE if COVERAGE in study.contrasts else contrasts.SYNTACTIC
   grid = study.grid(name)
-  found = {}
+  found, lacking = {}, []
   for arm, test, label, colour in _CURVES:
     try:
       one = coverage.measure(grid, arm, test)
       found[f'{label}\n{arm} on {test}'] = one, colour, f'{arm}, {test}'
-    except cells_lib.NotMeasured:
-      continue
+    except cells_lib.NotMeasured as lack:
+      lacking.append(f'{label} ({arm}, {test}): {lack}')
   if not found:
-    raise cells_lib.NotMeasured('no arm has two runs with equal samples')
+    raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
     'Does sampling more reach what is out of support?',
     [['curves', 'zero']],
@@ -307,9 +308,12 @@ def sampling(study: study_lib.Study) -> Drawn:
   axis.set_xlim(-0.02, 1.02)
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
   axis.legend(handles=marks, frameon=False, fontsize=8, loc='best')
-  one = next(iter(found.values()))[0]
+  items, samples, models = (
+    _ends(getattr(one, count) for one, _, _ in found.values())
+    for count in ('items', 'samples', 'runs')
+  )
   caption = (
-    f'{one.items:,} tasks a curve, {one.samples:,} samples each, {one.runs} '
+    f'{items} tasks a curve, {samples} samples each, {models} '
     f'models. {_models(study, name)} Bands and lines: 95 % intervals over new '
     'seeds and tasks. Mass at zero: share '
     'of tasks whose chance of success is 0, of a zero-inflated beta-binomial '
@@ -317,7 +321,17 @@ def sampling(study: study_lib.Study) -> Drawn:
     'intervals: few solved tasks leave open whether the others have no chance '
     'or a small one.'
   )
+  if lacking:
+    caption += f' Not measured: {"; ".join(lacking)}.'
   return Drawn(fig, caption, numbers)
+
+
+def _ends(numbers: Iterable[int]) -> str:
+  """The least and the largest, once if they are equal."""
+  ordered = sorted(numbers)
+  return ' to '.join(
+    dict.fromkeys(f'{n:,}' for n in ordered[:1] + ordered[-1:])
+  )
 
 
 def _models(study: study_lib.Study, contrast: str) -> str:
