@@ -1,5 +1,6 @@
 """The study's figures draw what was planted in the records, with intervals."""
 
+import itertools
 import json
 import math
 import pathlib
@@ -347,8 +348,8 @@ def test_arms_with_fewer_models_stand_beside_uniform_of_the_same_seeds(
 
 def _doses(root, left_out=''):
   """The arms of a dose in each space, `semantic` better on tasks of 7 nodes."""
-  for arm in ('uniform', *density.dose_arms('semantic', False),
-              *density.dose_arms('syntactic', False)):  # fmt: skip
+  arms = (density.dose_arms(s, False) for s in ('semantic', 'syntactic'))
+  for arm in dict.fromkeys(itertools.chain(*arms)):
     if arm != left_out:
       rate = 0.6 if arm == 'semantic' else 0.3
       simulated.write(
@@ -482,6 +483,29 @@ def grown(tmp_path_factory):
       run=f'{flops:g}-{lr}',
     )  # fmt: skip
   return root
+
+
+def test_no_curve_is_left_out_for_want_of_colours(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(13)
+  for number in range(1, 11):
+    simulated.write(
+      root, 'data', 'uniform', {'uniform': 0.3, 'dev': 0.3}, rng, seeds=2,
+      items=20, functions=100 * number, kind='density', run=f'{number}',
+      parameters=50_000,
+    )  # fmt: skip
+  drawn = learning.draw(simulated.load(root))
+  assert len(drawn.numbers) == 10
+  lines = drawn.figure.axes[0].get_lines()
+  styles = {(line.get_color(), line.get_linestyle()) for line in lines}
+  assert len(styles) == 10
+  for number in range(8):
+    for functions in (100, 200):
+      simulated.write(
+        tmp_path / 'many', 'data', 'uniform', {'uniform': 0.3}, rng, seeds=2,
+        items=20, functions=functions, kind='density',
+        run=f'{number}-{functions}', parameters=1000 * (1 + number),
+      )  # fmt: skip
+  assert len(training_size.draw(simulated.load(tmp_path / 'many')).numbers) == 8
 
 
 def test_every_sample_is_of_one_kind_and_kinds_are_those_of_the_record(grown):

@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from analysis.runs import figures
 from analysis.runs import results
 
 
@@ -24,10 +25,9 @@ def reliability(found: Sequence[results.Run]) -> figure_lib.Figure:
     1, len(names), figsize=(4.2 * len(names), 4.6), layout='constrained',
     squeeze=False, sharey=True,
   )  # fmt: skip
-  colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
   for axis, name in zip(axes[0], names, strict=True):
     axis.plot([0, 1], [0, 1], color='#999999', lw=1)
-    for run, colour in zip(runs, colours, strict=False):
+    for run, (marker, colour) in zip(runs, figures.ways(), strict=False):
       bins = run.result['reliability'][name]
       if not bins:
         continue
@@ -38,7 +38,8 @@ def reliability(found: Sequence[results.Run]) -> figure_lib.Figure:
         x,
         mean,
         [mean - low, high - mean],
-        fmt='o-',
+        fmt='-',
+        marker=marker or 'o',
         color=colour,
         capsize=3,
         label=f'{run.label}: {len(bins)} bins of {min(answers):,} to '

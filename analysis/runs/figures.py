@@ -1,6 +1,8 @@
 """The figures: each function takes stored results and returns a figure."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
+import itertools
 
 import matplotlib
 
@@ -29,6 +31,7 @@ _COLOURS = {
   'syntactic_cells': '#e69f00',
   'joint_cells': '#56b4e9',
 }
+_MARKERS = ('', 's', '^', 'D', 'v', 'x')
 _OUTCOMES = {
   'correct': '#009e73',
   'grid_only': '#f0e442',
@@ -43,6 +46,15 @@ _BEST = {
   'fits_only': ('fits the specification only', '#f0e442'),
   'unsolved': ('unsolved', '#cccccc'),
 }
+
+
+def ways() -> Iterator[tuple[str, str]]:
+  """Marker and colour of lines, without end: none is left out for want of one.
+
+  All colours with the first marker, none, then all with the next.
+  """
+  colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
+  return itertools.cycle(itertools.product(_MARKERS, colours))
 
 
 def spaces(
@@ -128,8 +140,7 @@ def accuracy(
 def curves(found: list[results.Run]) -> figure_lib.Figure:
   """Training and dev loss of every seed."""
   fig, axis = plt.subplots(figsize=(7, 4.2), layout='constrained')
-  colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
-  for run, colour in zip(found, colours, strict=False):
+  for run, (marker, colour) in zip(found, ways(), strict=False):
     for key, style, label in (
       ('loss', '-', 'training batch'),
       ('dev_loss', '--', 'dev classes'),
@@ -143,6 +154,9 @@ def curves(found: list[results.Run]) -> figure_lib.Figure:
           step,
           value[:, seed],
           style,
+          marker=marker,
+          markevery=0.1,
+          ms=4,
           color=colour,
           lw=0.6 if key == 'loss' else 1.6,
           alpha=0.5 if key == 'loss' else 1,

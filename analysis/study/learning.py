@@ -6,6 +6,7 @@ that of a larger model (parameters).
 """
 
 from collections.abc import Mapping
+import itertools
 from typing import Any
 
 from matplotlib import axes as axes_lib
@@ -30,6 +31,7 @@ _COLOURS = (
   picture.SKY,
   picture.BLACK,
 )
+_STYLES = ('-', '--', ':', '-.')
 _TITLES = {
   contrasts.SYNTACTIC: 'by arm (S3, first split)',
   contrasts.SCALING: 'by parameters (train_s)',
@@ -55,8 +57,10 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   numbers: dict[str, Any] = {}
   for name, lines in panels.items():
     axes[name].set_title(_TITLES[name])
-    for (label, record), colour in zip(lines.items(), _COLOURS, strict=False):
-      numbers[f'{name}, {label}'] = _line(axes[name], label, record, colour)
+    # Every colour solid, then every colour dashed, and so on.
+    ways = itertools.cycle(itertools.product(_STYLES, _COLOURS))
+    for (label, record), way in zip(lines.items(), ways, strict=False):
+      numbers[f'{name}, {label}'] = _line(axes[name], label, record, *way)
     axes[name].set_xscale('log')
     axes[name].xaxis.set_minor_formatter(ticker.NullFormatter())
     axes[name].set_xlabel('steps')
@@ -108,7 +112,11 @@ def _parameters(record: records_lib.Record) -> int:
 
 
 def _line(
-  axis: axes_lib.Axes, label: str, record: records_lib.Record, colour: str
+  axis: axes_lib.Axes,
+  label: str,
+  record: records_lib.Record,
+  style: str,
+  colour: str,
 ) -> dict[str, Any]:
   """Draws one curve; returns its numbers."""
   steps, loss = zip(*record.facts['dev_loss'], strict=True)
@@ -120,7 +128,7 @@ def _line(
     lw=0,
   )  # fmt: skip
   axis.plot(
-    steps, mean_T, color=colour, marker='.', ms=4,
+    steps, mean_T, style, color=colour, marker='.', ms=4,
     label=f'{label}: {solved:.1%}, {record.facts["loss"]:.2f}',
   )  # fmt: skip
   return {
