@@ -382,6 +382,15 @@ def test_audits_are_shown_as_they_were_noted(tier, tmp_path):
   # None of 500 pairs: 0.025 = (1 - p)^500.
   assert '0 of 500 (at most 0.0074)' in text
   assert '2,000 pairs' in atlas_view.metric(study)
+  right = dict(facts['sha256']['splits'])
+  facts['sha256']['splits'] = {**right, 'order': 'of no record here'}
+  (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
+  assert 'FAILS' in atlas_view.identity(simulated.load(tmp_path / 'cpu'))
+  facts['sha256']['splits'] = {**right, 'support': 'another'}
+  (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
+  with pytest.raises(errors.InputError, match='another split of support'):
+    atlas_view.matched(simulated.load(tmp_path / 'cpu'))
+  facts['sha256']['splits'] = right
   facts['sha256']['universe'] = 'another'
   (tmp_path / 'cpu' / 'atlas.json').write_text(json.dumps(facts))
   with pytest.raises(errors.InputError, match='another universe'):

@@ -26,7 +26,8 @@ def _atlas(study: study_lib.Study) -> atlas_record.Atlas:
 
   Raises:
     NotMeasured: if there is none.
-    InputError: if it is damaged or of another universe than all records.
+    InputError: if it is damaged, or of another universe than all records or
+      other splits than those of a contrast.
   """
   path = study.directory / records.ATLAS
   if not path.exists():
@@ -43,6 +44,12 @@ def _atlas(study: study_lib.Study) -> atlas_record.Atlas:
   }
   if found.facts['sha256']['universe'] not in ours:
     raise errors.InputError(f'{path} is of another universe than the records')
+  for contrast, split in found.facts['sha256']['splits'].items():
+    part = study.contrasts.get(contrast, ())
+    if part and all(r.facts['inputs_sha256']['split'] != split for r in part):
+      raise errors.InputError(
+        f'{path} is of another split of {contrast} than the records'
+      )
   return found
 
 
