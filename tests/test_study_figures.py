@@ -602,6 +602,13 @@ def test_calibration_is_that_of_the_records_by_arm_and_test(study):
         [0.05 + share / 100 for share in right]
       )
       assert told['AUROC'] == [None, 0.75, 0.75] * 2
+  # As the legend says, what is of control is hollow in every panel.
+  for axis in drawn.figure.axes:
+    for line in axis.get_lines():
+      if line.get_marker() == 'o':
+        hollow = 'control' in (axis.get_title() + str(line.get_label()))
+        if axis.get_title() or not str(line.get_label()).startswith('_'):
+          assert (line.get_markerfacecolor() == 'white') == hollow
   # Novel of who saw it is right 60 times in 100, confident 20.
   (excess,) = (
     line.get_xdata()[0]

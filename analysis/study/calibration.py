@@ -205,11 +205,17 @@ def _reliability(axis: axes_lib.Axes, test: str, found: _Found) -> None:
       bin_Bx3[:, 0], bin_Bx3[:, 1], '.', color=_ARMS[arm], ms=3, alpha=0.35,
       gid=hover.UNSAID,
     )  # fmt: skip
-    axis.plot(*pooled_Bx2.T, 'o-', color=_ARMS[arm], ms=5, label=arm)
+    axis.plot(*pooled_Bx2.T, 'o-', color=_ARMS[arm], ms=5, label=arm,
+              mfc=_face(arm, test))  # fmt: skip
   axis.set_xlabel('confidence: probability of the answer')
   axis.set_ylabel('answers that are right')
   for one in (axis.xaxis, axis.yaxis):
     one.set_major_formatter(ticker.PercentFormatter(1))
+
+
+def _face(arm: str, test: str) -> str:
+  """Filled is novel, hollow control, wherever they are drawn."""
+  return _ARMS[arm] if test == support_split.NOVEL else 'white'
 
 
 def _rows(
@@ -232,7 +238,7 @@ def _rows(
       labelled.add((arm, test))
       axis.plot(
         value_M.mean(), y, 'o', color=colour, ms=6, label=label,
-        mfc=colour if test == support_split.NOVEL else 'white',
+        mfc=_face(arm, test),
       )  # fmt: skip
   if measure == 'auroc':
     axis.axvline(50, color=picture.BLACK, lw=0.8)
