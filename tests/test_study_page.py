@@ -62,6 +62,17 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   assert (result['records'], result['lacking']) == (4, 2)
 
 
+def test_what_docs_print_of_a_record_is_what_is_printed(monkeypatch, capsys):
+  text = (_ROOT / 'docs/study.md').read_text()
+  (code,), (printed,) = (
+    re.findall(rf'```{kind}\n(.*?)```', text[text.index(start) :], re.DOTALL)
+    for kind, start in (('python', '## Reading a record'), ('', 'prints\n'))
+  )
+  monkeypatch.chdir(_ROOT)
+  exec(code, {})
+  assert capsys.readouterr().out == printed
+
+
 def test_designs_are_told_with_steps_and_doses(tmp_path):
   rng = np.random.default_rng(2)
   for split, dose in enumerate((0.014, 0.2)):

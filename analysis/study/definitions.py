@@ -42,9 +42,9 @@ of programs.</td></tr>
 specification grid: k / 97 with whole k, from 2 / 97 to 300 spaced by ratios,
 with both signs (all k in every record). Of each v the model gets arcsinh v,
 arcsinh 1/v, v / (1 + |v|), v / (1 + v<sup>2</sup>) and whether it is defined,
-standardized and whitened over C: one vector, which an MLP turns into one token
-before the program. It writes the program's symbols in prefix order. Classes
-equal at all of them in float32 are all left out.</td></tr>
+standardized and whitened over C, tests included: one vector, which an MLP turns
+into one token before the program. It writes the program's symbols in prefix
+order. Classes equal at all of them in float32 are all left out.</td></tr>
 <tr><td>success</td><td>The program that was written is in c: equal as a
 rational function, not only at the points.</td></tr>
 <tr><td>pass@k</td><td>1 &minus; C(n &minus; s, k) / C(n, k) with s right ones
