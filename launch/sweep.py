@@ -129,8 +129,8 @@ def _name(point: Point) -> str:
 
 def finished(run: Run, evaluates: bool) -> bool:
   """Whether nothing is left to do for a run."""
-  files = [runs.TRAINED, *([runs.RESULT] if evaluates else [])]
-  return all((run.workdir / name).exists() for name in files)
+  trained = (run.workdir / runs.TRAINED).exists()
+  return trained and (not evaluates or runs.is_evaluated(run.workdir))
 
 
 def data_jobs(todo: Sequence[Run], common: Sequence[str]) -> list[local.Job]:

@@ -236,12 +236,11 @@ def make(
     )
   inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
   runs.check_same(workdir / runs.RESULT, result['inputs_sha256'], inputs.sha256)
-  with np.load(workdir / runs.SAMPLES, allow_pickle=False) as archive:
-    arrays = dict(archive)
-  with np.load(workdir / runs.RECORDS, allow_pickle=False) as archive:
-    shown = {n: archive[n] for n in archive.files if n.endswith(_OF_COPIES)}
+  runs.check_final(workdir, result)
+  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  programs = runs.read_arrays(workdir / runs.RECORDS)
   arm, samples = result['arm'], config.eval.num_samples
-  tests = _tasks(inputs, arrays, shown, list(result['items']))
+  tests = _tasks(inputs, arrays, programs, list(result['items']))
   metrics = runs.read_metrics(workdir)
   hashes, sets = inputs.split.facts['class_sha256'], inputs.split.all_sets()
   evaluated = [n for n in hashes if not n.startswith('arm_')]

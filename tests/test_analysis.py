@@ -1,5 +1,6 @@
 """Effects are recovered from planted samples; the page is whole and honest."""
 
+import dataclasses
 import json
 import pathlib
 import re
@@ -66,6 +67,7 @@ def _write_run(path, arm, rates, config, inputs):
     written[..., :length] = target[None, :, None]
     arrays |= {
       f'{name}_class': classes,
+      f'{name}_cluster': classes,
       f'{name}_target': target,
       f'{name}_outcome': outcome.astype(np.int8),
       f'{name}_tok': written,
@@ -123,6 +125,28 @@ def test_planted_effects_are_recovered(planted):
     assert effect.low < wanted < effect.high
     assert effect.high - effect.low < 0.1
     assert effect.low <= effect.estimate <= effect.high
+
+
+def test_tasks_of_one_cell_are_resampled_together(planted):
+  apart = results.load(planted)
+  # Cells of 8 tasks in which the arms differ alike, much on one test set where
+  # they do little on the other.
+  without, with_ = apart
+  label = {}
+  for name, sign in (('novel', 1), ('control', -1)):
+    cost_SxI = with_.solved_at_k(name, 1) - without.solved_at_k(name, 1)
+    rank_I = np.argsort(np.argsort(sign * cost_SxI.mean(axis=0)))
+    label[f'{name}_cluster'] = rank_I // 8
+  together = [
+    dataclasses.replace(run, samples={**run.samples, **label}) for run in apart
+  ]
+  for one, other in zip(
+    results.support_effects(apart, 1),
+    results.support_effects(together, 1),
+    strict=True,
+  ):
+    assert one.estimate == other.estimate
+    assert other.high - other.low > 1.3 * (one.high - one.low)
 
 
 def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):

@@ -6,7 +6,9 @@ records (methods 4.1), stored in records.npz:
     seed, item    place of the model and of the task
     first, count  its first place among the task's samples, and how many it has
     size          nodes, or tokens if it is no program
-    logprob       of the whole program under its model at temperature 1
+    logprob       of the whole program under its model at temperature 1, among
+                  what it could write: the grammar's programs if it was
+                  constrained, else all rows of tokens
     parses        it is a program
     defined       somewhere: it does not divide by the zero function
     fits          the specification; so does every exact program
@@ -19,6 +21,9 @@ and of `synth.evaluation.retrieval`
     subtrees         subtrees of at least 3 nodes, itself included
     copied_subtrees  those that training on the arm shows
     nearest          pq-gram distance to the nearest training program, of some
+
+What is no program in postfix or infix order cannot be told in prefix order: all
+such samples of a task are one record, of size 0.
 
 An AST novel against training is one that `parses` and is not `shown`.
 """
