@@ -533,8 +533,8 @@ def test_the_interpreter_prints_a_line_for_each_program(done):
 def test_lines_that_are_no_text_and_values_that_are_no_float_are_errors():
   large = ' * '.join(['exp(x)'] * 11)
   found = subprocess.run(
-    [sys.executable, '-m', 'synth.interpret', '--grammar=configs/grammars/scientific.bnf',
-     '--points=x=80;y=1'],
+    [sys.executable, '-m', 'synth.interpret', '--points=x=80;y=1',
+     '--grammar=configs/grammars/scientific.bnf'],
     input=b'x + y\n\xff\n' + large.encode(),
     env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'},
     cwd=_ROOT, capture_output=True,
