@@ -15,6 +15,7 @@ from analysis.runs import figures
 from analysis.runs import mistakes
 from analysis.runs import page as page_lib
 from analysis.runs import results
+from analysis.runs import temperatures
 from configs import support as support_config
 from launch import demo
 from synth import cli
@@ -354,6 +355,46 @@ def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
   assert line.get_xdata().tolist() == [1, 1]
   assert line.get_ydata() == pytest.approx([wrong[0] / 4, 0])
   plt.close(bars), plt.close(sizes)
+
+
+def test_temperatures_stand_side_by_side_with_the_best_for_each_k(
+  planted, tmp_path
+):
+  for name in ('data', support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITHOUT / runs.RESULT
+  (run,) = results.load(tmp_path)
+  assert temperatures.section([run]) == []
+  # Two seeds; success by one and by two samples.
+  cold, hot = [[0.2, 0.3], [0.4, 0.5]], [[0.1, 0.5], [0.1, 0.7]]
+  by_seed = {
+    k: {key: [one[k - 1], other[k - 1]] for key in run.result['items']}
+    for k, (one, other) in ((1, cold), (2, hot))
+  }
+  more = {
+    'temperatures': [
+      {
+        'temperature': temperature,
+        'pass@k_by_seed': dict.fromkeys(run.result['items'], curve_Sxn),
+      }
+      for temperature, curve_Sxn in ((0.5, cold), (1.0, hot))
+    ],
+    'envelope': {
+      '1': {'temperature': 0.5, 'by_seed': by_seed[1]},
+      '2': {'temperature': 1.0, 'by_seed': by_seed[2]},
+    },
+    'exact_match': {'novel': [0.03, 0.05]},
+  }
+  runs.write_json(path, {**run.result, **more})
+  page_lib.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  rows = re.findall(r'<tr>(.*?)</tr>', page, re.DOTALL)
+  cells = [re.findall(r'<td[^>]*>(.*?)</td>', row) for row in rows]
+  novel = [row[2:] for row in cells if row[:2] == ['train_s', 'novel']]
+  assert ['0.5', '30.0%', '40.0%'] in novel
+  assert ['1', '10.0%', '60.0%'] in novel
+  assert ['best on dev', '30.0% (0.5)', '60.0% (1)'] in novel
+  assert 'one given program of their task: train_s on novel 4.0%' in page
 
 
 @pytest.mark.parametrize(
