@@ -13,6 +13,7 @@ records (methods 4.1), stored in records.npz:
     defined       somewhere: it does not divide by the zero function
     fits          the specification; so does every exact program
     exact         the same function as the target
+    minimal       no program of its function is smaller
     shown         a program that training on the arm shows (`inputs.Inputs`)
     structure     it has the held-out structure, if the split holds one out
 
@@ -100,7 +101,9 @@ def of(
   parses_R = outcome_R != verify.Outcome.UNPARSED
   parses_U = np.zeros(len(row_U), bool)
   parses_U[program_R[parses_R]] = True
-  shown_U, structure_U = parses_U.copy(), np.zeros(len(row_U), bool)
+  minimal_U, shown_U, structure_U = np.zeros((3, len(row_U)), bool)
+  class_P = inputs.universe.minimal_classes(tok_UxT[parses_U])
+  minimal_U[parses_U] = class_P >= 0
   shown_U[parses_U] = inputs.shown(arm, tok_UxT[parses_U])
   if inputs.holdout is not None:
     structure_U[parses_U] = inputs.holdout.has(tok_UxT[parses_U])
@@ -115,6 +118,7 @@ def of(
     'defined': parses_R & (outcome_R != verify.Outcome.UNDEFINED),
     'fits': outcome_R <= verify.Outcome.GRID_ONLY,
     'exact': outcome_R == verify.Outcome.CORRECT,
+    'minimal': minimal_U[program_R],
     'shown': shown_U[program_R],
     'structure': structure_U[program_R],
   }
