@@ -55,7 +55,11 @@ def _start(workdir, count, *more):
 
 def _wait(workdir, processes):
   """What each printed as its result."""
-  codes = [process.wait(timeout=180) for process in processes]
+  try:
+    codes = [process.wait(timeout=180) for process in processes]
+  finally:  # those that hang would hang for ever
+    for process in processes:
+      process.kill()
   texts = [workdir.with_name(f'{workdir.name}.{i}').read_text()
            for i in range(len(processes))]  # fmt: skip
   assert codes == [0] * len(processes), texts
@@ -94,6 +98,30 @@ def test_two_processes_train_what_one_does_and_stop_together(tmp_path):
   assert first == second and 0 < first['stopped_at'] < 40
   _wait(cut, _start(cut, 2, never))
   assert (cut / runs.METRICS).read_bytes() == (two / runs.METRICS).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_two_arms_and_go_on_where_they_were_stopped(
+  tmp_path,
+):
+  arms = 'train_s', 'train_c'
+  more = ['--arms=train_s,train_c', '--config.train.checkpoint_every_steps=4']
+  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+  _wait(whole, _start(whole, 2, *more))
+  processes = _start(cut, 2, *more)
+  deadline = time.monotonic() + 120
+  while not (cut / arms[0] / runs.METRICS).exists() or (
+    len(runs.read_metrics(cut / arms[0])) < 6
+  ):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  processes[1].send_signal(signal.SIGTERM)
+  first, second = _wait(cut, processes)
+  assert first == second and 0 < first['stopped_at'] < 40
+  _wait(cut, _start(cut, 2, *more))
+  for arm in arms:
+    ours, theirs = (d / arm / runs.METRICS for d in (cut, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -57,6 +57,11 @@ class Checkpoints:
       options=ocp.CheckpointManagerOptions(
         max_to_keep=_KEEP,
         create=True,
+        # Saves of runs that are trained together overlap: without names of
+        # their own the processes would take one's barrier for the other's.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+          barrier_sync_key_prefix=workdir.name
+        ),
         async_options=ocp.AsyncOptions(
           # Called in the first process, before the directory is renamed.
           post_finalization_callback=lambda: _write_hashes(
