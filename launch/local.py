@@ -11,6 +11,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import json
+import math
 import os
 import pathlib
 import re
@@ -29,6 +30,7 @@ from synth import cli
 from synth import errors
 
 _POLL_S = 0.1
+_PATIENCE_S = 10.0  # of a process whose sibling has failed, after SIGTERM
 _GPU_MEMORY = 0.9  # share that the jobs of one GPU take together
 
 
@@ -72,6 +74,7 @@ def run_all(
   at_once: int,
   stop: Callable[[], bool],
   tell: Callable[[Job], None],
+  joint: bool = False,
 ) -> None:
   """Runs jobs, `at_once` at a time, each on GPUs of its own if there are any.
 
@@ -84,16 +87,24 @@ def run_all(
     stop: Asked often; once true, running commands get SIGTERM and no other
       starts.
     tell: Called with every job that ended.
+    joint: Whether they are the processes of one run. Once one has failed the
+      others would wait for it: they get SIGTERM, soon after SIGKILL.
   """
   waiting = [(job, job.commands) for job in jobs]
   free = list(range(at_once))
   running: list[_Running] = []
-  stopping = False
+  stopping, kill_at = False, math.inf
   while running or (waiting and not stopping):
-    if not stopping and stop():
+    failed = joint and any(job.code for job in jobs)
+    if not stopping and (failed or stop()):
       stopping = True
       for entry in running:
         entry.process.send_signal(signal.SIGTERM)
+    if failed:
+      kill_at = min(kill_at, time.monotonic() + _PATIENCE_S)
+    if time.monotonic() > kill_at:
+      for entry in running:
+        entry.process.kill()
     while waiting and free and not stopping:
       job, commands = waiting.pop(0)
       place = free.pop(0)
@@ -210,13 +221,9 @@ def main() -> dict[str, Any]:
     return {'processes': len(commands)}
   # The first one's result is printed by itself; ours is the last line.
   jobs = [Job(f'process {i}', [command]) for i, command in enumerate(commands)]
-  terminated = Terminated()
-
-  def stop() -> bool:  # what one cannot do, the others would wait for
-    return terminated() or any(job.code for job in jobs)
-
-  run_all(jobs, len(jobs), stop, lambda _: None)
-  for job in jobs:
+  ended: list[Job] = []
+  run_all(jobs, len(jobs), Terminated(), ended.append, joint=True)
+  for job in ended:  # the first that failed: the others have because of it
     if job.code:
       raise errors.InputError(f'{job.name} ended with exit code {job.code}')
   return {'processes': len(commands)}

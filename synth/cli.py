@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 from typing import Any
 from typing import NoReturn
 
@@ -114,11 +115,15 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
   except OSError as error:  # a full disk, a directory that is not writable
     fail(f'{error.filename or "file system"}: {error.strerror or error}')
   except KeyboardInterrupt:
-    print('interrupted: the same command resumes', file=sys.stderr, flush=True)
-    sys.stdout.flush()
+    print('interrupted: the same command resumes', file=sys.stderr)
     # What had to be saved was, on the way here. The threads of the device and
     # of the data loader do not survive the interpreter's own tidying up.
-    os._exit(_EXIT_INTERRUPTED)
+    _end(_EXIT_INTERRUPTED)
+  except Exception:
+    if not _joined():
+      raise
+    traceback.print_exc()
+    _end(1)
   if result is not None:
     print(json.dumps(result), flush=True)
 
@@ -126,7 +131,26 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
 def fail(message: str) -> NoReturn:
   """Prints one sentence and exits with code 2."""
   print(f'error: {message}', file=sys.stderr, flush=True)
+  if _joined():
+    _end(_EXIT_BAD_INPUT)
   sys.exit(_EXIT_BAD_INPUT)
+
+
+def _joined() -> bool:
+  """Whether this is one of several processes that train together.
+
+  When one fails it ends at once: JAX's own tidying up would wait for the
+  others, and they for it.
+  """
+  jax = sys.modules.get('jax')  # most tools do without
+  return jax is not None and jax.distributed.is_initialized()
+
+
+def _end(code: int) -> NoReturn:
+  """Ends this process without the interpreter's tidying up."""
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:

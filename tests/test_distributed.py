@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 from absl import flags
 from absl.testing import flagsaver
 import numpy as np
 import pytest
 
+from launch import local
 from synth import errors
 from synth import runs
 from synth.training import distributed
@@ -122,6 +124,50 @@ def test_two_processes_train_two_arms_and_go_on_where_they_were_stopped(
   for arm in arms:
     ours, theirs = (d / arm / runs.METRICS for d in (cut, whole))
     assert ours.read_bytes() == theirs.read_bytes()
+
+
+_FAILING = """
+import sys
+from synth import cli, runs, train
+def write(self, step, **values):  # by the first process alone
+  raise {error}
+runs.Metrics.write = write
+sys.argv[0] = 'synth/train.py'
+train.define_flags()
+cli.run(train.main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'error, code, told',
+  [
+    ("runs.RunError('no space')", 2, 'error: no space'),
+    ("RuntimeError('a bug')", 1, 'RuntimeError: a bug'),
+  ],
+)
+def test_all_processes_end_if_one_fails(
+  tmp_path, monkeypatch, capfd, error, code, told
+):
+  script = _FAILING.format(error=error)
+  monkeypatch.setattr(
+    local, 'training', lambda given: [sys.executable, '-c', script, *given]
+  )
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  given = ['launch.local', '--', *_TINY, '--config.mesh.data=2',
+           f'--workdir={tmp_path}']  # fmt: skip
+  monkeypatch.setattr(sys, 'argv', given)
+  args = types.SimpleNamespace(num_processes=2, dry_run=False)
+  monkeypatch.setattr(local.flags, 'FLAGS', args)
+  old = signal.getsignal(signal.SIGTERM)
+  began = time.monotonic()
+  try:
+    with pytest.raises(errors.InputError, match=f'process 0 .* code {code}$'):
+      local.main()
+  finally:
+    signal.signal(signal.SIGTERM, old)
+  assert time.monotonic() - began < 90
+  assert told in capfd.readouterr().err
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shlex
+import signal
 import sys
 import time
 
@@ -121,6 +122,24 @@ def test_so_many_jobs_at_a_time_as_asked_and_none_after_stop(tmp_path):
   assert time.monotonic() - began < 30
   assert sorted(ended) == ['0', '1']  # both were told to end, the third waits
   assert [job.code for job in jobs] == [None] * 3
+
+
+def test_processes_of_a_run_one_of_which_has_failed_are_ended(monkeypatch):
+  monkeypatch.setattr(local, '_PATIENCE_S', 0.2)
+  # As training does while it waits for the others.
+  deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)'
+  deaf += '; print("deaf", flush=True); time.sleep(60)'
+  jobs = [
+    local.Job('waits', [[sys.executable, '-c', deaf]]),
+    local.Job('fails', [[sys.executable, '-c', 'import time; time.sleep(1); '
+                         'raise SystemExit(2)']]),
+  ]  # fmt: skip
+  ended, began = [], time.monotonic()
+  local.run_all(jobs, 2, lambda: False, ended.append, joint=True)
+  assert time.monotonic() - began < 30
+  assert [(job.name, job.code) for job in ended] == [
+    ('fails', 2), ('waits', -signal.SIGKILL),
+  ]  # fmt: skip
 
 
 def test_what_follows_a_failed_command_is_not_run(tmp_path):
