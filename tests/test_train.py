@@ -303,6 +303,73 @@ def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
   assert ours.read_bytes() == theirs.read_bytes()
 
 
+def _children(pid):
+  """The processes it has started -> their command lines."""
+  found = {}
+  for path in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
+    for child in path.read_text().split():
+      with contextlib.suppress(OSError):
+        found[int(child)] = pathlib.Path(f'/proc/{child}/cmdline').read_text()
+  return found
+
+
+def _alive(pid):
+  try:
+    state = pathlib.Path(f'/proc/{pid}/stat').read_text()
+  except FileNotFoundError:
+    return False
+  return state.rpartition(') ')[2][0] != 'Z'  # ended, but not waited for
+
+
+@pytest.mark.slow
+def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
+  workdir, output = tmp_path / 'run', tmp_path / 'output'
+  overrides = {**_OVERRIDES, 'opt.num_steps': 10**6}
+  flags = [f'--config.{name}={value}' for name, value in overrides.items()]
+
+  @contextlib.contextmanager
+  def training():
+    """Goes on for some steps; yields the process and its worker."""
+    with output.open('w') as file:
+      process = subprocess.Popen(
+        [sys.executable, '-m', 'synth.train',
+         '--config=configs/support.py:tiny', f'--workdir={workdir}',
+         f'--data={data_dir}', '--grain_workers=1', *flags],
+        cwd=_ROOT, stdout=file, stderr=file, start_new_session=True,
+      )  # fmt: skip
+    before, deadline = runs.read_metrics(workdir), time.monotonic() + 90
+    try:
+      while len(runs.read_metrics(workdir)) < len(before) + 3:
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+      children = _children(process.pid)
+      (worker,) = (pid for pid, line in children.items() if 'fork' in line)
+      yield process, worker
+      deadline = time.monotonic() + 30
+      while any(map(_alive, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+  with training() as (process, _):
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 0, output.read_text()
+  step = json.loads(output.read_text().splitlines()[-1])['stopped_at']
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    assert checkpoints.latest() == step
+  with training() as (process, worker):
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(60) == 2
+  assert 'a process that makes batches was killed' in output.read_text()
+  assert 'Traceback' not in output.read_text()
+  with training() as (process, _):
+    process.kill()
+    process.wait()
+
+
 _STUBBORN = """
 import os, signal, threading, time
 from synth.training import preemption
