@@ -274,7 +274,10 @@ def _record(
       path,
       {
         **record,
-        'data_dir': os.path.relpath(data_dir, workdirs[arm]),
+        # Where links lead: `..` from a directory that is one leads elsewhere.
+        'data_dir': os.path.relpath(
+          data_dir.resolve(), workdirs[arm].resolve()
+        ),
         'params': {**groups, 'total': sum(groups.values())},
         'flops': sequences * sequence_flops,
         'versions': runs.versions(),

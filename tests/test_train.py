@@ -122,6 +122,25 @@ def test_the_record_says_what_made_the_run(finished, inputs, data_dir):
   assert int(state['step']) == meta['next_index'] == _STEPS
 
 
+def test_a_run_behind_a_link_finds_its_data(
+  inputs, data_dir, tmp_path, monkeypatch
+):
+  class Recorded(Exception):
+    pass
+
+  def stop(*_):
+    raise Recorded
+
+  (tmp_path / 'disk' / 'deep').mkdir(parents=True)
+  (tmp_path / 'link').symlink_to(tmp_path / 'disk' / 'deep')
+  workdir = tmp_path / 'link' / 'run'
+  monkeypatch.setattr(train, '_loop', stop)
+  with pytest.raises(Recorded):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  record = runs.read_record(workdir)
+  assert (workdir / record['data_dir']).resolve() == data_dir.resolve()
+
+
 def test_a_finished_run_called_again_changes_nothing(
   finished, inputs, data_dir
 ):
@@ -357,7 +376,9 @@ def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
   with training() as (process, _):
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(60) == 0, output.read_text()
-  step = json.loads(output.read_text().splitlines()[-1])['stopped_at']
+  # Python warns after it of shared memory, which it then frees.
+  (line,) = (s for s in output.read_text().splitlines() if s[:2] == '{"')
+  step = json.loads(line)['stopped_at']
   with checkpoint.Checkpoints(workdir) as checkpoints:
     assert checkpoints.latest() == step
   with training() as (process, worker):
