@@ -435,7 +435,7 @@ def test_a_full_disk_gets_one_sentence(data_dir, inputs, tmp_path):
 def test_a_read_only_directory_gets_one_sentence(data_dir, inputs, tmp_path):
   with (
     _mounted(tmp_path / 'fixed', 'ro') as fixed,
-    pytest.raises(errors.InputError, match=r'run\.json: Read-only file system'),
+    pytest.raises(errors.InputError, match=r'\.train\.lock: Read-only'),
   ):
     train.train_and_evaluate(_config(), fixed / 'run', data_dir)
 
@@ -448,7 +448,7 @@ def test_two_trainings_in_one_directory_are_refused(tmp_path, data_dir):
   ):
     assert held
     train.train_and_evaluate(_config(), workdir, data_dir)
-  assert not (workdir / '.train.lock').exists()
+  assert not list(workdir.iterdir())
 
 
 def test_models_trained_together_are_those_trained_alone(inputs):
@@ -533,6 +533,22 @@ def test_arms_whose_checkpoints_are_not_of_one_training_are_refused(
   assert (workdir / 'train_s' / 'checkpoints' / str(_STEPS)).is_dir()
   with pytest.raises(errors.InputError, match='together'):
     train.train_and_evaluate(_config(), workdir / 'train_s', data_dir)
+
+
+def test_a_start_that_is_refused_leaves_no_record(
+  inputs, data_dir, finished, tmp_path
+):
+  large = _config(**{'data.batch_size': 10**5})
+  with pytest.raises(errors.InputError, match='batch_size'):
+    train.train_and_evaluate(large, tmp_path / 'one', data_dir)
+  assert not (tmp_path / 'one').exists()
+  # Nor that of the first arm, if the second is refused.
+  behind = tmp_path / 'both' / 'train_c'
+  behind.mkdir(parents=True)
+  shutil.copy(finished[0] / runs.RECORD, behind)
+  with pytest.raises(errors.InputError, match=r'train_c/run\.json'):
+    train.train_and_evaluate(_config(), tmp_path / 'both', data_dir, arms=_ARMS)
+  assert not (tmp_path / 'both' / 'train_s' / runs.RECORD).exists()
 
 
 @pytest.mark.slow
