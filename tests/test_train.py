@@ -373,7 +373,10 @@ def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
       with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
-  with training() as (process, _):
+  with training() as (process, worker):
+    os.kill(worker, signal.SIGTERM)
+    time.sleep(1)
+    assert _alive(worker)
     os.killpg(process.pid, signal.SIGTERM)
     assert process.wait(60) == 0, output.read_text()
   # Python warns after it of shared memory, which it then frees.
@@ -549,6 +552,33 @@ def test_a_start_that_is_refused_leaves_no_record(
   with pytest.raises(errors.InputError, match=r'train_c/run\.json'):
     train.train_and_evaluate(_config(), tmp_path / 'both', data_dir, arms=_ARMS)
   assert not (tmp_path / 'both' / 'train_s' / runs.RECORD).exists()
+
+
+def test_the_only_checkpoint_of_a_finished_training_is_kept(
+  together, tmp_path, capfd
+):
+  workdir = tmp_path / 'both'
+  shutil.copytree(together[0], workdir)
+  shutil.rmtree(workdir / 'train_c' / 'checkpoints')
+  shutil.rmtree(workdir / 'train_s' / 'checkpoints' / str(_STEPS - 10))
+  (workdir / 'train_c' / runs.TRAINED).unlink()
+
+  def newest_good():
+    with (
+      checkpoint.Checkpoints(workdir / 'train_s') as some,
+      checkpoint.Checkpoints(workdir / 'train_c') as none,
+    ):
+      return checkpoint.newest_good([some, none])
+
+  with pytest.raises(errors.InputError, match='no step in common') as error:
+    newest_good()
+  for arm in _ARMS:
+    assert str(workdir / arm) in str(error.value)
+  # It may be that of a kill during the first save.
+  (workdir / 'train_s' / runs.TRAINED).unlink()
+  assert newest_good() is None
+  said = capfd.readouterr().err
+  assert 'train_c/checkpoints has none' in said and 'starts anew' in said
 
 
 @pytest.mark.slow
