@@ -153,11 +153,11 @@ def _train(
   results = {
     arm: {'steps': config.opt.num_steps, **result, 'params': params}
     for arm, result in found.items()
-    if not isinstance(result, errors.InputError)
+    if not isinstance(result, str)
   }
   distributed.first(lambda: _write_results(workdirs, results))
-  for arm in found.keys() - results.keys():  # no model of it is left
-    raise found[arm]
+  if len(results) < len(found):  # of the others no model is left
+    raise freezing.error(found[arm] for arm in found if arm not in results)
   return results
 
 

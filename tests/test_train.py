@@ -589,7 +589,12 @@ def test_an_arm_that_is_lost_does_not_stop_the_other(
   with pytest.raises(errors.InputError) as error:
     train.train_and_evaluate(_config(), tmp_path, data_dir, arms=_ARMS)
   assert str(error.value).startswith('arm train_c: the loss of seed 0 is not')
-  assert 'warning: arm train_c: the loss of seed 1' in capfd.readouterr().err
+  # Frozen models are saved beside the others, but are no good.
+  assert 'at step 7 ' in str(error.value)
+  assert 'there is no checkpoint of before' in str(error.value)
+  (said,) = (line for line in capfd.readouterr().err.splitlines()
+             if 'arm train_c: the loss of seed 1' in line)  # fmt: skip
+  assert 'no other seed is left, the other arms go on' in said
   assert not (tmp_path / 'train_c' / runs.TRAINED).exists()
   kept = runs.read_json(tmp_path / 'train_s' / runs.TRAINED)
   assert kept['steps'] == _STEPS
@@ -698,6 +703,26 @@ def test_a_run_whose_models_have_all_diverged_stops(
     assert checkpoints.latest() == 20
   rows = runs.read_metrics(workdir)
   assert rows[-1]['diverged'] == {'0': 26, '1': 26}
+
+
+@pytest.mark.slow
+def test_all_arms_that_are_lost_are_named(
+  inputs, data_dir, tmp_path, monkeypatch
+):
+  at = {12: [2, 3], 24: [0, 1]}
+  put, calls = trainer_lib.Trainer.put, itertools.count()
+  monkeypatch.setattr(
+    trainer_lib.Trainer,
+    'put',
+    lambda self, batch: put(self, _spoil(batch, at.get(next(calls), []))),
+  )
+  with pytest.raises(errors.InputError) as error:
+    train.train_and_evaluate(_config(), tmp_path, data_dir, arms=_ARMS)
+  said = str(error.value)
+  assert 'arm train_s: the loss of seed 0 is not finite at step 25' in said
+  assert 'arm train_c: the loss of seed 0 is not finite at step 13' in said
+  for step in (10, 20):
+    assert f'the last good checkpoint is of step {step}' in said
 
 
 @pytest.mark.parametrize(

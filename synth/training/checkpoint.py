@@ -131,9 +131,12 @@ class Checkpoints:
     """Whether the run has reached its end."""
     return (self._path.parent / runs_lib.TRAINED).exists()
 
-  def latest(self) -> int | None:
-    """The newest step, or None."""
-    return self._manager.latest_step()
+  def latest(self, before: int | None = None) -> int | None:
+    """The newest step, of those before a step if one is given; else None."""
+    if before is None:
+      return self._manager.latest_step()
+    earlier = (step for step in self._manager.all_steps() if step < before)
+    return max(earlier, default=None)
 
   def path(self, step: int) -> pathlib.Path:
     """Where the checkpoint of a step is."""

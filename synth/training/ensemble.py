@@ -178,22 +178,24 @@ class Ensemble:
     """
     parts = self._split(diverged_M)
     told = list(zip(self._divergences, parts, strict=True))
-    lost = [divergences.lost(part) for divergences, part in told]
-    if lost[0] is not None and None not in lost:
-      raise lost[0]
+    lost = [
+      text for divergences, part in told if (text := divergences.lost(part))
+    ]
+    if len(lost) == len(told):
+      raise freezing.error(lost)
     for divergences, part in told:
       divergences.warn(part)
 
   def results(
     self, values_M: Mapping[str, np.ndarray], diverged_M: np.ndarray
-  ) -> dict[str, dict[str, Any] | errors.InputError]:
+  ) -> dict[str, dict[str, Any] | str]:
     """What came of each arm: means over its models that have not diverged.
 
     Returns:
       Arm -> these means and its report of divergence; of an arm of which no
-      model is left, what is wrong.
+      model is left, what is wrong, for `freezing.error`.
     """
-    found: dict[str, dict[str, Any] | errors.InputError] = {}
+    found: dict[str, dict[str, Any] | str] = {}
     for place, (arm, divergences) in enumerate(
       zip(self._workdirs, self._divergences, strict=True)
     ):
