@@ -98,8 +98,31 @@ def run(
 
 
 def forwarded() -> list[str]:
-  """The arguments after `--`."""
-  return _split(sys.argv)[1]
+  """The arguments after `--`, those of the config as `joined` writes them."""
+  return joined(_split(sys.argv)[1])
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+  """Arguments with the config's as --config=VALUE and --config.KEY=VALUE.
+
+  They may be given with one dash, and in two words.
+  """
+  found: list[str] = []
+  words = list(argv)
+  while words:
+    word = words.pop(0)
+    name, equals, value = word.partition('=')
+    if re.fullmatch(r'--?config(\..+)?', name):
+      if not equals and words and not words[0].startswith('--'):
+        value, equals = words.pop(0), '='
+      word = f'--{name.lstrip("-")}{equals}{value}'
+    found.append(word)
+  return found
+
+
+def overrides() -> list[str]:
+  """The command line's --config.KEY=VALUE."""
+  return [word for word in joined(sys.argv) if word.startswith('--config.')]
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:

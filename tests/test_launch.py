@@ -15,6 +15,7 @@ import yaml
 from launch import local
 from launch import sweep
 from launch import tpu
+from synth import cli
 from synth import errors
 from synth import runs
 
@@ -68,6 +69,22 @@ def test_what_is_no_setting_is_named(text):
   for parse in (sweep.grid, sweep.listed):
     with pytest.raises(errors.InputError, match=f'{text!r} is not KEY=VALUE'):
       parse([text])
+
+
+def test_overrides_in_two_words_are_those_in_one(monkeypatch):
+  words = ['sweep', '--out', 'x', '--', '--config', 'c.py:x', '--profile',
+           '-config.opt.lr', '1', '--config.a=b=c', '--config.flag', '--data',
+           'config', '--config.points', '-1', '--config.last']  # fmt: skip
+  monkeypatch.setattr(sys, 'argv', words)
+  assert cli.forwarded() == [
+    '--config=c.py:x', '--profile', '--config.opt.lr=1', '--config.a=b=c',
+    '--config.flag', '--data', 'config', '--config.points=-1',
+    '--config.last',
+  ]  # fmt: skip
+  assert cli.overrides() == [
+    '--config.opt.lr=1', '--config.a=b=c', '--config.flag',
+    '--config.points=-1', '--config.last',
+  ]  # fmt: skip
 
 
 def test_points_that_share_their_data_share_a_directory(tmp_path):
