@@ -57,6 +57,7 @@ class Job:
     name: For messages.
     commands: Each starts if the one before ended with exit code 0.
     log: Where their output goes; None: to ours.
+    quiet: Whether what they print as their results is dropped.
     times: A file of lines to which seconds of each command are added, however
       it ends; in it the command is its module. None: nowhere.
     code: Exit code of the last command that ran; None while there is none.
@@ -65,6 +66,7 @@ class Job:
   name: str
   commands: list[list[str]]
   log: pathlib.Path | None = None
+  quiet: bool = False
   times: pathlib.Path | None = None
   code: int | None = None
 
@@ -163,7 +165,8 @@ def _start(
   os.sched_setaffinity(0, cores)  # the process inherits it from this thread
   try:
     if job.log is None:
-      return subprocess.Popen(command, env=env)
+      out = subprocess.DEVNULL if job.quiet else None
+      return subprocess.Popen(command, env=env, stdout=out)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open('ab') as log:
       return subprocess.Popen(command, env=env, stdout=log, stderr=log)

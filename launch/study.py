@@ -237,7 +237,7 @@ class Study:
       f'{run.contrast}/{run.name}',
       commands,
       workdir.with_suffix('.log'),
-      records.times(workdir, run.contrast, run.name),
+      times=records.times(workdir, run.contrast, run.name),
     )
 
   def baselines_job(self, run: Run) -> local.Job:
