@@ -71,6 +71,13 @@ def test_what_is_no_setting_is_named(text):
       parse([text])
 
 
+def test_points_that_cannot_be_are_named():
+  with pytest.raises(errors.InputError, match=r"^--point=a='1: no closing quo"):
+    sweep.listed(["a='1"])
+  with pytest.raises(errors.InputError, match='--point has a key twice: a.b, '):
+    sweep.listed(['a.b=1 config.a.b=2'])
+
+
 def test_overrides_in_two_words_are_those_in_one(monkeypatch):
   words = ['sweep', '--out', 'x', '--', '--config', 'c.py:x', '--profile',
            '-config.opt.lr', '1', '--config.a=b=c', '--config.flag', '--data',
