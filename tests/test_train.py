@@ -784,6 +784,7 @@ def test_checkpoints_say_themselves_what_run_they_are_of(
   [
     (runs.RECORD, '[]', 'run.json is not the record of a run'),
     (runs.METRICS, '{"step": 10}\n{"st\n{"step": 20}\n', 'line 2 is no JSON'),
+    (runs.METRICS, '{"step": 10}\n{"loss": [1]}\n', 'line 2 has no step'),
     (runs.METRICS, '', 'metrics.jsonl holds no loss'),
   ],
 )
