@@ -10,6 +10,7 @@ processes save and end. `run_all` runs many commands, some at a time.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -41,9 +42,13 @@ def training(arguments: Sequence[str]) -> list[str]:
 
 def accelerators() -> list[str]:
   """GPUs of this host that are ours, found without taking hold of them."""
+  if os.environ.get('JAX_PLATFORMS', '').split(',')[0] == 'cpu':
+    return []
   ours = os.environ.get('CUDA_VISIBLE_DEVICES')
   if ours is not None:
-    return [name for name in ours.split(',') if name]
+    # As CUDA reads it: what stands after a number that is none does not count.
+    names = itertools.takewhile(lambda name: name != '-1', ours.split(','))
+    return [name for name in names if name]
   names = [path.name for path in pathlib.Path('/dev').glob('nvidia*')]
   found = [name for name in names if re.fullmatch(r'nvidia\d+', name)]
   return [str(number) for number in range(len(found))]
@@ -222,6 +227,12 @@ def main() -> dict[str, Any]:
     for command in commands:
       print(shlex.join(command))
     return {'processes': len(commands)}
+  gpus = len(accelerators())
+  if 0 < gpus < len(commands):
+    raise errors.InputError(
+      f'--num_processes={len(commands)}: every process needs a GPU of its own, '
+      f'this host has {gpus}'
+    )
   # The first one's result is printed by itself; ours is the last line.
   jobs = [Job(f'process {i}', [command]) for i, command in enumerate(commands)]
   ended: list[Job] = []

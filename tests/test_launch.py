@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import time
+import types
 
 from absl import flags
 from absl.testing import flagsaver
@@ -74,7 +75,9 @@ def test_what_is_no_setting_is_named(text):
 def test_points_that_cannot_be_are_named():
   with pytest.raises(errors.InputError, match=r"^--point=a='1: no closing quo"):
     sweep.listed(["a='1"])
-  with pytest.raises(errors.InputError, match='--point has a key twice: a.b, '):
+  with pytest.raises(
+    errors.InputError, match=r'--point has a key twice: a\.b, '
+  ):
     sweep.listed(['a.b=1 config.a.b=2'])
 
 
@@ -191,6 +194,7 @@ def test_what_follows_a_failed_command_is_not_run(tmp_path):
 def test_jobs_divide_the_gpus_that_are_ours(
   tmp_path, monkeypatch, at_once, wanted
 ):
+  monkeypatch.delenv('JAX_PLATFORMS')
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,3,5')
   script = 'import os, time; print(os.environ["CUDA_VISIBLE_DEVICES"])'
   jobs = [
@@ -200,6 +204,35 @@ def test_jobs_divide_the_gpus_that_are_ours(
   local.run_all(jobs, at_once, lambda: False, lambda _: None)
   found = [(tmp_path / str(i)).read_text().strip() for i in range(at_once)]
   assert found == wanted
+
+
+@pytest.mark.parametrize(
+  'platforms, visible, wanted',
+  [
+    ('', '2,3', ['2', '3']),
+    ('cuda,cpu', '2,3', ['2', '3']),
+    ('cpu', '2,3', []),
+    ('', '-1', []),
+    ('', '2,-1,3', ['2']),
+    ('', '', []),
+  ],
+)
+def test_gpus_are_ours_as_cuda_and_jax_see_them(
+  monkeypatch, platforms, visible, wanted
+):
+  monkeypatch.setenv('JAX_PLATFORMS', platforms)
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+  assert local.accelerators() == wanted
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+  monkeypatch.setattr(local, 'accelerators', lambda: ['0', '1'])
+  monkeypatch.setattr(local, 'run_all', lambda *_, **__: pytest.fail('ran'))
+  monkeypatch.setattr(sys, 'argv', ['launch.local', '--', '--config=c.py:x'])
+  args = types.SimpleNamespace(num_processes=3, dry_run=False)
+  monkeypatch.setattr(local.flags, 'FLAGS', args)
+  with pytest.raises(errors.InputError, match='--num_processes=3: .* has 2'):
+    local.main()
 
 
 def test_data_that_are_there_are_not_made_again(tmp_path):
