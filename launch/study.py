@@ -165,8 +165,9 @@ class Study:
     ]
 
   def estimates(self) -> dict[Run, Work]:
-    """Seconds of every run, were it alone.
+    """Seconds of training and evaluation of every run, were it alone.
 
+    Making data, writing the record and baselines are not in them.
     Of finished runs what they took; of the others their operations at the
     tier's rates, corrected by how those runs kept to them.
     """
