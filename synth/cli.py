@@ -245,7 +245,8 @@ _MAY_BE_ZERO = (
   'num_tasks',
 )
 
-_AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share', 'top_p')
+_AT_MOST_ONE = ('warmup_share', 'decay_share', 'top_p')
+_BELOW_ONE = ('b2',)  # Adam divides by what is left to 1
 
 
 def check_parts(config: ml_collections.ConfigDict, *parts: str) -> None:
@@ -280,6 +281,8 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
         raise errors.InputError(f'{key}={value!r} must be {least}')
       if value > 1 and key in _AT_MOST_ONE:
         raise errors.InputError(f'{key}={value!r} must be at most 1')
+      if value >= 1 and key in _BELOW_ONE:
+        raise errors.InputError(f'{key}={value!r} must be below 1')
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -816,6 +816,7 @@ def test_a_run_may_go_on_with_another_mesh(finished, data_dir):
     ({'model.mlp': 'silu'}, "unknown model.mlp 'silu'"),
     ({'data.specification': 'raw'}, "unknown data.specification 'raw'"),
     ({'opt.decay_share': 1.5}, 'decay_share=1.5 must be at most 1'),
+    ({'opt.b2': 1.0}, 'opt.b2=1.0 must be below 1'),
     ({'opt.lr': float('nan')}, 'opt.lr=nan must be finite'),
     ({'train.seed': 2**32 - 1}, r'train.seed=4294967295 .* beyond 2\*\*32'),
     ({'data.programs': 'first'}, "unknown data.programs 'first'"),
