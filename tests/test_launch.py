@@ -75,9 +75,7 @@ def test_what_is_no_setting_is_named(text):
 def test_points_that_cannot_be_are_named():
   with pytest.raises(errors.InputError, match=r"^--point=a='1: no closing quo"):
     sweep.listed(["a='1"])
-  with pytest.raises(
-    errors.InputError, match=r'--point has a key twice: a\.b, '
-  ):
+  with pytest.raises(errors.InputError, match='--point has a key twice'):
     sweep.listed(['a.b=1 config.a.b=2'])
 
 
@@ -231,7 +229,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
   monkeypatch.setattr(sys, 'argv', ['launch.local', '--', '--config=c.py:x'])
   args = types.SimpleNamespace(num_processes=3, dry_run=False)
   monkeypatch.setattr(local.flags, 'FLAGS', args)
-  with pytest.raises(errors.InputError, match='--num_processes=3: .* has 2'):
+  with pytest.raises(errors.InputError, match=r'--num_processes=3: .* has 2'):
     local.main()
 
 
