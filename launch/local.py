@@ -47,8 +47,8 @@ def accelerators() -> list[str]:
   ours = os.environ.get('CUDA_VISIBLE_DEVICES')
   if ours is not None:
     # As CUDA reads it: what stands after a number that is none does not count.
-    names = itertools.takewhile(lambda name: name != '-1', ours.split(','))
-    return [name for name in names if name]
+    valid = itertools.takewhile(lambda name: name != '-1', ours.split(','))
+    return [name for name in valid if name]
   names = [path.name for path in pathlib.Path('/dev').glob('nvidia*')]
   found = [name for name in names if re.fullmatch(r'nvidia\d+', name)]
   return [str(number) for number in range(len(found))]

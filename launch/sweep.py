@@ -92,10 +92,11 @@ def listed(points: Sequence[str]) -> list[Point]:
   found = []
   for point in points:
     try:
-      parsed = [_setting(part) for part in shlex.split(point)]
+      parts = shlex.split(point)
     except ValueError as error:  # a quotation that does not end
       reason = str(error).lower()
       raise errors.InputError(f'--point={point}: {reason}') from None
+    parsed = [_setting(part) for part in parts]
     keys = [key for key, _ in parsed]
     if len(set(keys)) < len(keys):
       raise errors.InputError(f'--point has a key twice: {", ".join(keys)}')
