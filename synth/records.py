@@ -16,9 +16,11 @@ below a directory. A record holds:
     classes                how many there are in each of these
     params                 of one model, by group, and their total
     flops                  of training one model (`synth.flops`)
-    seconds                {'train', 'evaluate'}: of the commands, compiling and
-                           what was lost by interruptions included; what
-                           another run trained or a hand started is missing
+    seconds                command -> its seconds: `train` and `evaluate`, of
+                           others (`records`) what went before the writing of
+                           this file; compiling and what was lost by
+                           interruptions included; what another run trained or
+                           a hand started is missing
     loss                   of training at the end, mean over models
     dev_loss               [[step, [loss of each model]], ...]
     samples                programs that each model wrote for each task
@@ -427,7 +429,7 @@ def times(workdir: pathlib.Path, contrast: str, run: str) -> pathlib.Path:
 
 
 def _seconds(path: pathlib.Path) -> dict[str, float]:
-  """Seconds of training and evaluation, as the sweep has noted them."""
+  """Command -> its seconds, as the sweep has noted them."""
   found: dict[str, float] = {}
   for row in runs.read_lines(path):
     name = row['command'].rpartition('.')[2]

@@ -284,8 +284,17 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """All lines of metrics.jsonl."""
-  return read_lines(workdir / METRICS)
+  """All lines of metrics.jsonl.
+
+  Raises:
+    RunError: names a line that is not of a step.
+  """
+  path = workdir / METRICS
+  rows = read_lines(path)
+  for number, row in enumerate(rows, start=1):
+    if not isinstance(row.get('step'), int):
+      raise RunError(f'{path} is damaged: line {number} has no step')
+  return rows
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:

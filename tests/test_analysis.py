@@ -5,6 +5,10 @@ import json
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 from matplotlib import pyplot as plt
 import numpy as np
@@ -463,6 +467,9 @@ def test_the_demo_trains_and_evaluates_both_arms_on_the_same_data():
   ]
   assert f'--arms={support.WITHOUT},{support.WITH} ' in commands[1]
   assert '--config=R.py:tiny --config.opt.lr=1' in commands[1]
+  assert stages[1].leaves == tuple(
+    f'runs/x/{arm}/train.json' for arm in support.ARMS
+  )
   assert '--data=runs/x/data' in commands[1]
   for arm, (evaluates, solves) in zip(
     support.ARMS, (commands[2:4], commands[4:6]), strict=True
@@ -477,7 +484,49 @@ def test_a_failing_stage_stops_the_demo(tmp_path):
     'report', 'fails', ['synth.evaluate', f'--workdir={missing}']
   )
   with pytest.raises(errors.InputError, match='exit code 2'):
-    demo.run([stage], None)
+    demo.run([stage], None, lambda: False)
+
+
+def test_a_stage_that_does_not_come_to_its_end_stops_the_demo(tmp_path, capfd):
+  marker = tmp_path / 'marker'
+  script = f'import time, pathlib; pathlib.Path({str(marker)!r}).touch(); '
+  short = ['timeit', '-n1', '-r1', 'pass']
+  long = ['timeit', '-n1', '-r1', script + 'time.sleep(60)']
+  began = time.monotonic()
+  todo = [demo.Stage('train', 'long', long), demo.Stage('report', 'x', short)]
+  assert demo.run(todo, None, marker.exists) == todo[0]
+  assert time.monotonic() - began < 30
+  # As training that was told to stop by another hand.
+  cut = demo.Stage('train', 'short', short, (str(tmp_path / 'train.json'),))
+  with pytest.raises(errors.InputError, match='stage 1 was stopped before its'):
+    demo.run([cut, todo[1]], None, lambda: False)
+  printed = capfd.readouterr()
+  assert not printed.out  # results of stages are not that of the demo
+  assert '[1/2]' in printed.err and '[2/2]' not in printed.err
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_demo_with_its_training_saved(tmp_path):
+  metrics = tmp_path / support.WITHOUT / runs.METRICS
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'launch.demo', f'--workdir={tmp_path}',
+     '--config=configs/support.py:tiny', '--config.universe.max_size=5',
+     '--config.split.num_test=4', '--config.split.num_dev=6',
+     '--config.data.batch_size', '32', '--config.train.log_every_steps=1',
+     '--config.opt.num_steps', '1000000'],
+    cwd=pathlib.Path(__file__).parents[1], stdout=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  deadline = time.monotonic() + 120
+  while not (metrics.exists() and metrics.stat().st_size):
+    assert process.poll() is None and time.monotonic() < deadline
+    time.sleep(0.05)
+  process.send_signal(signal.SIGTERM)
+  out = process.communicate(timeout=60)[0]
+  assert process.returncode == 0
+  assert json.loads(out.splitlines()[-1]) == {'stopped_at': 'train'}
+  for arm in support.ARMS:
+    assert any((tmp_path / arm / 'checkpoints').iterdir())
+    assert not (tmp_path / arm / '.train.lock').exists()
 
 
 def test_a_run_without_metrics_is_said_to_have_none(planted, tmp_path):

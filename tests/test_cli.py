@@ -210,6 +210,18 @@ _BAD = [
     ('--workdir=y', 'chooses it'),
   ),
   Case(
+    'job_without_a_config',
+    'launch.slurm',
+    '--dry_run -- --workdir={dir}/x',
+    ('--config=...', 'after --'),
+  ),
+  Case(
+    'demo_of_no_recipe',
+    'launch.demo',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/x',
+    ("no 'split'",),
+  ),
+  Case(
     'half_of_the_processes',
     'synth.train',
     _TINY + '--num_processes=2 --workdir={dir}/x',

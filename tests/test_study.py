@@ -169,6 +169,14 @@ def test_a_record_of_other_settings_is_refused(tmp_path):
     _study(tmp_path)
 
 
+def test_what_is_no_record_is_named(tmp_path):
+  found = _study(tmp_path)
+  for content in ({}, [], {'config': 3}):
+    runs.write_json(found.record(found.runs[0]), content)
+    with pytest.raises(errors.InputError, match=r'\.json is not the record'):
+      _study(tmp_path)
+
+
 def test_a_record_may_be_older_than_a_key_and_of_another_mesh(tmp_path):
   found = _study(tmp_path)
   run = found.runs[0]
