@@ -47,6 +47,7 @@ def write(
   dev_loss=0.3,
   functions=8000,
   parameters=100_000,
+  forced=None,
 ):
   """Writes one record.
 
@@ -72,13 +73,17 @@ def write(
     dev_loss: At the end of training, of all seeds or of each.
     functions: In an arm, of the kinds of split that have that setting.
     parameters: Of the model.
+    forced: Test set -> mean success on its tasks that force the structure,
+      every other one; as on the rest where it names none.
   """
   tests, found = {}, {}
   for place, (name, rate) in enumerate(rates.items()):
     tasks = np.random.default_rng([split, place])  # the same in every arm
     hard_I = item_sd * tasks.standard_normal(items)
     distance_2xI = 0.2 + 0.6 * tasks.random((2, items))
-    logit_SxI = scipy.special.logit(np.clip(rate, 1e-6, 1 - 1e-6)) + hard_I
+    rate_I = np.full(items, float(rate))
+    rate_I[::2] = (forced or {}).get(name, rate)
+    logit_SxI = scipy.special.logit(np.clip(rate_I, 1e-6, 1 - 1e-6)) + hard_I
     logit_SxI = logit_SxI + of_distance * (distance_2xI[0] - 0.5)
     logit_SxI = logit_SxI + seed_sd * rng.standard_normal((seeds, 1))
     rate_SxI = scipy.special.expit(logit_SxI)

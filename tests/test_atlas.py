@@ -19,8 +19,6 @@ from analysis.data import stored as stored_lib
 from analysis.study import atlas_view
 from analysis.study import cells
 from analysis.study import hover
-from analysis.study import retrieval
-from analysis.study import study as study_lib
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
@@ -329,13 +327,6 @@ def test_the_atlas_of_a_study_is_what_the_data_are(tier, stored, matched):
   for pair, by_name in matched['standardized_mean_differences'].items():
     for name, value in by_name.items():
       assert table[pair][name] == pytest.approx(value, rel=1e-4, abs=1e-9)
-
-
-def test_chance_of_a_copy_is_the_share_of_functions_in_training(tier, stored):
-  drawn = retrieval.draw(simulated.load(tier))
-  found = drawn.numbers[f'support, train_s, {study_lib.SYNTACTIC}']
-  # What simulated records say of the arm, and the true universe.
-  assert found['chance'] == 14_221 / len(stored.universe.node_C)
 
 
 def test_the_page_draws_the_atlas_and_names_its_programs(tier, stored):

@@ -1,5 +1,6 @@
 """The study's analysis: what is planted in records is found, nothing else."""
 
+import dataclasses
 import json
 import re
 
@@ -245,6 +246,33 @@ def test_planted_scaling_forms(tmp_path, truth, levels, verdict):
     assert 'too few' in lines[0].measured.note
 
 
+def test_what_compute_does_to_forced_tasks_is_told_apart(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(9)
+  for level in range(6):
+    rates = {'dev': 0.3, 'novel': 0.02 + 0.05 * level}
+    simulated.write(
+      root, 'scaling', 'train_s', rates, rng, flops=1e12 * 2.5**level,
+      run=f'level{level}', seeds=3, items=400, item_sd=0.0, seed_sd=0.02,
+      forced={'novel': 0.004},
+    )  # fmt: skip
+  rows = claims.table(simulated.load(root))
+  start = 'steadily scaling up compute improves generalization '
+  whole, forced, avoidable = (
+    _row(rows, start + part)
+    for part in ('(out', '(a part of the row above: f',
+                 '(a part of the row above: a')
+  )  # fmt: skip
+  assert whole.verdict == avoidable.verdict == Verdict.REPRODUCED
+  assert forced.verdict == Verdict.NOT_REPRODUCED
+  assert forced.rule.startswith(whole.rule)
+  assert forced.measured.remark == 'a part, told after the records'
+  assert (whole.measured.items, forced.measured.items) == (400, 200)
+  # 0.05 a level, of 2.5 times the compute.
+  planted = 0.05 / np.log10(2.5)
+  assert avoidable.measured.interval.estimate == pytest.approx(planted, rel=0.1)
+  assert abs(forced.measured.interval.estimate) < 0.005
+
+
 def test_of_equal_compute_dev_chooses_not_the_test(tmp_path):
   root, rng = tmp_path / 'cpu', np.random.default_rng(0)
   for lr, dev_loss, novel in ((1e-3, 0.3, 0.1), (3e-3, 0.5, 0.9)):
@@ -285,6 +313,50 @@ def test_distance_does_not_stand_for_being_held_out():
   explained = {name: one.explained for name, one in found.rivals.items()}
   assert explained[distance.HELD_OUT] == pytest.approx(found.everything,
                                                        abs=0.02)  # fmt: skip
+
+
+def _far(rng, test, slope, items=400, seeds=2):
+  """A cell whose success has a slope in the logit over semantic distance."""
+  far_I = rng.standard_normal(items)
+  far_I = (far_I - far_I.mean()) / far_I.std()
+  rate_I = scipy.special.expit(slope * far_I)
+  facts = {study_lib.SYNTACTIC: rng.random(items), study_lib.SEMANTIC: far_I,
+           'size': np.full(items, 9)}  # fmt: skip
+  item_I = rng.permutation(items)
+  correct_SxI = rng.binomial(16, np.tile(rate_I, (seeds, 1)))
+  return study_lib.cells_lib.Cell(
+    0, 'train_s', test, tuple(range(seeds)), correct_SxI, 16, item_I, item_I,
+    facts,
+  )  # fmt: skip
+
+
+def test_slopes_of_opposite_sign_are_told_within_each_kind_of_tasks():
+  rng = np.random.default_rng(0)
+  found = distance.measure(
+    [_far(rng, 'control', 0.6), _far(rng, 'novel', -0.4)]
+  )
+  within = found.within[study_lib.SEMANTIC]
+  assert within[False].low < 0.6 < within[False].high
+  assert within[True].low < -0.4 < within[True].high
+  assert within[True].high < found.slope[study_lib.SEMANTIC].estimate
+  assert found.slope[study_lib.SEMANTIC].estimate < within[False].low
+  # Tasks that are never solved have no slope.
+  never = _far(rng, 'novel', 0)
+  never.correct_SxI[:] = 0
+  found = distance.measure([_far(rng, 'control', 0.6), never])
+  assert set(found.within[study_lib.SEMANTIC]) == {False}
+
+
+def test_a_function_that_several_splits_test_is_one_task():
+  rng = np.random.default_rng(9)
+  one = _far(rng, 'control', 2.0, items=30)
+  again = [dataclasses.replace(one, split=split) for split in range(9)]
+  alone, many = distance.measure([one]), distance.measure(again)
+  for space in (study_lib.SYNTACTIC, study_lib.SEMANTIC):
+    widths = [f.slope[space].high - f.slope[space].low for f in (alone, many)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.05)
+  # Syntactic distance is noise: in folds that share functions it explains.
+  assert many.rivals[study_lib.SYNTACTIC].explained < 0
 
 
 def test_the_distance_that_matters_is_found_among_its_rivals(tmp_path):

@@ -125,6 +125,12 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
       items=40, flops=1e11 * 4.0**level, run=f'p{level}',
       dev_loss=0.6 / 2**level * np.array([0.99, 1.01]),
     )  # fmt: skip
+  for level in range(4):
+    simulated.write(
+      tmp_path / 'cpu', 'scaling', 'train_s', {'dev': 0.1, 'novel': 0.02}, rng,
+      seeds=2, items=40, flops=1e11 * 4.0**level, run=f'q{level}', lr=1e-3,
+      dev_loss=2.0,
+    )  # fmt: skip
   study = simulated.load(tmp_path / 'cpu')
   drawn = scaling_view.draw(study)
   names = {f'pass@{k} {w}' for k in (1, 16)
@@ -132,12 +138,33 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
   assert set(drawn.numbers) == {*names, 'loss on dev'}
   for text in (drawn.caption, scaling_view.table(study)):
     assert 'too few points to tell the forms apart' in text
+    assert 'the largest of those tried at 4 of 4 levels' in text
   # Loss halves with each fourfold compute.
   pace = drawn.numbers['loss on dev']['power']['pace']
   assert pace[0] == pytest.approx(0.5) and pace[1] <= 0.5 <= pace[2]
   panels = [axis.get_title() for axis in drawn.figure.axes]
   assert set(panels) == {*names, 'loss on dev', 'slope of the log-linear form',
                          }  # fmt: skip
+
+
+def test_a_learning_rate_at_the_end_of_those_tried_is_said(tmp_path):
+  loss = {1e-3: (0.5, 0.5), 3e-3: (0.4, 0.3), 6e-3: (0.3, 0.4)}
+  rng = np.random.default_rng(3)
+  for level in range(2):
+    for lr, by_level in loss.items():
+      simulated.write(
+        tmp_path / 'cpu', 'scaling', 'train_s', {'dev': 0.1}, rng, seeds=1,
+        items=10, flops=1e11 * 4.0**level, run=f'p{level}-{lr}', lr=lr,
+        dev_loss=by_level[level],
+      )  # fmt: skip
+  found = simulated.load(tmp_path / 'cpu').of('scaling')
+  told = scaling_view.rates_at_an_end(found)
+  assert 'the largest of those tried at 1 of 2 levels' in told
+  assert '(0.001, 0.003, 0.006)' in told
+  inside = [r for r in found if r.facts['flops'] > 2e11]
+  assert scaling_view.rates_at_an_end(inside) == ''
+  one = [r for r in found if r.facts['config']['opt']['lr'] == 6e-3]
+  assert scaling_view.rates_at_an_end(one) == ''
 
 
 def test_tasks_are_told_apart_by_the_best_of_their_samples():
@@ -214,6 +241,29 @@ def test_the_distance_law_is_drawn_for_every_region(study):
     assert numbers['support']['D50'][f'{near}, size {size}'][0] is None
 
 
+def test_axes_of_distance_end_where_nearly_all_tasks_are(study, monkeypatch):
+  law = law_figures.law_of_distance(study, 'support')
+  near = study_lib.SYNTACTIC
+  assert law.reach[near] == pytest.approx(0.2 + 0.6 * 0.99, abs=0.02)
+  few = law._replace(reach={**law.reach, near: 0.5})
+  monkeypatch.setattr(law_figures, 'law_of_distance', lambda *of: few)
+  drawn = law_figures.distances(study)
+  axis = drawn.figure.axes[0]
+  low, high = axis.get_xlim()
+  assert 0.5 < high < 0.52
+  # No band is cut off.
+  highest = max(
+    float(curve.high_D.max())
+    for part in law.curves[near].values()
+    for curve in part.values()
+  )
+  assert axis.get_ylim()[1] >= highest
+  told = drawn.numbers['support']['slope within'][near]
+  assert set(told) == {'held out', 'others'}
+  for mean, low, high in told.values():
+    assert f'{mean:+.2f} [{low:+.2f}, {high:+.2f}]' in axis.get_title()
+
+
 def test_no_law_is_drawn_from_few_tasks(tmp_path):
   rng = np.random.default_rng(2)
   options = {'seeds': 2, 'items': 6, 'splits': 2, 'rng': rng}
@@ -234,6 +284,9 @@ def test_copies_by_distance_are_those_planted(study):
     np.testing.assert_allclose(ratio_B, wanted_B, atol=0.03)
     assert np.all((low_B <= ratio_B) & (ratio_B <= high_B))
     assert np.mean((low_B <= wanted_B) & (wanted_B <= high_B)) > 0.6
+    # Of what chance would copy nothing is known, and nothing is drawn.
+    assert set(found) == {'distance', 'of wrong'}
+    assert 'records do not hold it' in drawn.caption
   flat = drawn.numbers[f'support, train_s, {study_lib.SEMANTIC}']['of wrong']
   np.testing.assert_allclose(np.array(flat)[:, 0], 0.25, atol=0.04)
 
@@ -292,6 +345,59 @@ def test_arms_with_fewer_models_stand_beside_uniform_of_the_same_seeds(
   assert found == pytest.approx(value[1] - value[0]) and found > 0.1
 
 
+def _doses(root, left_out=''):
+  """The arms of a dose in each space, `semantic` better on tasks of 7 nodes."""
+  for arm in ('uniform', *density.dose_arms('semantic', False),
+              *density.dose_arms('syntactic', False)):  # fmt: skip
+    if arm != left_out:
+      rate = 0.6 if arm == 'semantic' else 0.3
+      simulated.write(
+        root, 'density', arm, {'uniform': rate, 'joint_cells': rate},
+        np.random.default_rng(7), seeds=4, items=400, kind='density',
+        seed_sd=0.05,
+      )  # fmt: skip
+  return simulated.load(root)
+
+
+def test_success_by_size_is_marked_as_other_cells_are(tmp_path):
+  drawn = density_figures.matrix(_doses(tmp_path / 'cpu'))
+  (axis,) = drawn.figure.axes
+  rows = [label.get_text() for label in axis.get_yticklabels()]
+  columns = [label.get_text() for label in axis.get_xticklabels()]
+  text = {
+    (rows[round(cell.get_position()[1])], columns[round(cell.get_position()[0])
+      ].replace('\n', ' ')): cell.get_text()
+    for cell in axis.texts
+  }  # fmt: skip
+  for test in ('uniform', 'uniform, 7 nodes', 'uniform, 9 nodes'):
+    assert text['semantic', test].endswith(' *')
+    assert not text['uniform', test].endswith('*')
+  # Four pairs of models: nothing passes Holm, and that is said.
+  assert 'no cell can be told from uniform' in drawn.caption
+  assert '**' not in drawn.caption
+
+
+def test_a_dose_that_lacks_is_named_and_no_slope_made_of_the_others(tmp_path):
+  drawn = density_figures.dose(_doses(tmp_path / 'a'))
+  assert {'semantic', 'syntactic'} == set(drawn.numbers)
+  assert 'joint: no record of joint_half' in drawn.caption
+  drawn = density_figures.dose(_doses(tmp_path / 'b', 'syntactic_half'))
+  assert set(drawn.numbers) == {'semantic'}
+  assert 'syntactic: no record of syntactic_half' in drawn.caption
+
+
+def test_curves_of_coverage_that_lack_are_named_and_all_tasks_told(tmp_path):
+  root = tmp_path / 'cpu'
+  for arm, items, samples in (('train_s', 30, 64), ('train_c', 40, 128)):
+    simulated.write(
+      root, 'coverage', arm, {'novel': 0.3}, np.random.default_rng(3),
+      seeds=2, items=items, samples=samples,
+    )  # fmt: skip
+  caption = law_figures.sampling(simulated.load(root)).caption
+  assert '30 to 40 tasks a curve, 64 to 128 samples each, 2 models' in caption
+  assert 'in support (train_s, control): no record of train_s' in caption
+
+
 def test_success_on_one_size_is_of_the_tasks_of_that_size(tmp_path):
   simulated.write(
     tmp_path / 'cpu', 'density', 'uniform', {'uniform': 0.4},
@@ -324,6 +430,8 @@ def test_what_more_functions_bring_is_what_was_planted(tmp_path):
     assert told['functions'] == [500, 1000, 2000, 4000, 8000]
     mean, low, high = told['pass@1, a doubling']
     assert low < slope < high and mean == pytest.approx(slope, abs=0.01)
+    each = told['pass@1, doublings one by one']
+    assert each == pytest.approx(np.diff([one[0] for one in told['pass@1']]))
     assert told['pass@1'][0][0] == pytest.approx(0.2, abs=0.05)
     assert np.array(told['loss on dev'])[:, 0] == pytest.approx(
       [0.8 - slope * d for d in range(5)]

@@ -19,6 +19,7 @@ from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import study as study_lib
+from analysis.study import support_figures
 from analysis.study import tables
 from analysis.study import verdicts
 from analysis.study import without_model
@@ -53,19 +54,44 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   _, result, text = small
   assert text.index('<table>') < text.index('<h2>')
   first = text[: text.index('</table>')]
-  assert first.count('class="verdict') == len(result['verdicts']) == 14
+  assert first.count('class="verdict') == len(result['verdicts']) == 16
   # The one contrast with records lacks a run, so nothing is judged.
-  assert first.count('"verdict not-measured"') == 14
+  assert first.count('"verdict not-measured"') == 16
   assert 'no records of density' in first
   assert 'support is incomplete: 4 of 5 runs; lacking: train_s-split2' in first
   assert (result['records'], result['lacking']) == (4, 2)
 
 
+def test_designs_are_told_with_steps_and_doses(tmp_path):
+  rng = np.random.default_rng(2)
+  for split, dose in enumerate((0.014, 0.2)):
+    for arm in ('train_s', 'train_c'):
+      simulated.write(
+        tmp_path / 'cpu', 'support', arm,
+        {'control': 0.4, 'novel': 0.4, 'dev': 0.5}, rng,
+        split=split, seeds=3, items=40,
+        measurements={'region_share_of_train_c': dose},
+      )  # fmt: skip
+  study = simulated.load(tmp_path / 'cpu')
+  found = study.of('support')
+  dev = sorted(record.pass_at_k('dev', 1).mean() for record in found)
+  assert markdown.designs(study).splitlines()[2:] == [
+    '| support | 2 x 3 | 1,000 | 14,221 | 40 | 1.4 % to 20.0 % | '
+    f'{100 * dev[0]:.1f} % to {100 * dev[-1]:.1f} % |'
+  ]
+  drawn = support_figures.forest(study)
+  plt.close(drawn.figure)
+  (label,) = (t.get_text() for t in drawn.figure.axes[0].get_yticklabels())
+  assert '\n1,000 steps, dose 1.4 to 20.0 %\n' in label
+
+
 @pytest.mark.slow
-def test_readme_tells_the_claims_as_the_records_have_them():
+def test_readme_and_docs_tell_the_study_as_the_records_have_them():
   study = study_lib.load(_ROOT / 'results' / 'cpu')
   text = (_ROOT / 'README.md').read_text()
   assert markdown.table(claims.table(study)) in text
+  told = (_ROOT / 'docs/study.md').read_text()
+  assert markdown.designs(study) in told
   states = study.states.values()
   finished = sum(state.finished for state in states)
   assert f'{finished} of {sum(state.declared for state in states)} runs' in text
@@ -80,11 +106,37 @@ def test_claims_in_markdown_are_told_with_their_design():
   other = row._replace(measured=None, verdict=lacks)
   nothing = design.Interval(0.1234, np.nan, np.nan)
   bare = row._replace(measured=measured._replace(interval=nothing))
-  assert markdown.table([row, other, bare]).splitlines()[2:] == [
+  narrow = row._replace(
+    measured=measured._replace(
+      interval=design.Interval(0.0002, -0.0001, 0.0005)
+    )
+  )
+  small = row._replace(measured=measured._replace(remark='but small'))
+  assert markdown.table([row, other, bare, narrow, small]).splitlines()[2:] == [
     '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | reproduced |',
     '| it is |  |  | not measured |',
     '| it is | 12.3 points | 3 x 8 x 2,544 | reproduced |',
+    '| it is | 0.02 points [-0.01, 0.05] | 3 x 8 x 2,544 | reproduced |',
+    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | '
+    'reproduced (but small) |',
   ]
+
+
+def test_what_is_above_0_and_within_the_margin_is_said_to_be_both(tmp_path):
+  rng = np.random.default_rng(1)
+  for arm, rate in (('uniform', 0.4), ('joint', 0.415), ('joint_raked', 0.5)):
+    rates = {f'{space}_cells': rate for space in ('semantic', 'joint')}
+    simulated.write(
+      tmp_path / 'cpu', 'density', arm, rates, rng, kind='density',
+      items=2000, item_sd=0.0, seed_sd=0.005,
+    )  # fmt: skip
+  rows = claims.table(simulated.load(tmp_path / 'cpu'))
+  told = 'reproduced (above 0, but within 3 points of it) |'
+  (small,) = (r for r in rows if '(C2)' in r.short)
+  (large,) = (r for r in rows if '(C3)' in r.short)
+  assert told in markdown.table([small])
+  assert markdown.table([large]).endswith(' | reproduced |\n')
+  assert 'above 0, but within 3 points of it' in tables.verdicts([small])
 
 
 def test_what_lacks_is_said_at_once_by_name_and_in_every_figure(small):
@@ -111,6 +163,13 @@ def test_errors_are_planned_from_the_pilots(small):
   assert found.error['difference'] > found.error['control']
   section = text[text.index('Were the errors what was planned?') :]
   assert '<td>no pilot</td>' in section and '3 &times; 3 &times; 40' in section
+
+
+def test_tables_for_the_docs_are_written_beside_the_page(small):
+  root, result, _ = small
+  study = simulated.load(root / 'cpu')
+  assert (root / 'page-designs.md').read_text() == markdown.designs(study)
+  assert result['claims'] == str(root / 'page-claims.md')
 
 
 def test_splits_and_copied_subtrees_are_told_in_numbers(small):

@@ -46,16 +46,6 @@ def _atlas(study: study_lib.Study) -> atlas_record.Atlas:
   return found
 
 
-def functions(study: study_lib.Study) -> int:
-  """How many functions the universe has.
-
-  Raises:
-    NotMeasured: if the data were not recorded.
-  """
-  number: int = _atlas(study).facts['made']['functions']
-  return number
-
-
 def _caption(found: atlas_record.Atlas, text: str) -> str:
   made = found.facts['made']
   return (

@@ -3,7 +3,11 @@
 READING = """
 <h2>How to read this</h2>
 <p>Each row of the table above is one sentence of the paper, what stands for it
-here as a number, and a verdict by a rule that was written down before any run.
+here as a number, and a verdict by a rule that was written down before the first
+record: in docs/preregistration.md, but for rows on compute (whether it helps,
+whether the gain is log-linear), whose rules stood in the code of this page
+alone (analysis/study/verdicts.py). Parts of a row were added after the records
+and say so; <i>secondary</i> rows are outside the family of tests.
 An <b>estimate</b> is followed by its 95 % interval, then by the number of split
 seeds, of training seeds in each split, and of test functions. <i>Undecided</i>
 means that the interval allows both answers; <i>not measured</i> that runs lack:
@@ -264,7 +268,8 @@ cells of the same spaces that diverse arms are spread over. F5 has every arm on
 every law, the uniform one too; at more samples a task signs may differ (table
 of density arms).</li>
 <li><b>Compute out of support.</b> Novel tests hold forced and avoidable tasks;
-what is solved of them without the structure (F8) counts there, too.</li>
+what is solved of them without the structure (F8) counts there, too. The
+two rows below it tell them apart.</li>
 <li><b>Other models and languages.</b> All this is about decoder transformers of
 the sizes in the table of configurations, trained from scratch on one small
 arithmetic language.</li>

@@ -17,6 +17,7 @@ from analysis.study import verdicts
 from synth.splits import density as density_split
 from synth.statistics.design import Interval
 
+_ALPHA = verdicts.ALPHA
 _SPACE_COLOURS = {
   'semantic': picture.PURPLE,
   'syntactic': picture.ORANGE,
@@ -33,6 +34,7 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
   rate: dict[tuple[str, str], Interval] = {}
   marks: dict[tuple[str, str], density.Against] = {}
   tasks: dict[str, str] = {}
+  stars: set[tuple[str, str]] = set()
   families = []
   for grid in contrasts.density_grids(study):
     for one in (grid, density.by_size(grid)):
@@ -40,10 +42,12 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
       rate = {**density.rates(one), **rate}
       tasks |= {cell.test: f'{cell.test} {len(cell.item_I):,}' for cell in one}
     found = density.against_uniform(grid)
-    marks |= found
+    # Of sizes, which are parts of one law, intervals alone are told.
+    marks |= density.against_uniform(density.by_size(grid)) | found
+    stars |= {key for key, one in found.items() if one.adjusted <= _ALPHA}
     families.append(
-      f'{len(found)} cells of {len(grid.arms) - 1} arms ({drawn.design(grid)}),'
-      f' which takes at least {_pairs(len(found))} pairs of models'
+      f'{len(found)} cells of {len(grid.arms) - 1} arms ({drawn.design(grid)}; '
+      f'p at most {_ALPHA:g} takes {_pairs(len(found))} pairs of models)'
     )
   arms = [arm for arm in density_split.ARMS if any(k[0] == arm for k in rate)]
   if not arms:
@@ -69,7 +73,7 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
         low, high = 100 * max(low, 0), 100 * min(high, 1)
         text = f'{100 * mean:.1f} [{low:.1f}, {high:.1f}]'
         mark = marks.get((arm, test))
-        if mark and mark.adjusted <= verdicts.ALPHA:
+        if (arm, test) in stars:
           text += ' **'
         elif mark and mark.effect.interval.low * mark.effect.interval.high > 0:
           text += ' *'
@@ -89,9 +93,10 @@ def matrix(study: study_lib.Study) -> drawn.Drawn:
     'pass@1 of every training arm (rows) on every test set (columns), mean '
     f'and 95 % interval. Tasks: {", ".join(tasks.values())}; those of one size '
     'are a part of uniform. *: the 95 % interval of its paired difference from '
-    'uniform training, of the same seeds, leaves out 0, this cell alone; **: p '
-    'of the sign-flip test is at most 0.05 by Holm over all '
-    f'{"; over all ".join(families)}.'
+    'uniform training, of the same seeds, leaves out 0, this cell alone, sizes '
+    f'as well. By Holm over all {"; over all ".join(families)} '
+    f'{"those of **" if stars else "no cell"} can be told from uniform '
+    'training.'
   )
   numbers = {f'{arm} on {test}': list(v) for (arm, test), v in rate.items()}
   return drawn.Drawn(fig, caption, numbers)
@@ -115,17 +120,13 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
     sharey=True,
   )
   numbers: dict[str, Any] = {}
+  lacking = []
   for space, axis in axes.items():
     axis.set_title(f'diverse in {space} space' if space != 'joint'
                    else 'diverse in both spaces')  # fmt: skip
     for raked, style in ((False, '-'), (True, '--')):
-      arms = {
-        arm: gamma
-        for arm, gamma in density.dose_arms(space, raked).items()
-        if arm in grids[raked].arms
-      }
-      if len(arms) < 2:
-        continue
+      name = f'{space}{", raked" if raked else ""}'
+      arms = density.dose_arms(space, raked)
       try:
         found = [
           effects.effect(
@@ -134,11 +135,11 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
           for a in arms
         ]
         slope = effects.effect(grids[raked], _mean_slope(arms, tests))
-      except cells_lib.NotMeasured:
+      except cells_lib.NotMeasured as lack:
+        lacking.append(f'{name}: {lack}')
         continue
       x = np.array(list(arms.values())) + (0.03 if raked else 0.0)
       drawn.bars(axis, x, found, _SPACE_COLOURS[space], style)
-      name = f'{space}{", raked" if raked else ""}'
       value, low, high = (100 * v for v in slope.interval)
       text = (
         f'{"raked: " if raked else ""}{value:+.1f} [{low:+.1f}, {high:+.1f}]'
@@ -155,7 +156,7 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
     axis.set_xticks([0, 0.5, 1])
     axis.set_xlabel('exponent gamma (0: uniform)')
   if not numbers:
-    raise cells_lib.NotMeasured('no space has two doses')
+    raise cells_lib.NotMeasured('; '.join(lacking))
   axes['semantic'].set_ylabel('pass@1 under shifted test laws')
   drawn.percent(axes['semantic'])
   caption = (
@@ -166,12 +167,14 @@ def dose(study: study_lib.Study) -> drawn.Drawn:
     f'{len(tests)} test laws. Text: slope in '
     'points per unit of gamma with its 95 % interval.'
   )
+  if lacking:
+    caption += f' Not measured: {"; ".join(lacking)}.'
   return drawn.Drawn(fig, caption, numbers)
 
 
 def _pairs(tests: int) -> int:
   """The fewest pairs of models whose p can survive Holm over some tests."""
-  return 1 + math.ceil(math.log2(max(tests, 1) / verdicts.ALPHA))
+  return 1 + math.ceil(math.log2(max(tests, 1) / _ALPHA))
 
 
 def _mean_slope(

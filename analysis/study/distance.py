@@ -5,7 +5,9 @@ logistic regression of success on both distances and what else makes a task
 hard; and how well each predictor alone foretells tasks it was not fitted to
 (methods: 4.5). Held-out tasks are farther than others by their choice, so
 whether a task is one of them is a predictor too: without it distance would
-stand for it.
+stand for it. One slope for both kinds of tasks may be that of neither, so
+slopes are told within each, too. A function that several splits test is one
+task in folds and in errors.
 """
 
 from typing import NamedTuple
@@ -25,6 +27,7 @@ from synth.statistics.design import Interval
 _COLUMNS = 3  # of a spline
 _RIDGE = 1e-3
 _RESAMPLES = 300
+_REACH = 0.99  # of the distances: few tasks are farther
 NUISANCES = ('size', 'minimal programs', 'programs', 'probability')
 HELD_OUT = 'held out or not'
 
@@ -37,6 +40,9 @@ class Law(NamedTuple):
     sizes: Whether held out -> size -> tasks.
     slope: Space -> change of the logit of success by one standard deviation of
       distance, everything else equal; 95 % interval, robust to tasks.
+    within: Space -> whether held out -> the same of these tasks alone, by their
+      own standard deviation; none of tasks solved never or always.
+    reach: Space -> the distance beyond which only one task in a hundred is.
     rivals: Predictor -> held-out standing of it alone.
     all_but: Space -> share of the constant's held-out deviance that is
       explained by everything but the distance in this space.
@@ -48,6 +54,8 @@ class Law(NamedTuple):
   curves: dict[str, dict[bool, dict[int, isotonic.Curve]]]
   sizes: dict[bool, dict[int, int]]
   slope: dict[str, Interval]
+  within: dict[str, dict[bool, Interval]]
+  reach: dict[str, float]
   rivals: dict[str, rivals.Rival]
   all_but: dict[str, float]
   everything: float
@@ -76,6 +84,7 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
     [np.full(len(cell.item_I), cell.test == support.NOVEL) for cell in cells]
   )
   fact[HELD_OUT] = novel_I.astype(float)
+  item_I = np.concatenate([cell.item_I for cell in cells])
   correct_SxI = np.concatenate([cell.correct_SxI for cell in cells], axis=1)
   success_I = correct_SxI.sum(axis=0)
   trials_I = np.full(len(success_I), len(correct_SxI) * cells[0].samples)
@@ -93,7 +102,9 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
       for space in spaces
     },
   }
-  found = rivals.compare(groups, success_I, trials_I, rng, ridge=_RIDGE)
+  found = rivals.compare(
+    groups, success_I, trials_I, rng, cluster_N=item_I, ridge=_RIDGE
+  )
   parts = {bool(held_out): novel_I == held_out for held_out in set(novel_I)}
 
   def curves(space: str, chosen_I: np.ndarray) -> dict[int, isotonic.Curve]:
@@ -105,6 +116,16 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
       resamples=_RESAMPLES,
     )
 
+  def slopes(chosen_I: np.ndarray) -> dict[str, Interval]:
+    return _slopes(
+      {name: fact_I[chosen_I] for name, fact_I in fact.items()},
+      spaces,
+      success_I[chosen_I],
+      trials_I[chosen_I],
+      item_I[chosen_I],
+    )
+
+  inside = {part: slopes(parts[part]) for part in sorted(parts)}
   return Law(
     {
       space: {part: curves(space, parts[part]) for part in sorted(parts)}
@@ -119,7 +140,12 @@ def measure(cells: list[cells_lib.Cell]) -> Law:
       }
       for part in sorted(parts)
     },
-    _slopes(fact, spaces, success_I, trials_I),
+    slopes(np.full(len(item_I), True)),
+    {
+      space: {part: one[space] for part, one in inside.items() if space in one}
+      for space in spaces
+    },
+    {space: float(np.quantile(fact[space], _REACH)) for space in spaces},
     {name: found[name] for name in fact},
     {space: found[f'all but {space}'].explained for space in spaces},
     found['everything'].explained,
@@ -146,14 +172,20 @@ def _slopes(
   spaces: tuple[str, ...],
   success_I: np.ndarray,
   trials_I: np.ndarray,
+  item_I: np.ndarray,
 ) -> dict[str, Interval]:
-  """Linear in all, on the scale of their standard deviations."""
+  """Linear in all, on the scale of their standard deviations.
+
+  Nothing where tasks were solved never or always.
+  """
+  if not 0 < success_I.sum() < trials_I.sum():
+    return {}
   names = [name for name, x_I in fact.items() if x_I.std() > 0]
   x_IxP = np.column_stack(
     [(fact[n] - fact[n].mean()) / fact[n].std() for n in names]
   )
   x_IxP = np.column_stack([np.ones(len(success_I)), x_IxP])
-  model = logistic.fit(x_IxP, success_I, trials_I, _RIDGE)
+  model = logistic.fit(x_IxP, success_I, trials_I, _RIDGE, item_I)
   result = {}
   for space in spaces:
     if space in names:

@@ -31,6 +31,7 @@ class Measured(NamedTuple):
     items: Tasks.
     p: Holm-adjusted over the family; None where the rule has no such test.
     note: What else a reader must know.
+    remark: What must not be missed wherever the verdict is told, in short.
   """
 
   interval: Interval
@@ -40,6 +41,7 @@ class Measured(NamedTuple):
   items: int
   p: float | None = None
   note: str = ''
+  remark: str = ''
 
 
 def never() -> Measured:
@@ -56,11 +58,10 @@ def never() -> Measured:
 
 def positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
   """Of an effect that should be above 0."""
-  verdict = verdicts.positive(effect, p)
+  verdict, remark = verdicts.positive(effect, p), ''
   if verdict == Verdict.REPRODUCED and effect.equivalence.equivalent:
-    small = f'above 0, but within {100 * effects.MARGIN:g} points of it'
-    note = '; '.join(filter(None, (note, small)))
-  return _of(effect, verdict, p, note)
+    remark = f'above 0, but within {100 * effects.MARGIN:g} points of it'
+  return _of(effect, verdict, p, note)._replace(remark=remark)
 
 
 def gap(found: support.Support, p: float, note: str = '') -> Measured:
@@ -86,8 +87,8 @@ def control(study: study_lib.Study) -> str:
 
 def alone(effect: effects.Effect) -> Measured:
   """Of a test outside the family: its p as it is."""
-  note = 'p not adjusted: outside the family'
-  return _of(effect, verdicts.positive(effect, effect.p), effect.p, note)
+  found = _of(effect, verdicts.positive(effect, effect.p), effect.p)
+  return found._replace(remark='secondary: p not adjusted')
 
 
 def both(found: dict[str, effects.Effect], p: float) -> Measured:
@@ -137,10 +138,14 @@ def grows(study: study_lib.Study, test: str) -> Measured:
   """Of what a tenfold compute adds on a test."""
   found = _scaling(study, test)
   slope = scaling.slope(found)
+  verdict, remarks = verdicts.grows(slope), []
+  if test in (study_lib.FORCED, study_lib.AVOIDABLE):
+    remarks.append('a part, told after the records')
+  if verdict == Verdict.REPRODUCED and verdicts.flat(slope):
+    remarks.append('above 0, but within 1 point per decade of it')
   note = 'interval over seeds only'
-  if verdicts.flat(slope):
-    note += '; above 0, but within 1 point per decade of it'
-  return _of_scaling(study, test, slope, verdicts.grows(slope), note)
+  measured = _of_scaling(study, test, slope, verdict, note)
+  return measured._replace(remark='; '.join(remarks))
 
 
 def log_linear(study: study_lib.Study, test: str) -> Measured:
@@ -230,7 +235,12 @@ def _of_scaling(
   note: str,
 ) -> Measured:
   found, runs = _scaling(study, test), study.of(contrasts.SCALING)
-  items = {len(r.tests[test].class_I) for r in runs if test in r.tests}
+  items = {
+    len(cell.item_I)
+    for run in runs
+    for cell in study_lib.cells(run)
+    if cell.test == test
+  }
   levels = f'{found.levels} levels of compute over {found.decades:.1f} decades'
   return Measured(
     interval,

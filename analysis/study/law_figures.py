@@ -1,5 +1,6 @@
 """Figures of laws: distance, coverage."""
 
+from collections.abc import Iterable
 import itertools
 import math
 from typing import Any
@@ -41,6 +42,7 @@ DISTANCES = {
   contrasts.SEMANTIC: 'S2: one end of the semantic space held out',
 }
 _SPACES = (study_lib.SYNTACTIC, study_lib.SEMANTIC)
+_PARTS = {True: 'held out', False: 'others'}
 _FEWEST = 20  # tasks that a curve is made of
 
 
@@ -83,7 +85,7 @@ def distances(study: study_lib.Study) -> Drawn:
   fig, axes = picture.mosaic(
     'Does distance to training explain success?',
     [[f'{name} {part}' for part in (*_SPACES, 'rivals')] for name in laws],
-    (13.5, 0.8 + 3.9 * len(laws)),
+    (15, 0.8 + 4.7 * len(laws)),
   )
   numbers: dict[str, Any] = {}
   for name, law in laws.items():
@@ -94,7 +96,7 @@ def distances(study: study_lib.Study) -> Drawn:
     _rivals(axes[f'{name} rivals'], law)
     numbers[name] = _numbers(law)
   axes[f'{next(iter(laws))} rivals'].set_title(
-    'deviance explained in tasks not fitted to'
+    'deviance explained in tasks not fitted to', fontsize=9.5
   )
   counts = '; '.join(
     f'{name} {law.items:,} tasks, {law.seeds} seeds each'
@@ -108,12 +110,14 @@ def distances(study: study_lib.Study) -> Drawn:
     'curve. A curve cannot rise: where success does, it is flat; the slope, '
     'which can, says which way success goes. Diamonds: '
     'D50 of the others, the distance at which success is half of that of the '
-    'nearest tenth, with its 95 % interval; an arrow: never within the '
-    'distances there are. Slope: change of the logit of success by one '
+    'nearest tenth, with its 95 % interval; an arrow: farther than '
+    'drawn, or never. Axes end where all but one task in a hundred are. '
+    'Slope: change of the logit of success by one '
     'standard deviation (SD) of distance, all else equal, held out or not '
-    'among it; held-out tasks are farther by choice, so both are told apart '
-    'only as far as their distances overlap '
-    '(95 %, robust). Right: 5-fold cross-validated logistic regressions. Model '
+    'among it; below it the slopes within the tasks of what is held out and '
+    'within the others alone, by the SD of each, which may differ in sign '
+    '(95 %, robust, a function that several splits test being one task). '
+    'Right: 5-fold cross-validated logistic regressions. Model '
     'and learning rate were chosen on dev of split 0.'
   )
   if lacking:
@@ -122,12 +126,16 @@ def distances(study: study_lib.Study) -> Drawn:
 
 
 def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
-  """Isotonic curves by size with their D50; the slope in the title."""
+  """Isotonic curves by size with their D50; the slopes in the title."""
   title = space
   if space in law.slope:
     mean, low, high = law.slope[space]
     title += f': slope {mean:+.2f} [{low:+.2f}, {high:+.2f}] a SD'
-  axis.set_title(title, fontsize=9.5)
+  within = [
+    f'{_PARTS[part]} {mean:+.2f} [{low:+.2f}, {high:+.2f}]'
+    for part, (mean, low, high) in law.within[space].items()
+  ]
+  axis.set_title(f'{title}\n{", ".join(within)}', fontsize=9)
   parts = {
     part: {
       size: curve
@@ -137,9 +145,11 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     for part, curves in law.curves[space].items()
   }
   every = [curve for part in parts.values() for curve in part.values()]
-  end = max(float(curve.distance_D[-1]) for curve in every)
+  end = min(
+    max(float(curve.distance_D[-1]) for curve in every), law.reach[space]
+  )
   start = min(float(curve.distance_D[0]) for curve in every)
-  top = max(float(curve.rate_D[0]) for curve in every)
+  top = max(float(curve.high_D.max()) for curve in every)
   sizes = sorted({size for part in parts.values() for size in part})
   colours = dict(zip(sizes, itertools.cycle(_LINES), strict=False))
   for held_out, part in parts.items():
@@ -163,7 +173,7 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
     # Below the curves, one line a size.
     y = -0.05 * top * (row + 1)
     axis.plot([min(low, end), min(high, end)], [y, y], color=colour, lw=1.6)
-    axis.plot(min(half, end), y, 'D' if math.isfinite(half) else '>',
+    axis.plot(min(half, end), y, 'D' if half <= end else '>',
               color=colour, ms=5, gid=hover.UNSAID)  # fmt: skip
   if True in parts:
     number = sum(law.sizes[True].values())
@@ -171,13 +181,15 @@ def _curves(axis: axes_lib.Axes, law: distance.Law, space: str) -> None:
               label=f'held out ({number:,})')  # fmt: skip
   axis.axhline(0, color=picture.BLACK, lw=0.6)
   axis.set_xlim(start - 0.02 * (end - start), end + 0.03 * (end - start))
-  axis.set_ylim(-0.05 * top * (len(curves) + 0.8), 1.5 * top)
+  axis.set_ylim(-0.05 * top * (len(curves) + 0.8), 1.02 * top)
   axis.set_yticks(
     [t for t in ticker.MaxNLocator(5).tick_values(0, top) if 0 <= t <= 1]
   )
   axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
   axis.set_xlabel('distance to the nearest training program')
-  axis.legend(fontsize=8, loc='upper right', edgecolor='none', framealpha=0.85)
+  axis.legend(
+    fontsize=8, loc='upper left', frameon=False, bbox_to_anchor=(0, -0.14)
+  )  # fmt: skip
 
 
 def _number(value: float) -> str:
@@ -210,6 +222,10 @@ def _shares(law: distance.Law) -> dict[str, float]:
 def _numbers(law: distance.Law) -> dict[str, Any]:
   return {
     'slope': {space: list(value) for space, value in law.slope.items()},
+    'slope within': {
+      space: {_PARTS[part]: list(value) for part, value in by_part.items()}
+      for space, by_part in law.within.items()
+    },
     'D50': {
       f'{space}, size {size}': [
         v if math.isfinite(v) else None for v in curve.d50
@@ -235,15 +251,15 @@ def sampling(study: study_lib.Study) -> Drawn:
   """
   name = COVERAGE if COVERAGE in study.contrasts else contrasts.SYNTACTIC
   grid = study.grid(name)
-  found = {}
+  found, lacking = {}, []
   for arm, test, label, colour in _CURVES:
     try:
       one = coverage.measure(grid, arm, test)
       found[f'{label}\n{arm} on {test}'] = one, colour, f'{arm}, {test}'
-    except cells_lib.NotMeasured:
-      continue
+    except cells_lib.NotMeasured as lack:
+      lacking.append(f'{label} ({arm}, {test}): {lack}')
   if not found:
-    raise cells_lib.NotMeasured('no arm has two runs with equal samples')
+    raise cells_lib.NotMeasured('; '.join(lacking))
   fig, axes = picture.mosaic(
     'Does sampling more reach what is out of support?',
     [['curves', 'zero']],
@@ -292,9 +308,12 @@ def sampling(study: study_lib.Study) -> Drawn:
   axis.set_xlim(-0.02, 1.02)
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
   axis.legend(handles=marks, frameon=False, fontsize=8, loc='best')
-  one = next(iter(found.values()))[0]
+  items, samples, models = (
+    _ends(getattr(one, count) for one, _, _ in found.values())
+    for count in ('items', 'samples', 'runs')
+  )
   caption = (
-    f'{one.items:,} tasks a curve, {one.samples:,} samples each, {one.runs} '
+    f'{items} tasks a curve, {samples} samples each, {models} '
     f'models. {_models(study, name)} Bands and lines: 95 % intervals over new '
     'seeds and tasks. Mass at zero: share '
     'of tasks whose chance of success is 0, of a zero-inflated beta-binomial '
@@ -302,7 +321,17 @@ def sampling(study: study_lib.Study) -> Drawn:
     'intervals: few solved tasks leave open whether the others have no chance '
     'or a small one.'
   )
+  if lacking:
+    caption += f' Not measured: {"; ".join(lacking)}.'
   return Drawn(fig, caption, numbers)
+
+
+def _ends(numbers: Iterable[int]) -> str:
+  """The least and the largest, once if they are equal."""
+  ordered = sorted(numbers)
+  return ' to '.join(
+    dict.fromkeys(f'{n:,}' for n in ordered[:1] + ordered[-1:])
+  )
 
 
 def _models(study: study_lib.Study, contrast: str) -> str:

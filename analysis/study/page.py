@@ -2,7 +2,8 @@
 
 `python -m analysis.report --runs=results/TIER --out=FILE.html` writes it, and
 every figure as PNG, SVG, PDF and its numbers as JSON into FILE-figures/, and
-the claim table as Markdown into FILE-claims.md.
+the claim table as Markdown into FILE-claims.md, how each contrast was trained
+and tested into FILE-designs.md.
 """
 
 from collections.abc import Callable
@@ -218,6 +219,8 @@ def write(
   runs.write_text(out, page)
   claims_path = out.with_name(f'{out.stem}-claims.md')
   runs.write_text(claims_path, markdown.table(rows))
+  designs_path = out.with_name(f'{out.stem}-designs.md')
+  runs.write_text(designs_path, markdown.designs(study))
   return {
     'report': str(out),
     'claims': str(claims_path),

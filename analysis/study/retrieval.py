@@ -1,10 +1,10 @@
-"""F19: does a model copy what training shows, the more the farther it is?
+"""F19: does a model copy what training shows, near and far from it?
 
 No test function is in training, so a sample that is a training program is
-wrong: a copy is retrieval where generalization was asked for. Wrong programs
-hit training by chance, too: dotted is the share that training has of the
-functions outside the region, for the arm that has none inside and hardly writes
-one, and of all functions for the other.
+wrong: a copy is retrieval where generalization was asked for. Wrong samples are
+of all kinds, though, and those that are no program or no smallest one of their
+function can be no copy. Records do not count these by task, so nothing is said
+of how many copies chance would have made.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,6 @@ import numpy as np
 
 from analysis import picture
 from analysis import webpage
-from analysis.study import atlas_view
 from analysis.study import cells as cells_lib
 from analysis.study import contrasts
 from analysis.study import effects
@@ -148,22 +147,6 @@ def subtrees(study: study_lib.Study) -> str:
   )
 
 
-def _chance(study: study_lib.Study, contrast: str, arm: str) -> float | None:
-  """Share that an arm has of the functions it may write; None if not known."""
-  try:
-    functions = atlas_view.functions(study)
-  except cells_lib.NotMeasured:
-    return None
-  shares = []
-  for record in study.of(contrast):
-    if record.facts['arm'] == arm:
-      measured = record.facts['split']['measurements']
-      inside = measured.get('classes_in_the_region', 0)
-      among = functions - inside * (arm == support_split.WITHOUT)
-      shares.append(record.facts['classes'][f'arm_{arm}'] / among)
-  return sum(shares) / len(shares)
-
-
 def draw(study: study_lib.Study) -> Drawn:
   """F19: copies by distance to training, of every support contrast.
 
@@ -207,15 +190,11 @@ def draw(study: study_lib.Study) -> Drawn:
                         alpha=0.18, lw=0)  # fmt: skip
       axis.plot(copies.distance_B, mean_B, 'o-', color=colour, ms=4,
                 label=arm)  # fmt: skip
-      chance = _chance(study, name, arm)
-      if chance is not None:
-        axis.axhline(chance, color=colour, ls=':', lw=1.1)
       axis.set_xlabel(f'{space} to training')
       axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
       numbers[f'{name}, {arm}, {space}'] = {
         'distance': copies.distance_B.tolist(),
         'of wrong': [list(v) for v in copies.of_wrong],
-        'chance': chance,
       }
     left = axes[f'{name} {spaces[0]}']
     left.set_ylabel('of wrong samples,\nprograms of training')
@@ -231,10 +210,11 @@ def draw(study: study_lib.Study) -> Drawn:
     f'Tasks (novel, control and dev of all splits): {items}. Points: an '
     f'{_BINS}th of the tasks each, fewer points where many tasks are equally '
     'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
-    'No test function is in training: every copy is wrong. Dotted: the share '
-    'that would be of training if all functions were written equally often, '
-    'by train_s all outside the region; only above it is more of training '
-    'than chance. Settings were chosen on dev of split 0.'
+    'No test function is in training: every copy is wrong. Wrong samples that '
+    'are no program, or no smallest program of their function, can be no copy, '
+    'and how many are of these may change with distance, too; records do not '
+    'hold it, so neither are copies among the others measured nor what chance '
+    'would have of them. Settings were chosen on dev of split 0.'
   )
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'

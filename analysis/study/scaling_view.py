@@ -16,6 +16,7 @@ import numpy as np
 from analysis import picture
 from analysis import webpage
 from analysis.study import cells as cells_lib
+from analysis.study import claims
 from analysis.study import contrasts
 from analysis.study import scaling
 from analysis.study import study as study_lib
@@ -150,6 +151,8 @@ def draw(study: study_lib.Study) -> Drawn:
     'they know nothing of other tasks or splits. Grey: extrapolated. dAICc: '
     'above the best form.'
   )
+  if warning := rates_at_an_end(study.of(contrasts.SCALING)):
+    caption += f' {warning}'
   if not one.enough:
     caption += f' {TOO_FEW}'
   fitted = {standing.form for standing in one.standings}
@@ -159,6 +162,31 @@ def draw(study: study_lib.Study) -> Drawn:
     caption += f' Not measured: {"; ".join(lacking)}.'
   numbers = {name: _numbers(law) for name, law in found.items()}
   return Drawn(fig, caption, numbers)
+
+
+def rates_at_an_end(found: Sequence[records_lib.Record]) -> str:
+  """Warns where the learning rate of least loss is the least or most tried.
+
+  Empty where it has others on both sides, or only one was tried.
+  """
+  chosen = study_lib.learning_rates(found).values()
+  at_end = [
+    'largest' if rate == tried[-1] else 'smallest'
+    for rate, tried in chosen
+    if len(tried) > 1 and rate in (tried[0], tried[-1])
+  ]
+  if not at_end:
+    return ''
+  told = ' and '.join(
+    f'the {end} of those tried at {at_end.count(end)} of {len(chosen)} levels'
+    for end in dict.fromkeys(at_end)
+  )
+  tried = sorted({rate for _, level in chosen for rate in level})
+  return (
+    f'The learning rate of least loss on dev is {told} '
+    f'({", ".join(f"{rate:g}" for rate in tried)}): a better one may lie '
+    'beyond, and success and slopes be larger.'
+  )
 
 
 def _panel(axis: axes_lib.Axes, law: Law) -> None:
@@ -212,7 +240,8 @@ def _pace(law: Law, form: str) -> str:
   value = law.resampled[form].pace
   if unit == 'a decade':
     shown = 'points a decade' if law.k else 'nats a decade'
-    return f'{_brackets(value, law.unit, 1 if law.k else 3)} {shown}'
+    digits = claims.digits(value) if law.k else 3
+    return f'{_brackets(value, law.unit, digits)} {shown}'
   shown = _brackets(value, 1.0, 2)
   return f'{unit} {shown}' if unit.startswith('exp') else f'{shown} {unit}'
 
@@ -230,14 +259,17 @@ def _slopes(axis: axes_lib.Axes, found: list[Law]) -> None:
     mean, low, high = (100 * v for v in law.resampled[scaling.LINE].pace)
     axis.plot([low, high], [row, row], color=_COLOURS[scaling.LINE], lw=2.5)
     axis.plot(mean, row, 'o', color=_COLOURS[scaling.LINE], ms=7)
+    pace = law.resampled[scaling.LINE].pace
     axis.annotate(
-      f'{mean:.1f} [{low:.1f}, {high:.1f}]', (mean, row), xytext=(0, 8),
-      textcoords='offset points', ha='center', fontsize=8.5,
+      _brackets(pace, 100, claims.digits(pace)), (max(high, 0), row),
+      xytext=(8, 0), textcoords='offset points', va='center', fontsize=8.5,
     )  # fmt: skip
   axis.axvline(0, color=picture.BLACK, lw=0.8)
   axis.set_yticks(range(len(shown)), [law.name for law in shown])
   axis.set_ylim(len(shown) - 0.5, -0.6)
-  axis.margins(x=0.15)
+  # With room for what is said at their right.
+  left, right = axis.get_xlim()
+  axis.set_xlim(left, right + 0.35 * (right - left))
   axis.set_xlabel('points per tenfold compute')
 
 
@@ -281,8 +313,12 @@ def table(study: study_lib.Study) -> str:
   head = ['quantity', 'form', 'parameters', 'slope or exponent [95 %]',
           'AICc above best', 'BIC above best', 'error, level left out',
           'error, upper levels foretold']  # fmt: skip
-  note = f'<p class="note">{TOO_FEW}</p>' if few else ''
-  return webpage.table(head, rows) + note
+  warnings = [
+    rates_at_an_end(study.of(contrasts.SCALING)),
+    TOO_FEW if few else '',
+  ]
+  notes = ''.join(f'<p class="note">{text}</p>' for text in warnings if text)
+  return webpage.table(head, rows) + notes
 
 
 def _error(law: Law, value: float) -> str:

@@ -276,6 +276,31 @@ def frontier(
   }
 
 
+def doses(found: Sequence[records.Record]) -> list[float]:
+  """Shares that what is held out has of each `train_c`, where certified."""
+  key = 'region_share_of_train_c'
+  measured = (
+    record.facts['split']['measurements']
+    for record in found
+    if record.facts['arm'] == support.WITH
+  )
+  return [one[key] for one in measured if key in one]
+
+
+def learning_rates(
+  found: Sequence[records.Record],
+) -> dict[float, tuple[float, list[float]]]:
+  """Training FLOPs -> the learning rate on the frontier, and all tried."""
+  tried: dict[float, set[float]] = {}
+  for record in found:
+    level = tried.setdefault(float(record.facts['flops']), set())
+    level.add(record.facts['config']['opt']['lr'])
+  return {
+    flops: (part[0].facts['config']['opt']['lr'], sorted(tried[flops]))
+    for flops, part in frontier(found).items()
+  }
+
+
 def _dev_loss(found: Sequence[records.Record]) -> float:
   """At the end of training, mean over seeds; infinite if one has diverged."""
   last = [loss for r in found for loss in r.facts['dev_loss'][-1][1]]
@@ -293,14 +318,13 @@ def by_compute(
   """
   result = {}
   for flops, part in frontier(found).items():
-    if all(test in record.tests for record in part):
+    on_test = [c for record in part for c in cells(record) if c.test == test]
+    if len(on_test) == len(part):
       lost = lost_seeds(part)
       result[flops] = np.concatenate(
         [
           cell.without(lost[cell.split]).value(k).mean(axis=1)
-          for record in part
-          for cell in cells(record)
-          if cell.test == test
+          for cell in on_test
         ]
       )
   return result

@@ -1,5 +1,6 @@
 """Figures of what is held out: cost (F7), novelty (F8), the ladder (F10)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib import ticker
@@ -14,6 +15,7 @@ from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
+from synth import records
 from synth.evaluation.sample_records import Best
 from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
@@ -46,7 +48,7 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
   fig, axes = picture.mosaic(
     'What does never having seen it cost?',
     [['forest']],
-    (10.5, 1.7 + 0.95 * len(found)),
+    (10.5, 1.7 + 1.1 * len(found)),
   )
   axis = axes['forest']
   margin = 100 * effects.MARGIN
@@ -89,6 +91,7 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
       f'{contrasts.HELD_OUT[name]}\n'
       f'{one.gap.splits} split{"s" * (one.gap.splits > 1)} x '
       f'{one.gap.seeds} seeds\n'
+      f'{_training(study.of(name))}\n'
       f'novel, seen: {one.seen:.1%}'
       for name, one in found.items()
     ],
@@ -118,7 +121,9 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
     'models, not adjusted (the claim table does); with n pairs at least '
     '2^(1 - n), so none is said of fewer than six. '
     'Beside the rows: pass@1 on novel of models that saw it; no more can be '
-    'lost. '
+    'lost. Dose: the share that what is held out has of the functions that '
+    'models which saw it were trained on; where doses or steps differ, so may '
+    'losses for that reason. '
     'Tasks: '
     + ', '.join(f'{name} {one.gap.items:,}' for name, one in found.items())
     + '.'
@@ -130,6 +135,16 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
     for name, one in found.items()
   }
   return drawn.Drawn(fig, caption, numbers)
+
+
+def _training(found: Sequence[records.Record]) -> str:
+  """Steps of some models, and how much of it those that saw it were shown."""
+  steps = sorted({record.facts['step'] for record in found})
+  text = f'{" or ".join(f"{number:,}" for number in steps)} steps'
+  if shares := study_lib.doses(found):
+    ends = (f'{100 * end:.1f}' for end in (min(shares), max(shares)))
+    text += f', dose {" to ".join(dict.fromkeys(ends))} %'
+  return text
 
 
 def solved(study: study_lib.Study) -> drawn.Drawn:

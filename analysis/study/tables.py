@@ -44,7 +44,7 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
       estimate = _interval(one.interval, row.unit)
       counts = _design(one.splits, one.seeds, one.items)
       p = '&ndash;' if one.p is None else f'{one.p:.2g}'
-      note = html.escape(one.note)
+      note = html.escape('; '.join(filter(None, (one.remark, one.note))))
     shown.append(
       [
         str(number),
@@ -418,20 +418,20 @@ def _effect(effect: effects.Effect, resampled: Interval) -> list[str]:
 
 def _interval(interval: Interval, unit: str) -> str:
   """An estimate with its interval, where it has one."""
-  text = f'<b>{100 * interval.estimate:.1f}</b>&nbsp;{unit}'
+  digits = claims.digits(interval)
+  text = f'<b>{100 * interval.estimate:.{digits}f}</b>&nbsp;{unit}'
   if math.isnan(interval.low):
     return text
-  return f'{text} {_bounds(interval, 100)}'
+  return f'{text} {_bounds(interval, 100, digits)}'
 
 
 def _plain(interval: Interval) -> str:
   if math.isnan(interval.estimate):
     return 'infinite'
-  return f'{interval.estimate:.2f} {_bounds(interval, 1)}'
+  return f'{interval.estimate:.2f} {_bounds(interval, 1, 2)}'
 
 
-def _bounds(interval: Interval, scale: float) -> str:
-  digits = 1 if scale > 1 else 2
+def _bounds(interval: Interval, scale: float, digits: int = 1) -> str:
   low, high = (f'{scale * v:.{digits}f}' for v in (interval.low, interval.high))
   return f'[{low},&nbsp;{high}]'
 

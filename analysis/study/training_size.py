@@ -7,6 +7,7 @@ uniformly, the fewer among the more; tests are the same for all.
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import math
 from typing import Any
 
@@ -21,7 +22,8 @@ from analysis.study import study as study_lib
 from synth import records as records_lib
 from synth.splits import density as density_split
 
-_COLOURS = (picture.BLUE, picture.VERMILION, picture.GREEN)
+_COLOURS = (picture.BLUE, picture.VERMILION, picture.GREEN, picture.PURPLE,
+            picture.ORANGE, picture.SKY, picture.BLACK)  # fmt: skip
 
 
 def draw(study: study_lib.Study) -> drawn.Drawn:
@@ -39,7 +41,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   )
   numbers: dict[str, Any] = {}
   for (parameters, found), colour in zip(
-    models.items(), _COLOURS, strict=False
+    models.items(), itertools.cycle(_COLOURS), strict=False
   ):
     grid = _grid(study, found)
     arm_of = {_functions(record): _name(record) for record in found}
@@ -52,14 +54,17 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
       ]
       drawn.bars(axis, x, value, colour, '-')
       gain = effects.effect(grid, _doubling(arm_of), k).interval
+      steps = np.diff([one.estimate for one in value]) / np.diff(np.log2(x))
       mean, low, high = (100 * v for v in gain)
       axis.text(
-        0.03, 0.97 - 0.13 * len(numbers), f'{parameters:,} parameters\n'
-        f'{mean:+.1f} [{low:+.1f}, {high:+.1f}] points a doubling',
+        0.03, 0.97 - 0.17 * len(numbers), f'{parameters:,} parameters\n'
+        f'{mean:+.1f} [{low:+.1f}, {high:+.1f}] points a doubling,\n'
+        f'one by one {", ".join(f"{100 * step:+.1f}" for step in steps)}',
         color=colour, fontsize=8.5, va='top', transform=axis.transAxes,
       )  # fmt: skip
       told[f'pass@{k}'] = [list(v) for v in value]
       told[f'pass@{k}, a doubling'] = list(gain)
+      told[f'pass@{k}, doublings one by one'] = steps.tolist()
     for functions, record in zip(arm_of, found, strict=True):
       last, end = record.facts['loss'], record.facts['dev_loss'][-1][1]
       axes['loss'].plot([functions] * len(end), end, 'o', color=colour, ms=5)
@@ -84,7 +89,8 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     f'{one.facts["config"]["data"]["batch_size"]} programs, so that fewer '
     'functions were each seen more often. 95 % intervals over '
     f'{drawn.design(_grid(study, study.of(contrasts.DATA)))}. A doubling: the '
-    'least-squares slope over the logarithm of the number.'
+    'least-squares slope over the logarithm of the number; below it the gain '
+    'from each number to the next, for a doubling.'
   )
   return drawn.Drawn(fig, caption, numbers)
 
