@@ -9,10 +9,10 @@ Run again, what was built and trained is found, and interrupted training is
 resumed.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
 import pathlib
-import subprocess
 import sys
 import time
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from absl import flags
 
 from analysis.runs import results
+from launch import local
 from synth import cli
 from synth import errors
 from synth import progress
@@ -39,11 +40,20 @@ _SECONDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-  """One command of the demonstration."""
+  """One command of the demonstration.
+
+  Attributes:
+    kind: Of `_SECONDS`.
+    title: What it does, for the terminal.
+    command: Module and arguments.
+    leaves: Files that are there once it has come to its end: told to stop,
+      training ends with exit code 0, too.
+  """
 
   kind: str
   title: str
   command: list[str]
+  leaves: tuple[str, ...] = ()
 
 
 def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
@@ -76,6 +86,7 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
         f'--workdir={workdir}',
         f'--data={data}',
       ],
+      tuple(f'{workdir}/{arm}/{runs.TRAINED}' for arm in support.ARMS),
     )
   )
   for arm in support.ARMS:
@@ -97,13 +108,19 @@ def stages(recipe: str, overrides: Sequence[str], workdir: str) -> list[Stage]:
   return found
 
 
-def run(todo: Sequence[Stage], pace: float | None) -> None:
+def run(
+  todo: Sequence[Stage], pace: float | None, stop: Callable[[], bool]
+) -> Stage | None:
   """Runs the stages, says what each does and how long is left.
 
   Args:
     todo: The stages.
     pace: Seconds that a second of the plan takes, None if not known: what is
       left is told once two stages have shown it.
+    stop: Asked often; once true, the present stage is told to save and end.
+
+  Returns:
+    The stage at which it was stopped; None if it was not.
 
   Raises:
     InputError: if a stage fails; its own message stands above.
@@ -125,12 +142,21 @@ def run(todo: Sequence[Stage], pace: float | None) -> None:
       flush=True,
     )
     command = [sys.executable, '-m', *stage.command]
-    code = subprocess.run(command, stdout=subprocess.DEVNULL).returncode
-    if code:
+    job = local.Job(stage.kind, [command], quiet=True)
+    local.run_all([job], 1, stop, lambda _: None)
+    if job.code:
       raise errors.InputError(
-        f'stage {number + 1} ended with exit code {code}: '
+        f'stage {number + 1} ended with exit code {job.code}: '
         f'python -m {" ".join(stage.command)}'
       )
+    if stop():
+      return stage
+    if not all(pathlib.Path(path).exists() for path in stage.leaves):
+      raise errors.InputError(
+        f'stage {number + 1} was stopped before its end: the same command goes '
+        'on'
+      )
+  return None
 
 
 def define_flags() -> None:
@@ -144,7 +170,7 @@ def main() -> dict[str, Any]:
   began = time.monotonic()
   workdir = pathlib.Path(flags.FLAGS.workdir)
   recipe = cli.recipe_of(sys.argv)
-  overrides = [a for a in sys.argv if a.lstrip('-').startswith('config.')]
+  cli.check_parts(flags.FLAGS.config, 'split', 'data')
   if flags.FLAGS.config.split.kind == 'density':
     raise errors.InputError(
       f'{recipe} has split.kind={flags.FLAGS.config.split.kind!r}: the '
@@ -155,7 +181,11 @@ def main() -> dict[str, Any]:
       f'{workdir} is a run of its own: give the demonstration another directory'
     )
   pace = 1.0 if recipe.endswith('support.py:small') else None
-  run(stages(recipe, overrides, str(workdir)), pace)
+  todo = stages(recipe, cli.overrides(), str(workdir))
+  stopped = run(todo, pace, local.Terminated())
+  if stopped is not None:
+    print('terminated: the same command goes on', file=sys.stderr)
+    return {'stopped_at': stopped.kind}
   found = results.load(workdir)
   print(f'\n{results.table(found)}\n')
   result = {

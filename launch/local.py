@@ -10,7 +10,9 @@ processes save and end. `run_all` runs many commands, some at a time.
 from collections.abc import Callable
 from collections.abc import Sequence
 import dataclasses
+import itertools
 import json
+import math
 import os
 import pathlib
 import re
@@ -29,6 +31,7 @@ from synth import cli
 from synth import errors
 
 _POLL_S = 0.1
+_PATIENCE_S = 10.0  # of a process whose sibling has failed, after SIGTERM
 _GPU_MEMORY = 0.9  # share that the jobs of one GPU take together
 
 
@@ -39,9 +42,13 @@ def training(arguments: Sequence[str]) -> list[str]:
 
 def accelerators() -> list[str]:
   """GPUs of this host that are ours, found without taking hold of them."""
+  if os.environ.get('JAX_PLATFORMS', '').split(',')[0] == 'cpu':
+    return []
   ours = os.environ.get('CUDA_VISIBLE_DEVICES')
   if ours is not None:
-    return [name for name in ours.split(',') if name]
+    # As CUDA reads it: what stands after a number that is none does not count.
+    valid = itertools.takewhile(lambda name: name != '-1', ours.split(','))
+    return [name for name in valid if name]
   names = [path.name for path in pathlib.Path('/dev').glob('nvidia*')]
   found = [name for name in names if re.fullmatch(r'nvidia\d+', name)]
   return [str(number) for number in range(len(found))]
@@ -55,6 +62,7 @@ class Job:
     name: For messages.
     commands: Each starts if the one before ended with exit code 0.
     log: Where their output goes; None: to ours.
+    quiet: Whether what they print as their results is dropped.
     times: A file of lines to which seconds of each command are added, however
       it ends; in it the command is its module. None: nowhere.
     code: Exit code of the last command that ran; None while there is none.
@@ -63,6 +71,7 @@ class Job:
   name: str
   commands: list[list[str]]
   log: pathlib.Path | None = None
+  quiet: bool = False
   times: pathlib.Path | None = None
   code: int | None = None
 
@@ -72,6 +81,7 @@ def run_all(
   at_once: int,
   stop: Callable[[], bool],
   tell: Callable[[Job], None],
+  joint: bool = False,
 ) -> None:
   """Runs jobs, `at_once` at a time, each on GPUs of its own if there are any.
 
@@ -84,16 +94,24 @@ def run_all(
     stop: Asked often; once true, running commands get SIGTERM and no other
       starts.
     tell: Called with every job that ended.
+    joint: Whether they are the processes of one run. Once one has failed the
+      others would wait for it: they get SIGTERM, soon after SIGKILL.
   """
   waiting = [(job, job.commands) for job in jobs]
   free = list(range(at_once))
   running: list[_Running] = []
-  stopping = False
+  stopping, kill_at = False, math.inf
   while running or (waiting and not stopping):
-    if not stopping and stop():
+    failed = joint and any(job.code for job in jobs)
+    if not stopping and (failed or stop()):
       stopping = True
       for entry in running:
         entry.process.send_signal(signal.SIGTERM)
+    if failed:
+      kill_at = min(kill_at, time.monotonic() + _PATIENCE_S)
+    if time.monotonic() > kill_at:
+      for entry in running:
+        entry.process.kill()
     while waiting and free and not stopping:
       job, commands = waiting.pop(0)
       place = free.pop(0)
@@ -152,7 +170,8 @@ def _start(
   os.sched_setaffinity(0, cores)  # the process inherits it from this thread
   try:
     if job.log is None:
-      return subprocess.Popen(command, env=env)
+      out = subprocess.DEVNULL if job.quiet else None
+      return subprocess.Popen(command, env=env, stdout=out)
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open('ab') as log:
       return subprocess.Popen(command, env=env, stdout=log, stderr=log)
@@ -208,15 +227,17 @@ def main() -> dict[str, Any]:
     for command in commands:
       print(shlex.join(command))
     return {'processes': len(commands)}
+  gpus = len(accelerators())
+  if 0 < gpus < len(commands):
+    raise errors.InputError(
+      f'--num_processes={len(commands)}: every process needs a GPU of its own, '
+      f'this host has {gpus}'
+    )
   # The first one's result is printed by itself; ours is the last line.
   jobs = [Job(f'process {i}', [command]) for i, command in enumerate(commands)]
-  terminated = Terminated()
-
-  def stop() -> bool:  # what one cannot do, the others would wait for
-    return terminated() or any(job.code for job in jobs)
-
-  run_all(jobs, len(jobs), stop, lambda _: None)
-  for job in jobs:
+  ended: list[Job] = []
+  run_all(jobs, len(jobs), Terminated(), ended.append, joint=True)
+  for job in ended:  # the first that failed: the others have because of it
     if job.code:
       raise errors.InputError(f'{job.name} ended with exit code {job.code}')
   return {'processes': len(commands)}

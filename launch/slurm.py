@@ -15,6 +15,7 @@ on by itself. `--cluster=local` runs the job on this host, to try it.
 
 from collections.abc import Sequence
 import functools
+import math
 import os
 import shlex
 from typing import Any
@@ -98,6 +99,8 @@ def settings() -> dict[str, Any]:
     )
   if tasks > 1 and args.evaluate:
     raise errors.InputError('--evaluate needs --nodes=1 --tasks_per_node=1')
+  if not 0 < args.hours < math.inf:
+    raise errors.InputError(f'--hours={args.hours} is no time limit')
   sbatch = {'signal': _SIGNAL}
   for option in args.sbatch:
     key, equals, value = option.partition('=')
@@ -137,6 +140,8 @@ def main() -> dict[str, Any]:
   """Submits a job, or an array of them."""
   args, common = flags.FLAGS, cli.forwarded()
   job_settings = settings()
+  if not cli.recipe_of(common):  # else known only when the job starts
+    raise errors.InputError('give --config=... of training after --')
   if args.out:
     found = sweep.from_flags(common)
     todo = [run for run in found if not sweep.finished(run, args.evaluate)]

@@ -131,12 +131,24 @@ class Study:
     for run in self.runs:
       path = self.record(run)
       if path.exists():
-        old = {'config': _filled(runs.read_json(path)['config'], run.defaults)}
+        old = {'config': _filled(self._read(run)['config'], run.defaults)}
         runs.check_resumable(path, old, {'config': run.plain})
 
   def record(self, run: Run) -> pathlib.Path:
     """The record of a run: it is finished if this exists."""
     return self._results / run.contrast / f'{run.name}.json'
+
+  def _read(self, run: Run) -> dict[str, Any]:
+    """The record of a finished run.
+
+    Raises:
+      RunError: if it cannot be read or is something else.
+    """
+    path = self.record(run)
+    facts = runs.read_json(path)
+    if not isinstance(facts, dict) or not isinstance(facts.get('config'), dict):
+      raise runs.RunError(f'{path} is not the record of a run of a study')
+    return facts
 
   def left(self) -> list[Run]:
     """The runs that are not finished."""
@@ -153,8 +165,9 @@ class Study:
     ]
 
   def estimates(self) -> dict[Run, Work]:
-    """Seconds of every run, were it alone.
+    """Seconds of training and evaluation of every run, were it alone.
 
+    Making data, writing the record and baselines are not in them.
     Of finished runs what they took; of the others their operations at the
     tier's rates, corrected by how those runs kept to them.
     """
@@ -187,7 +200,7 @@ class Study:
     )
 
   def _took(self, run: Run) -> Work:
-    seconds = runs.read_json(self.record(run))['seconds']
+    seconds = self._read(run).get('seconds', {})
     return Work(seconds.get('train', 0.0), seconds.get('evaluate', 0.0))
 
   def data_jobs(self, todo: Sequence[Run]) -> list[local.Job]:
@@ -237,7 +250,7 @@ class Study:
       f'{run.contrast}/{run.name}',
       commands,
       workdir.with_suffix('.log'),
-      records.times(workdir, run.contrast, run.name),
+      times=records.times(workdir, run.contrast, run.name),
     )
 
   def baselines_job(self, run: Run) -> local.Job:

@@ -87,9 +87,21 @@ def listed(points: Sequence[str]) -> list[Point]:
   """Points written as KEY=VALUE KEY=VALUE ...
 
   Raises:
-    InputError: names a part that is not of this form.
+    InputError: names a point that is not of this form, or has a key twice.
   """
-  return [dict(map(_setting, shlex.split(point))) for point in points]
+  found = []
+  for point in points:
+    try:
+      parts = shlex.split(point)
+    except ValueError as error:  # a quotation that does not end
+      reason = str(error).lower()
+      raise errors.InputError(f'--point={point}: {reason}') from None
+    parsed = [_setting(part) for part in parts]
+    keys = [key for key, _ in parsed]
+    if len(set(keys)) < len(keys):
+      raise errors.InputError(f'--point has a key twice: {", ".join(keys)}')
+    found.append(dict(parsed))
+  return found
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -129,8 +141,8 @@ def _name(point: Point) -> str:
 
 def finished(run: Run, evaluates: bool) -> bool:
   """Whether nothing is left to do for a run."""
-  files = [runs.TRAINED, *([runs.RESULT] if evaluates else [])]
-  return all((run.workdir / name).exists() for name in files)
+  trained = (run.workdir / runs.TRAINED).exists()
+  return trained and (not evaluates or runs.is_evaluated(run.workdir))
 
 
 def data_jobs(todo: Sequence[Run], common: Sequence[str]) -> list[local.Job]:

@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import sys
+import traceback
 from typing import Any
 from typing import NoReturn
 
@@ -97,8 +98,31 @@ def run(
 
 
 def forwarded() -> list[str]:
-  """The arguments after `--`."""
-  return _split(sys.argv)[1]
+  """The arguments after `--`, those of the config as `joined` writes them."""
+  return joined(_split(sys.argv)[1])
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+  """Arguments with the config's as --config=VALUE and --config.KEY=VALUE.
+
+  They may be given with one dash, and in two words.
+  """
+  found: list[str] = []
+  words = list(argv)
+  while words:
+    word = words.pop(0)
+    name, equals, value = word.partition('=')
+    if re.fullmatch(r'--?config(\..+)?', name):
+      if not equals and words and not words[0].startswith('--'):
+        value, equals = words.pop(0), '='
+      word = f'--{name.lstrip("-")}{equals}{value}'
+    found.append(word)
+  return found
+
+
+def overrides() -> list[str]:
+  """The command line's --config.KEY=VALUE."""
+  return [word for word in joined(sys.argv) if word.startswith('--config.')]
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -114,11 +138,15 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
   except OSError as error:  # a full disk, a directory that is not writable
     fail(f'{error.filename or "file system"}: {error.strerror or error}')
   except KeyboardInterrupt:
-    print('interrupted: the same command resumes', file=sys.stderr, flush=True)
-    sys.stdout.flush()
+    print('interrupted: the same command resumes', file=sys.stderr)
     # What had to be saved was, on the way here. The threads of the device and
     # of the data loader do not survive the interpreter's own tidying up.
-    os._exit(_EXIT_INTERRUPTED)
+    _end(_EXIT_INTERRUPTED)
+  except Exception:
+    if not _joined():
+      raise
+    traceback.print_exc()
+    _end(1)
   if result is not None:
     print(json.dumps(result), flush=True)
 
@@ -126,7 +154,26 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
 def fail(message: str) -> NoReturn:
   """Prints one sentence and exits with code 2."""
   print(f'error: {message}', file=sys.stderr, flush=True)
+  if _joined():
+    _end(_EXIT_BAD_INPUT)
   sys.exit(_EXIT_BAD_INPUT)
+
+
+def _joined() -> bool:
+  """Whether this is one of several processes that train together.
+
+  When one fails it ends at once: JAX's own tidying up would wait for the
+  others, and they for it.
+  """
+  jax = sys.modules.get('jax')  # most tools do without
+  return jax is not None and jax.distributed.is_initialized()
+
+
+def _end(code: int) -> NoReturn:
+  """Ends this process without the interpreter's tidying up."""
+  sys.stdout.flush()
+  sys.stderr.flush()
+  os._exit(code)
 
 
 def _parse_flags(argv: Sequence[str]) -> list[str]:
@@ -198,7 +245,8 @@ _MAY_BE_ZERO = (
   'num_tasks',
 )
 
-_AT_MOST_ONE = ('b2', 'warmup_share', 'decay_share', 'top_p')
+_AT_MOST_ONE = ('warmup_share', 'decay_share', 'top_p')
+_BELOW_ONE = ('b2',)  # Adam divides by what is left to 1
 
 
 def check_parts(config: ml_collections.ConfigDict, *parts: str) -> None:
@@ -233,6 +281,8 @@ def check_numbers(config: ml_collections.ConfigDict) -> None:
         raise errors.InputError(f'{key}={value!r} must be {least}')
       if value > 1 and key in _AT_MOST_ONE:
         raise errors.InputError(f'{key}={value!r} must be at most 1')
+      if value >= 1 and key in _BELOW_ONE:
+        raise errors.InputError(f'{key}={value!r} must be below 1')
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

@@ -11,6 +11,10 @@ survives a change of any of them.
 from collections.abc import Iterator
 from collections.abc import Sequence
 import functools
+import multiprocessing
+import os
+import signal
+import threading
 from typing import Any
 
 import grain.python as grain
@@ -199,11 +203,46 @@ def iterate(
     source: What makes them.
     start: The first step.
     workers: Processes that make them; 0: a thread.
+
+  Raises:
+    InputError: if one of these processes died.
   """
   dataset = grain.MapDataset.source(_Groups(source, start)).to_iter_dataset(
     grain.ReadOptions(num_threads=1, prefetch_buffer_size=_PREFETCH)
   )
   if workers:
-    dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(workers))
-  for group in dataset:
+    dataset = dataset.mp_prefetch(
+      grain.MultiprocessingOptions(workers), worker_init_fn=_end_with_parent
+    )
+  groups = iter(dataset)
+  while True:
+    try:
+      group = next(groups)
+    except StopIteration:
+      return
+    except RuntimeError as error:
+      if 'Worker process was terminated' not in str(error):
+        raise
+      raise errors.InputError(
+        'a process that makes batches was killed, perhaps for want of memory: '
+        'the same command goes on, with fewer --grain_workers in less memory'
+      ) from None
     yield from group
+
+
+def _end_with_parent(number: int, count: int) -> None:
+  """Has a worker live as long as training does, and no longer.
+
+  A signal to the whole group is for training to heed: it saves, for which it
+  may need batches still. Killed, it could not tell the worker to end.
+  """
+  del number, count
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+
+  def wait() -> None:
+    parent.join()
+    os._exit(1)
+
+  threading.Thread(target=wait, daemon=True).start()

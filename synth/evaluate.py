@@ -41,6 +41,7 @@ from synth.evaluation import sample_records
 from synth.evaluation import summary
 from synth.evaluation import verify
 from synth.evaluation import writing
+from synth.splits import kinds
 from synth.splits import split as split_lib
 from synth.training import checkpoint
 from synth.training import freezing
@@ -81,6 +82,11 @@ def evaluate(
     config = ml_collections.ConfigDict(record['config'])
     config.eval.update(overrides or {})
     configs = [config]
+    if temperatures and config.eval.get('method') == decode.BEAM:
+      raise errors.InputError(
+        f'eval.method={decode.BEAM!r} has no temperature: leave out '
+        '--temperatures'
+      )
     if temperatures:
       configs = [config.copy_and_resolve_references() for _ in temperatures]
       for one, temperature in zip(configs, temperatures, strict=True):
@@ -97,12 +103,7 @@ def _evaluate(
   """`evaluate` with configs that differ in their temperature."""
   for config in configs:
     cli.check_numbers(config)
-    method = writing.method_of(config)
-  if len(configs) > 1 and method.name == decode.BEAM:
-    raise errors.InputError(
-      f'eval.method={method.name!r} has no temperature: leave out '
-      '--temperatures'
-    )
+  method = writing.method_of(config)
   _check_distinct('--tests', tests)
   _check_distinct('--temperatures', [c.eval.temperature for c in configs])
   inputs = inputs_lib.of_run(workdir, config)
@@ -164,6 +165,8 @@ def _evaluate(
       )
       for name, classes in sets.items()
     }
+    for name, fields in new.items():
+      fields['cluster'] = kinds.clusters(inputs.context, sets[name])
     found.append(summary.success(one, new))
     if not success or _of_dev(found[-1]) > _of_dev(success):
       config, written, success = one, new, found[-1]
@@ -194,7 +197,9 @@ def _evaluate(
     'seeds': list(trainer.seeds),
     'diverged': diverged,
     'tests': list(sets) if tests else 'all',
-    'temperature': config.eval.temperature,
+    'temperature': None
+    if method.name == decode.BEAM
+    else config.eval.temperature,
     **success,
     'exact_match': summary.exact_match(written),
     'strata': summary.strata(config, written, inputs.split),
@@ -228,6 +233,9 @@ def _evaluate(
         for one, rates in zip(configs, found, strict=True)
       }
     )
+  # Whoever is killed from here on leaves no result, rather than one that is of
+  # other samples.
+  (workdir / runs.RESULT).unlink(missing_ok=True)
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
   runs.write_arrays(workdir / runs.RECORDS, _flat(records))
   runs.write_json(workdir / runs.RESULT, result)

@@ -9,7 +9,9 @@ computed exactly by the reference interpreter and rounded to float at the end.
 """
 
 import fractions
+import io
 import json
+import math
 import sys
 from typing import Any
 
@@ -74,7 +76,24 @@ def _number(text: str) -> fractions.Fraction:
   mantissa, _, exponent = text.lower().partition('e')
   if exponent and abs(int(exponent)) > _LARGEST_EXPONENT:
     raise ValueError(f'{mantissa}e{exponent} would fill the memory')
-  return fractions.Fraction(text)
+  number = fractions.Fraction(text)
+  try:
+    float(number)
+  except OverflowError as error:
+    raise ValueError(str(error)) from None
+  return number
+
+
+def _float(value: Any) -> float:
+  """A value as a float.
+
+  Raises:
+    OverflowError: if it is too large to be one.
+  """
+  found = float(value)
+  if not math.isfinite(found):
+    raise OverflowError(f'a value is larger than {sys.float_info.max:.3g}')
+  return found
 
 
 def interpret(
@@ -98,7 +117,7 @@ def interpret(
     values = [reference.evaluate(program, point, system) for point in points]
     return {
       'values': [
-        None if value is reference.Undefined.AT_POINT else float(value)
+        None if value is reference.Undefined.AT_POINT else _float(value)
         for value in values
       ]
     }
@@ -120,13 +139,16 @@ def main() -> dict[str, Any]:
   grammar = grammar_lib.load(grammar_lib.find(args.grammar))
   points = parse_points(args.points, grammar.variables)
   programs = failed = 0
+  # What is no UTF-8 is no program, and told so like others.
+  if isinstance(sys.stdin, io.TextIOWrapper):
+    sys.stdin.reconfigure(errors='replace')
   for line in sys.stdin:
     if not line.strip():
       continue
     result = interpret(line.strip(), grammar, points)
     programs += 1
     failed += 'error' in result
-    print(json.dumps(result))
+    print(json.dumps(result, allow_nan=False))
   return {'programs': programs, 'errors': failed, 'points': len(points)}
 
 

@@ -16,9 +16,11 @@ below a directory. A record holds:
     classes                how many there are in each of these
     params                 of one model, by group, and their total
     flops                  of training one model (`synth.flops`)
-    seconds                {'train', 'evaluate'}: of the commands, compiling and
-                           what was lost by interruptions included; what
-                           another run trained or a hand started is missing
+    seconds                command -> its seconds: `train` and `evaluate`, of
+                           others (`records`) what went before the writing of
+                           this file; compiling and what was lost by
+                           interruptions included; what another run trained or
+                           a hand started is missing
     loss                   of training at the end, mean over models
     dev_loss               [[step, [loss of each model]], ...]
     samples                programs that each model wrote for each task
@@ -99,6 +101,10 @@ class Tasks:
     free_size_I: Nodes of the smallest program without the held-out edges, 0 if
       none was found to `split.extra_size` above the largest size; None if the
       split holds out no edges.
+    copied_SxI: Programs, of `samples`, that training shows; none of them is
+      right, and each is minimal for its function.
+    wrong_minimal_SxI: Wrong programs that are minimal for their functions: what
+      copies are to be compared with. None in older records.
     cell_I: Number of the cell that novel and control tests are matched in:
       cluster of the bootstrap; None if the split has no cells.
   """
@@ -114,6 +120,7 @@ class Tasks:
   free_size_I: np.ndarray | None = None
   fits_only_SxI: np.ndarray | None = None
   copied_SxI: np.ndarray | None = None
+  wrong_minimal_SxI: np.ndarray | None = None
   cell_I: np.ndarray | None = None
 
   def pass_at_k(self, samples: int, k: int) -> np.ndarray:
@@ -121,8 +128,8 @@ class Tasks:
     return passk.pass_at_k(self.correct_SxI.astype(np.int64), samples, k)
 
 
-# Fields of records.npz that say how many samples copy training.
-_OF_COPIES = ('_seed', '_item', '_count', '_shown')
+# Fields of records.npz that say how many samples copy training, of how many.
+_OF_COPIES = ('_seed', '_item', '_count', '_exact', '_minimal', '_shown')
 # As stored: as few bytes as the use allows.
 _DTYPES = {
   'class_I': '<i4',
@@ -136,6 +143,7 @@ _DTYPES = {
   'free_size_I': '<u1',
   'fits_only_SxI': '<u2',
   'copied_SxI': '<u2',
+  'wrong_minimal_SxI': '<u2',
   'cell_I': '<i4',
 }
 
@@ -236,12 +244,16 @@ def make(
     )
   inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
   runs.check_same(workdir / runs.RESULT, result['inputs_sha256'], inputs.sha256)
-  with np.load(workdir / runs.SAMPLES, allow_pickle=False) as archive:
-    arrays = dict(archive)
-  with np.load(workdir / runs.RECORDS, allow_pickle=False) as archive:
-    shown = {n: archive[n] for n in archive.files if n.endswith(_OF_COPIES)}
+  runs.check_final(workdir, result)
+  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  programs = runs.read_arrays(workdir / runs.RECORDS)
+  wanted = {f'{n}{field}' for n in result['items'] for field in _OF_COPIES}
+  if not wanted <= programs.keys():
+    raise runs.RunError(
+      f'{workdir / runs.RECORDS} is of an older version: evaluate again'
+    )
   arm, samples = result['arm'], config.eval.num_samples
-  tests = _tasks(inputs, arrays, shown, list(result['items']))
+  tests = _tasks(inputs, arrays, programs, list(result['items']))
   metrics = runs.read_metrics(workdir)
   hashes, sets = inputs.split.facts['class_sha256'], inputs.split.all_sets()
   evaluated = [n for n in hashes if not n.startswith('arm_')]
@@ -338,11 +350,15 @@ def _tasks(
     class_I = arrays[f'{name}_class']
     outcome_SxIxn = arrays[f'{name}_outcome']
     correct_SxIxn = outcome_SxIxn == Outcome.CORRECT
-    copied_SxI = np.zeros(correct_SxIxn.shape[:2], np.int64)
-    seed_R, item_R, count_R, shown_R = (
+    copied_SxI, wrong_minimal_SxI = np.zeros(
+      (2, *correct_SxIxn.shape[:2]), np.int64
+    )
+    seed_R, item_R, count_R, exact_R, minimal_R, shown_R = (
       programs[f'{name}{field}'] for field in _OF_COPIES
     )
     np.add.at(copied_SxI, (seed_R, item_R), count_R * shown_R)
+    wrong_R = minimal_R & ~exact_R
+    np.add.at(wrong_minimal_SxI, (seed_R, item_R), count_R * wrong_R)
     optional: dict[str, np.ndarray] = {
       key: value_C[class_I] for key, value_C in counts.items()
     }
@@ -365,6 +381,7 @@ def _tasks(
       minimal_I=np.log10(universe.count_N[universe.node_C[class_I]]),
       fits_only_SxI=(outcome_SxIxn == Outcome.GRID_ONLY).sum(axis=2),
       copied_SxI=copied_SxI,
+      wrong_minimal_SxI=wrong_minimal_SxI,
       **optional,
     )
   return found
@@ -412,7 +429,7 @@ def times(workdir: pathlib.Path, contrast: str, run: str) -> pathlib.Path:
 
 
 def _seconds(path: pathlib.Path) -> dict[str, float]:
-  """Seconds of training and evaluation, as the sweep has noted them."""
+  """Command -> its seconds, as the sweep has noted them."""
   found: dict[str, float] = {}
   for row in runs.read_lines(path):
     name = row['command'].rpartition('.')[2]

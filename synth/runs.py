@@ -19,7 +19,10 @@ import json
 import os
 import pathlib
 import platform
+import struct
 from typing import Any
+import zipfile
+import zlib
 
 import numpy as np
 
@@ -102,6 +105,33 @@ def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
     raise RunError(f'cannot write {path}: {error.strerror}') from None
 
 
+# What reading an .npz file raises that is cut, overwritten or something else.
+_NOT_WHOLE = (
+  OSError,
+  ValueError,
+  EOFError,
+  KeyError,
+  RuntimeError,
+  SyntaxError,
+  struct.error,
+  zipfile.BadZipFile,
+  zlib.error,
+)
+
+
+def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads an .npz file whole.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      return dict(archive)
+  except _NOT_WHOLE as error:
+    raise RunError(f'{path} cannot be read: {error}') from None
+
+
 def read_json(path: pathlib.Path) -> Any:
   """Reads a JSON file of a run.
 
@@ -164,6 +194,29 @@ def read_result(workdir: pathlib.Path) -> dict[str, Any]:
       f'{path} is of {", ".join(tests)} alone: evaluate without --tests'
     )
   return result
+
+
+def is_evaluated(workdir: pathlib.Path) -> bool:
+  """Whether there is a result, and of the end of training."""
+  path = workdir / RESULT
+  return path.exists() and _is_final(read_json(path))
+
+
+def check_final(workdir: pathlib.Path, result: Mapping[str, Any]) -> None:
+  """Refuses a result from before the end of training.
+
+  Raises:
+    RunError: tells of which step it is.
+  """
+  if not _is_final(result):
+    raise RunError(
+      f'{workdir / RESULT} is of step {result["step"]} of '
+      f'{result["config"]["opt"]["num_steps"]}: evaluate again'
+    )
+
+
+def _is_final(result: Mapping[str, Any]) -> bool:
+  return bool(result['step'] >= result['config']['opt']['num_steps'])
 
 
 def check_resumable(
@@ -231,8 +284,17 @@ class Metrics:
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """All lines of metrics.jsonl."""
-  return read_lines(workdir / METRICS)
+  """All lines of metrics.jsonl.
+
+  Raises:
+    RunError: names a line that is not of a step.
+  """
+  path = workdir / METRICS
+  rows = read_lines(path)
+  for number, row in enumerate(rows, start=1):
+    if not isinstance(row.get('step'), int):
+      raise RunError(f'{path} is damaged: line {number} has no step')
+  return rows
 
 
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:

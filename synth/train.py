@@ -122,7 +122,6 @@ def _train(
     }
     for arm, config in configs.items()
   }
-  distributed.first(lambda: _record(records, workdirs, data_dir, trainer))
   source = data.BatchSource(
     inputs,
     tuple(configs),
@@ -139,7 +138,11 @@ def _train(
     ),
   )
   common = os.path.commonpath(list(workdirs.values()))
-  with ensemble_lib.Ensemble(workdirs, records, trainer) as ensemble:
+
+  def admit() -> None:
+    _record(records, workdirs, data_dir, trainer)
+
+  with ensemble_lib.Ensemble(workdirs, records, trainer, admit) as ensemble:
     found = _loop(
       *(config, pathlib.Path(common), trainer, source, dev, ensemble),
       *(options, stop, grain_workers),
@@ -150,11 +153,11 @@ def _train(
   results = {
     arm: {'steps': config.opt.num_steps, **result, 'params': params}
     for arm, result in found.items()
-    if not isinstance(result, errors.InputError)
+    if not isinstance(result, str)
   }
   distributed.first(lambda: _write_results(workdirs, results))
-  for arm in found.keys() - results.keys():  # no model of it is left
-    raise found[arm]
+  if len(results) < len(found):  # of the others no model is left
+    raise freezing.error(found[arm] for arm in found if arm not in results)
   return results
 
 
@@ -261,20 +264,29 @@ def _record(
   data_dir: pathlib.Path,
   trainer: trainer_lib.Trainer,
 ) -> None:
-  """Writes every run's run.json, or checks that it is this run's."""
+  """Writes every run's run.json, or checks that it is this run's.
+
+  Nothing is written if one is refused: what is written would stand in the way
+  of the command that is meant.
+  """
+  new = [arm for arm in records if not (workdirs[arm] / runs.RECORD).exists()]
+  for arm, record in records.items():
+    if arm not in new:
+      path = workdirs[arm] / runs.RECORD
+      runs.check_resumable(path, runs.read_record(workdirs[arm]), record)
   groups = model_lib.count_by_group(trainer.shape)
   sequence_flops = flops.training(trainer.shape)
-  for arm, record in records.items():
-    path, config = workdirs[arm] / runs.RECORD, record['config']
-    if path.exists():
-      runs.check_resumable(path, runs.read_record(workdirs[arm]), record)
-      continue
+  for arm in new:
+    config = records[arm]['config']
     sequences = config['data']['batch_size'] * config['opt']['num_steps']
     runs.write_json(
-      path,
+      workdirs[arm] / runs.RECORD,
       {
-        **record,
-        'data_dir': os.path.relpath(data_dir, workdirs[arm]),
+        **records[arm],
+        # Where links lead: `..` from a directory that is one leads elsewhere.
+        'data_dir': os.path.relpath(
+          data_dir.resolve(), workdirs[arm].resolve()
+        ),
         'params': {**groups, 'total': sum(groups.values())},
         'flops': sequences * sequence_flops,
         'versions': runs.versions(),

@@ -1,9 +1,14 @@
 """Effects are recovered from planted samples; the page is whole and honest."""
 
+import dataclasses
 import json
 import pathlib
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 from matplotlib import pyplot as plt
 import numpy as np
@@ -14,6 +19,7 @@ from analysis.runs import figures
 from analysis.runs import mistakes
 from analysis.runs import page as page_lib
 from analysis.runs import results
+from analysis.runs import temperatures
 from configs import support as support_config
 from launch import demo
 from synth import cli
@@ -66,6 +72,7 @@ def _write_run(path, arm, rates, config, inputs):
     written[..., :length] = target[None, :, None]
     arrays |= {
       f'{name}_class': classes,
+      f'{name}_cluster': classes,
       f'{name}_target': target,
       f'{name}_outcome': outcome.astype(np.int8),
       f'{name}_tok': written,
@@ -123,6 +130,28 @@ def test_planted_effects_are_recovered(planted):
     assert effect.low < wanted < effect.high
     assert effect.high - effect.low < 0.1
     assert effect.low <= effect.estimate <= effect.high
+
+
+def test_tasks_of_one_cell_are_resampled_together(planted):
+  apart = results.load(planted)
+  # Cells of 8 tasks in which the arms differ alike, much on one test set where
+  # they do little on the other.
+  without, with_ = apart
+  label = {}
+  for name, sign in (('novel', 1), ('control', -1)):
+    cost_SxI = with_.solved_at_k(name, 1) - without.solved_at_k(name, 1)
+    rank_I = np.argsort(np.argsort(sign * cost_SxI.mean(axis=0)))
+    label[f'{name}_cluster'] = rank_I // 8
+  together = [
+    dataclasses.replace(run, samples={**run.samples, **label}) for run in apart
+  ]
+  for one, other in zip(
+    results.support_effects(apart, 1),
+    results.support_effects(together, 1),
+    strict=True,
+  ):
+    assert one.estimate == other.estimate
+    assert other.high - other.low > 1.3 * (one.high - one.low)
 
 
 def test_the_table_has_every_arm_and_test_set_and_the_gap(planted):
@@ -332,6 +361,46 @@ def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
   plt.close(bars), plt.close(sizes)
 
 
+def test_temperatures_stand_side_by_side_with_the_best_for_each_k(
+  planted, tmp_path
+):
+  for name in ('data', support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITHOUT / runs.RESULT
+  (run,) = results.load(tmp_path)
+  assert temperatures.section([run]) == []
+  # Two seeds; success by one and by two samples.
+  cold, hot = [[0.2, 0.3], [0.4, 0.5]], [[0.1, 0.5], [0.1, 0.7]]
+  by_seed = {
+    k: {key: [one[k - 1], other[k - 1]] for key in run.result['items']}
+    for k, (one, other) in ((1, cold), (2, hot))
+  }
+  more = {
+    'temperatures': [
+      {
+        'temperature': temperature,
+        'pass@k_by_seed': dict.fromkeys(run.result['items'], curve_Sxn),
+      }
+      for temperature, curve_Sxn in ((0.5, cold), (1.0, hot))
+    ],
+    'envelope': {
+      '1': {'temperature': 0.5, 'by_seed': by_seed[1]},
+      '2': {'temperature': 1.0, 'by_seed': by_seed[2]},
+    },
+    'exact_match': {'novel': [0.03, 0.05]},
+  }
+  runs.write_json(path, {**run.result, **more})
+  page_lib.write([tmp_path], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  rows = re.findall(r'<tr>(.*?)</tr>', page, re.DOTALL)
+  cells = [re.findall(r'<td[^>]*>(.*?)</td>', row) for row in rows]
+  novel = [row[2:] for row in cells if row[:2] == ['train_s', 'novel']]
+  assert ['0.5', '30.0%', '40.0%'] in novel
+  assert ['1', '10.0%', '60.0%'] in novel
+  assert ['best on dev', '30.0% (0.5)', '60.0% (1)'] in novel
+  assert 'one given program of their task: train_s on novel 4.0%' in page
+
+
 @pytest.mark.parametrize(
   'kind, first', [('support', 'solved with the held-out'), ('density', '')]
 )
@@ -398,6 +467,9 @@ def test_the_demo_trains_and_evaluates_both_arms_on_the_same_data():
   ]
   assert f'--arms={support.WITHOUT},{support.WITH} ' in commands[1]
   assert '--config=R.py:tiny --config.opt.lr=1' in commands[1]
+  assert stages[1].leaves == tuple(
+    f'runs/x/{arm}/train.json' for arm in support.ARMS
+  )
   assert '--data=runs/x/data' in commands[1]
   for arm, (evaluates, solves) in zip(
     support.ARMS, (commands[2:4], commands[4:6]), strict=True
@@ -412,7 +484,49 @@ def test_a_failing_stage_stops_the_demo(tmp_path):
     'report', 'fails', ['synth.evaluate', f'--workdir={missing}']
   )
   with pytest.raises(errors.InputError, match='exit code 2'):
-    demo.run([stage], None)
+    demo.run([stage], None, lambda: False)
+
+
+def test_a_stage_that_does_not_come_to_its_end_stops_the_demo(tmp_path, capfd):
+  marker = tmp_path / 'marker'
+  script = f'import time, pathlib; pathlib.Path({str(marker)!r}).touch(); '
+  short = ['timeit', '-n1', '-r1', 'pass']
+  long = ['timeit', '-n1', '-r1', script + 'time.sleep(60)']
+  began = time.monotonic()
+  todo = [demo.Stage('train', 'long', long), demo.Stage('report', 'x', short)]
+  assert demo.run(todo, None, marker.exists) == todo[0]
+  assert time.monotonic() - began < 30
+  # As training that was told to stop by another hand.
+  cut = demo.Stage('train', 'short', short, (str(tmp_path / 'train.json'),))
+  with pytest.raises(errors.InputError, match='stage 1 was stopped before its'):
+    demo.run([cut, todo[1]], None, lambda: False)
+  printed = capfd.readouterr()
+  assert not printed.out  # results of stages are not that of the demo
+  assert '[1/2]' in printed.err and '[2/2]' not in printed.err
+
+
+@pytest.mark.slow
+def test_sigterm_ends_the_demo_with_its_training_saved(tmp_path):
+  metrics = tmp_path / support.WITHOUT / runs.METRICS
+  process = subprocess.Popen(
+    [sys.executable, '-m', 'launch.demo', f'--workdir={tmp_path}',
+     '--config=configs/support.py:tiny', '--config.universe.max_size=5',
+     '--config.split.num_test=4', '--config.split.num_dev=6',
+     '--config.data.batch_size', '32', '--config.train.log_every_steps=1',
+     '--config.opt.num_steps', '1000000'],
+    cwd=pathlib.Path(__file__).parents[1], stdout=subprocess.PIPE, text=True,
+  )  # fmt: skip
+  deadline = time.monotonic() + 120
+  while not (metrics.exists() and metrics.stat().st_size):
+    assert process.poll() is None and time.monotonic() < deadline
+    time.sleep(0.05)
+  process.send_signal(signal.SIGTERM)
+  out = process.communicate(timeout=60)[0]
+  assert process.returncode == 0
+  assert json.loads(out.splitlines()[-1]) == {'stopped_at': 'train'}
+  for arm in support.ARMS:
+    assert any((tmp_path / arm / 'checkpoints').iterdir())
+    assert not (tmp_path / arm / '.train.lock').exists()
 
 
 def test_a_run_without_metrics_is_said_to_have_none(planted, tmp_path):

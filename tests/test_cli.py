@@ -6,6 +6,7 @@ command is a process of its own but starts at once.
 
 import dataclasses
 import json
+import os
 import pathlib
 import shlex
 import subprocess
@@ -209,6 +210,18 @@ _BAD = [
     ('--workdir=y', 'chooses it'),
   ),
   Case(
+    'job_without_a_config',
+    'launch.slurm',
+    '--dry_run -- --workdir={dir}/x',
+    ('--config=...', 'after --'),
+  ),
+  Case(
+    'demo_of_no_recipe',
+    'launch.demo',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/x',
+    ("no 'split'",),
+  ),
+  Case(
     'half_of_the_processes',
     'synth.train',
     _TINY + '--num_processes=2 --workdir={dir}/x',
@@ -269,6 +282,7 @@ _BAD = [
         ('x=1,two', ("'x=1,two'",)),
         ('x=1/0', ("'x=1/0'",)),
         ('x=1e999999999', ("'x=1e999999999'", 'a float can hold')),
+        ('x=1,1e400', ("'x=1,1e400'", 'a float can hold')),
         ('y=1', ("no values for 'x'",)),
         ('x=1;x=2', ("'x' is given twice",)),
         ('x=1,2;y=1', ('unequal numbers',)),
@@ -526,6 +540,22 @@ def test_the_interpreter_prints_a_line_for_each_program(done):
   assert 'does not derive' in lines[4]['error'] and 'y' in lines[4]['error']
   assert "'^'" in lines[6]['error']
   assert lines[-1] == {'programs': 8, 'errors': 4, 'points': 3}
+
+
+def test_lines_that_are_no_text_and_values_that_are_no_float_are_errors():
+  large = ' * '.join(['exp(x)'] * 11)
+  found = subprocess.run(
+    [sys.executable, '-m', 'synth.interpret', '--points=x=80;y=1',
+     '--grammar=configs/grammars/scientific.bnf'],
+    input=b'x + y\n\xff\n' + large.encode(),
+    env={**os.environ, 'PYTHONIOENCODING': 'utf-8:strict'},
+    cwd=_ROOT, capture_output=True,
+  )  # fmt: skip
+  assert found.returncode == 0, found.stderr
+  one, no_text, too_large, _ = map(json.loads, found.stdout.splitlines())
+  assert one == {'values': [81.0]}
+  assert no_text.keys() == {'error'}
+  assert too_large == {'error': 'a value is larger than 1.8e+308'}
 
 
 def test_refused_commands_leave_nothing_behind(done, directory):

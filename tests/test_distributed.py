@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 from absl import flags
 from absl.testing import flagsaver
 import numpy as np
 import pytest
 
+from launch import local
 from synth import errors
 from synth import runs
 from synth.training import distributed
@@ -55,7 +57,11 @@ def _start(workdir, count, *more):
 
 def _wait(workdir, processes):
   """What each printed as its result."""
-  codes = [process.wait(timeout=180) for process in processes]
+  try:
+    codes = [process.wait(timeout=180) for process in processes]
+  finally:  # those that hang would hang for ever
+    for process in processes:
+      process.kill()
   texts = [workdir.with_name(f'{workdir.name}.{i}').read_text()
            for i in range(len(processes))]  # fmt: skip
   assert codes == [0] * len(processes), texts
@@ -94,6 +100,74 @@ def test_two_processes_train_what_one_does_and_stop_together(tmp_path):
   assert first == second and 0 < first['stopped_at'] < 40
   _wait(cut, _start(cut, 2, never))
   assert (cut / runs.METRICS).read_bytes() == (two / runs.METRICS).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_two_arms_and_go_on_where_they_were_stopped(
+  tmp_path,
+):
+  arms = 'train_s', 'train_c'
+  more = ['--arms=train_s,train_c', '--config.train.checkpoint_every_steps=4']
+  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+  _wait(whole, _start(whole, 2, *more))
+  processes = _start(cut, 2, *more)
+  deadline = time.monotonic() + 120
+  while not (cut / arms[0] / runs.METRICS).exists() or (
+    len(runs.read_metrics(cut / arms[0])) < 6
+  ):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  processes[1].send_signal(signal.SIGTERM)
+  first, second = _wait(cut, processes)
+  assert first == second and 0 < first['stopped_at'] < 40
+  _wait(cut, _start(cut, 2, *more))
+  for arm in arms:
+    ours, theirs = (d / arm / runs.METRICS for d in (cut, whole))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+_FAILING = """
+import sys
+from synth import cli, runs, train
+def write(self, step, **values):  # by the first process alone
+  raise {error}
+runs.Metrics.write = write
+sys.argv[0] = 'synth/train.py'
+train.define_flags()
+cli.run(train.main)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  'error, code, told',
+  [
+    ("runs.RunError('no space')", 2, 'error: no space'),
+    ("RuntimeError('a bug')", 1, 'RuntimeError: a bug'),
+  ],
+)
+def test_all_processes_end_if_one_fails(
+  tmp_path, monkeypatch, capfd, error, code, told
+):
+  script = _FAILING.format(error=error)
+  monkeypatch.setattr(
+    local, 'training', lambda given: [sys.executable, '-c', script, *given]
+  )
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  given = ['launch.local', '--', *_TINY, '--config.mesh.data=2',
+           f'--workdir={tmp_path}']  # fmt: skip
+  monkeypatch.setattr(sys, 'argv', given)
+  args = types.SimpleNamespace(num_processes=2, dry_run=False)
+  monkeypatch.setattr(local.flags, 'FLAGS', args)
+  old = signal.getsignal(signal.SIGTERM)
+  began = time.monotonic()
+  try:
+    with pytest.raises(errors.InputError, match=f'process 0 .* code {code}$'):
+      local.main()
+  finally:
+    signal.signal(signal.SIGTERM, old)
+  assert time.monotonic() - began < 90
+  assert told in capfd.readouterr().err
 
 
 @pytest.fixture(scope='module', autouse=True)

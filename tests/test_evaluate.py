@@ -15,6 +15,7 @@ from synth import evaluate
 from synth import inputs as inputs_lib
 from synth import locks
 from synth import runs
+from synth import seeding
 from synth import train
 from synth.evaluation import decode
 from synth.evaluation import parts
@@ -26,7 +27,10 @@ from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
 from synth.spaces import syntactic
+from synth.splits import kinds
 from synth.splits import split as split_lib
+from synth.statistics import design
+from synth.statistics import interval
 from synth.statistics import passk
 
 _SETS = ('control', 'novel', 'dev')
@@ -98,6 +102,21 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     assert stored[key].keys() == set(_SETS)
   text = (workdir / runs.RESULT).read_text()
   assert 'NaN' not in text and 'Infinity' not in text
+
+
+def test_tasks_are_resampled_by_the_cells_of_the_split(run, samples):
+  inputs = inputs_lib.of_run(run[0], _config())
+  cell_C = kinds.region(inputs.context).cell_C
+  for name in _SETS:
+    np.testing.assert_array_equal(
+      samples[f'{name}_cluster'], cell_C[samples[f'{name}_class']]
+    )
+    value_SxI = passk.pass_at_k(
+      (samples[f'{name}_outcome'] == Outcome.CORRECT).sum(axis=2), 4, 1
+    )
+    term = design.Term(value_SxI, cluster_I=samples[f'{name}_cluster'])
+    rng = seeding.generator(2, 'bootstrap', name)
+    assert run[1]['pass@1'][name] == interval.share([[term]], rng)
 
 
 def test_success_is_told_at_every_k(run, samples):
@@ -262,10 +281,15 @@ def test_answers_are_calibrated_by_test_set_and_seed(run, samples):
       assert found['count_B'] == [len(best)]
 
 
-def test_minimal_programs_are_as_probable_as_samples_of_them(run, samples):
-  with np.load(run[0] / runs.RECORDS) as archive:
-    records = dict(archive)
-  inputs = inputs_lib.load_or_build(_config(), run[0])
+def test_minimal_programs_are_as_probable_as_samples_of_them(run):
+  _check_minimal(*run)
+
+
+def _check_minimal(workdir, result):
+  """Both are under the law that the samples were drawn from."""
+  samples = runs.read_arrays(workdir / runs.SAMPLES)
+  records = runs.read_arrays(workdir / runs.RECORDS)
+  inputs = inputs_lib.of_run(workdir, _config())
   alone = 0  # tasks whose one minimal program was sampled
   for name in _SETS:
     best_SxI = samples[f'{name}_minimal_logprob']
@@ -284,7 +308,7 @@ def test_minimal_programs_are_as_probable_as_samples_of_them(run, samples):
       best_SxI[place], records[f'{name}_logprob'][row], atol=1e-4
     )
     alone += len(row)
-    tail = run[1]['tail'][name]
+    tail = result['tail'][name]
     assert tail['minimal'] == (best_SxI > -np.log(4)).mean(axis=1).tolist()
     assert np.all(np.array(tail['any']) >= tail['minimal'])
   assert alone
@@ -358,6 +382,28 @@ def _counting(monkeypatch, most=None):
   return done
 
 
+def test_who_is_killed_while_writing_leaves_no_result_of_other_samples(
+  run, tmp_path, monkeypatch
+):
+  workdir = _copy(run[0], tmp_path / 'run')
+  write = runs.write_arrays
+
+  def killed(path, arrays):
+    write(path, arrays)
+    if path.name == runs.SAMPLES:
+      raise _Killed
+
+  with monkeypatch.context() as patch:
+    patch.setattr(runs, 'write_arrays', killed)
+    with pytest.raises(_Killed):
+      evaluate.evaluate(workdir, {'num_samples': 2, 'temperature': 0.0})
+  assert not (workdir / runs.RESULT).exists()
+  assert not runs.is_evaluated(workdir)
+  done = _counting(monkeypatch)
+  assert evaluate.evaluate(workdir) == run[1]
+  assert len(done) == 3 and runs.is_evaluated(workdir)
+
+
 @pytest.mark.slow
 def test_a_killed_evaluation_goes_on_with_the_same_bits(
   run, tmp_path, monkeypatch
@@ -429,7 +475,12 @@ def _made_up(rng, samples, shares=(0.4, 0.1, 0.3, 0.1, 0.1)):
   shape = (2, 30, samples)
   outcome = rng.choice(5, shape, p=shares).astype(np.int8)
   logprob = np.zeros(shape, np.float32)
-  return {'class': np.arange(30), 'outcome': outcome, 'logprob': logprob}
+  return {
+    'class': np.arange(30),
+    'cluster': np.arange(30),
+    'outcome': outcome,
+    'logprob': logprob,
+  }
 
 
 def test_made_up_outcomes_are_summarized_as_by_hand():
@@ -671,6 +722,16 @@ def test_ways_of_decoding_that_make_no_sense_are_refused(run, settings, error):
     evaluate.evaluate(run[0], settings)
 
 
+def test_a_beam_has_no_temperature(run, tmp_path, capsys):
+  for temperatures in ([0.5], [0.5, 1.0]):
+    with pytest.raises(errors.InputError, match='leave out --temperatures'):
+      evaluate.evaluate(run[0], {'method': 'beam'}, temperatures)
+  workdir = _copy(run[0], tmp_path / 'run')
+  result = evaluate.evaluate(workdir, {'method': 'beam', 'num_tasks': 2})
+  assert result['temperature'] is None
+  assert ' at 0.8' not in capsys.readouterr().err
+
+
 def test_a_run_from_before_a_setting_asks_for_it(run, tmp_path):
   copy = _copy(run[0], tmp_path / 'copy')
   record = runs.read_json(copy / runs.RECORD)
@@ -682,8 +743,11 @@ def test_a_run_from_before_a_setting_asks_for_it(run, tmp_path):
 
 def test_an_unfinished_run_is_evaluated_with_a_warning(run, tmp_path, capsys):
   workdir = _copy(run[0], tmp_path / 'run', **{'opt.num_steps': 999})
-  evaluate.evaluate(workdir)
+  result = evaluate.evaluate(workdir)
   assert 'trained for 120 of 999 steps' in capsys.readouterr().err
+  assert not runs.is_evaluated(workdir)
+  with pytest.raises(runs.RunError, match='is of step 120 of 999: evaluate'):
+    runs.check_final(workdir, result)
 
 
 def test_constrained_evaluation_writes_programs_only(run, tmp_path):
@@ -706,6 +770,7 @@ def test_constrained_evaluation_writes_programs_only(run, tmp_path):
   for shares in result['outcomes'].values():
     assert shares['unparsed'] == 0
   assert result['config']['eval']['constrained'] is True
+  _check_minimal(workdir, result)
 
 
 @pytest.mark.parametrize('order', ['postfix', 'infix'])
@@ -750,3 +815,12 @@ def test_other_orders_are_judged_as_the_programs_they_are(
   config.eval.constrained = True
   with pytest.raises(errors.InputError, match=f"data.order='{order}'"):
     writing.write_and_judge(config, *arguments)
+
+
+def test_exact_match_is_among_the_programs_that_there_are():
+  target_IxL = np.array([[3, 4, 5]])
+  tok_SxIxnxT = np.zeros((1, 1, 4, 4), int)
+  tok_SxIxnxT[0, 0, 0] = [3, 4, 5, tokens.EOS]
+  logprob = np.array([[[-1.0, -np.inf, -np.inf, -np.inf]]])
+  fields = {'tok': tok_SxIxnxT, 'target': target_IxL, 'logprob': logprob}
+  assert summary_lib.exact_match({'novel': fields}) == {'novel': [1.0]}

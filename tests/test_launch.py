@@ -3,8 +3,10 @@
 import json
 import pathlib
 import shlex
+import signal
 import sys
 import time
+import types
 
 from absl import flags
 from absl.testing import flagsaver
@@ -14,6 +16,7 @@ import yaml
 from launch import local
 from launch import sweep
 from launch import tpu
+from synth import cli
 from synth import errors
 from synth import runs
 
@@ -67,6 +70,29 @@ def test_what_is_no_setting_is_named(text):
   for parse in (sweep.grid, sweep.listed):
     with pytest.raises(errors.InputError, match=f'{text!r} is not KEY=VALUE'):
       parse([text])
+
+
+def test_points_that_cannot_be_are_named():
+  with pytest.raises(errors.InputError, match=r"^--point=a='1: no closing quo"):
+    sweep.listed(["a='1"])
+  with pytest.raises(errors.InputError, match='--point has a key twice'):
+    sweep.listed(['a.b=1 config.a.b=2'])
+
+
+def test_overrides_in_two_words_are_those_in_one(monkeypatch):
+  words = ['sweep', '--out', 'x', '--', '--config', 'c.py:x', '--profile',
+           '-config.opt.lr', '1', '--config.a=b=c', '--config.flag', '--data',
+           'config', '--config.points', '-1', '--config.last']  # fmt: skip
+  monkeypatch.setattr(sys, 'argv', words)
+  assert cli.forwarded() == [
+    '--config=c.py:x', '--profile', '--config.opt.lr=1', '--config.a=b=c',
+    '--config.flag', '--data', 'config', '--config.points=-1',
+    '--config.last',
+  ]  # fmt: skip
+  assert cli.overrides() == [
+    '--config.opt.lr=1', '--config.a=b=c', '--config.flag',
+    '--config.points=-1', '--config.last',
+  ]  # fmt: skip
 
 
 def test_points_that_share_their_data_share_a_directory(tmp_path):
@@ -123,6 +149,24 @@ def test_so_many_jobs_at_a_time_as_asked_and_none_after_stop(tmp_path):
   assert [job.code for job in jobs] == [None] * 3
 
 
+def test_processes_of_a_run_one_of_which_has_failed_are_ended(monkeypatch):
+  monkeypatch.setattr(local, '_PATIENCE_S', 0.2)
+  # As training does while it waits for the others.
+  deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)'
+  deaf += '; print("deaf", flush=True); time.sleep(60)'
+  jobs = [
+    local.Job('waits', [[sys.executable, '-c', deaf]]),
+    local.Job('fails', [[sys.executable, '-c', 'import time; time.sleep(1); '
+                         'raise SystemExit(2)']]),
+  ]  # fmt: skip
+  ended, began = [], time.monotonic()
+  local.run_all(jobs, 2, lambda: False, ended.append, joint=True)
+  assert time.monotonic() - began < 30
+  assert [(job.name, job.code) for job in ended] == [
+    ('fails', 2), ('waits', -signal.SIGKILL),
+  ]  # fmt: skip
+
+
 def test_what_follows_a_failed_command_is_not_run(tmp_path):
   def touch(name):
     return ['touch', str(tmp_path / name)]
@@ -148,6 +192,7 @@ def test_what_follows_a_failed_command_is_not_run(tmp_path):
 def test_jobs_divide_the_gpus_that_are_ours(
   tmp_path, monkeypatch, at_once, wanted
 ):
+  monkeypatch.delenv('JAX_PLATFORMS')
   monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,3,5')
   script = 'import os, time; print(os.environ["CUDA_VISIBLE_DEVICES"])'
   jobs = [
@@ -157,6 +202,35 @@ def test_jobs_divide_the_gpus_that_are_ours(
   local.run_all(jobs, at_once, lambda: False, lambda _: None)
   found = [(tmp_path / str(i)).read_text().strip() for i in range(at_once)]
   assert found == wanted
+
+
+@pytest.mark.parametrize(
+  'platforms, visible, wanted',
+  [
+    ('', '2,3', ['2', '3']),
+    ('cuda,cpu', '2,3', ['2', '3']),
+    ('cpu', '2,3', []),
+    ('', '-1', []),
+    ('', '2,-1,3', ['2']),
+    ('', '', []),
+  ],
+)
+def test_gpus_are_ours_as_cuda_and_jax_see_them(
+  monkeypatch, platforms, visible, wanted
+):
+  monkeypatch.setenv('JAX_PLATFORMS', platforms)
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+  assert local.accelerators() == wanted
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+  monkeypatch.setattr(local, 'accelerators', lambda: ['0', '1'])
+  monkeypatch.setattr(local, 'run_all', lambda *_, **__: pytest.fail('ran'))
+  monkeypatch.setattr(sys, 'argv', ['launch.local', '--', '--config=c.py:x'])
+  args = types.SimpleNamespace(num_processes=3, dry_run=False)
+  monkeypatch.setattr(local.flags, 'FLAGS', args)
+  with pytest.raises(errors.InputError, match=r'--num_processes=3: .* has 2'):
+    local.main()
 
 
 def test_data_that_are_there_are_not_made_again(tmp_path):

@@ -111,7 +111,11 @@ def test_bias_is_what_outputs_have_beyond_their_tasks():
   for name in ('exact', 'shown'):
     records[name] = records[name].astype(bool)
   distance_I = np.array([0.31, 0.39, 0.75], np.float32)
-  tasks = {'target': np.zeros((3, 5)), 'distance': np.stack([distance_I] * 2)}
+  tasks = {
+    'target': np.zeros((3, 5)),
+    'distance': np.stack([distance_I] * 2),
+    'cluster': np.arange(3),
+  }
   found = retrieval.summary(
     {'novel': records}, {'novel': tasks}, _Planted([4, 4, 2], [2, 1, 0]), 2, 0
   )['novel']

@@ -41,16 +41,21 @@ def _shown(inputs, arm):
   return found
 
 
+def _minimal(inputs):
+  """All minimal programs of all functions, as texts."""
+  return {
+    program_lib.to_prefix(program)
+    for node in inputs.universe.node_C.tolist()
+    for program in inputs.universe.minimal_programs(node)
+  }
+
+
 @pytest.mark.parametrize('arm', [support.WITHOUT, support.WITH])
 def test_what_training_shows_is_what_its_law_can_draw(inputs, arm):
   wanted = _shown(inputs, arm)
   vocabulary = inputs.universe.vocabulary
   # Every minimal program of every class, and what batches really had.
-  texts = {
-    program_lib.to_prefix(program)
-    for node in inputs.universe.node_C.tolist()
-    for program in inputs.universe.minimal_programs(node)
-  }
+  texts = _minimal(inputs)
   rows = np.stack(
     [
       vocabulary.encode(program_lib.from_preorder(text.split()), 6)
@@ -107,6 +112,7 @@ def records(inputs, samples):
 def test_every_distinct_sample_has_its_record(inputs, samples, records):
   tok, logprob, outcome = samples
   vocabulary, shown = inputs.universe.vocabulary, _shown(inputs, _ARM)
+  minimal = _minimal(inputs)
   index, kinds = 0, set()
   for seed, item in itertools.product(range(2), range(4)):
     seen = {}
@@ -132,6 +138,7 @@ def test_every_distinct_sample_has_its_record(inputs, samples, records):
         'defined': program is not None and judged != Outcome.UNDEFINED,
         'fits': judged in (Outcome.CORRECT, Outcome.GRID_ONLY),
         'exact': judged == Outcome.CORRECT,
+        'minimal': ' '.join(symbols) in minimal,
         'shown': ' '.join(symbols) in shown,
         'structure': program is not None and programs_lib.has_sub_div(program),
       }

@@ -117,10 +117,21 @@ def test_rows_that_are_no_program_of_the_size_become_padding(
   assert found.shape == (1, _SIZE + 1) and not found.any()
 
 
+def test_in_prefix_order_too_a_row_that_does_not_end_is_no_program(vocabulary):
+  serial = serialization.Serialization('prefix', vocabulary, 3)
+  # Four nodes, where three are the most.
+  tok = [vocabulary.symbols.index(s) for s in ('neg', 'neg', 'neg', 'x')]
+  ended, filled = [*tok[1:], tokens.EOS], [*tok[2:], tokens.EOS, tokens.PAD]
+  found = serial.read(np.array([tok, ended, filled]))
+  np.testing.assert_array_equal(found[1:], [ended, filled])
+  assert not found[0].any()
+
+
 def test_prefix_is_left_as_it_is(vocabulary):
   serial = serialization.Serialization('prefix', vocabulary, _SIZE)
-  row = np.array([[3, 9, 9]])
-  assert serial.write(row) is row and serial.read(row) is row
+  row = np.array([[3, 9, tokens.EOS]])
+  assert serial.write(row) is row
+  np.testing.assert_array_equal(serial.read(row), row)
   assert serial.length == _SIZE and serial.num_tokens == len(vocabulary)
 
 

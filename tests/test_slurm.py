@@ -59,6 +59,8 @@ def _launch(env, folder, options, arguments):
     ({'evaluate': True}, 'a sweep has --out'),
     ({'over': ['a=1']}, 'a sweep has --out'),
     ({'point': ['a=1'], **_SWEEP}, 'either --over or --point'),
+    ({'hours': float('nan')}, '--hours=nan is no time limit'),
+    ({'hours': -3.0}, '--hours=-3.0 is no time limit'),
     ({'sbatch': ['exclusive']}, '--sbatch=exclusive is not KEY=VALUE'),
     ({'cluster': 'local', 'nodes': 2}, 'runs one task'),
     ({'cluster': 'local', **_SWEEP}, 'runs one task'),

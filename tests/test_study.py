@@ -3,6 +3,7 @@
 import itertools
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -168,6 +169,14 @@ def test_a_record_of_other_settings_is_refused(tmp_path):
     _study(tmp_path)
 
 
+def test_what_is_no_record_is_named(tmp_path):
+  found = _study(tmp_path)
+  for content in ({}, [], {'config': 3}):
+    runs.write_json(found.record(found.runs[0]), content)
+    with pytest.raises(errors.InputError, match=r'\.json is not the record'):
+      _study(tmp_path)
+
+
 def test_a_record_may_be_older_than_a_key_and_of_another_mesh(tmp_path):
   found = _study(tmp_path)
   run = found.runs[0]
@@ -222,6 +231,10 @@ def test_a_record_holds_what_the_run_left(toy_run):
     np.testing.assert_allclose(
       tasks.copied_SxI.mean(axis=1) / record.samples, result['copies'][name]
     )
+    # A copy is minimal, and wrong: no task is in training.
+    wrong_SxI = record.samples - tasks.correct_SxI
+    assert (tasks.copied_SxI <= tasks.wrong_minimal_SxI).all()
+    assert (tasks.wrong_minimal_SxI <= wrong_SxI).all()
     (cell,) = (c for c in study_cells.cells(record) if c.test == name)
     best_SxI = novelty.best_of_tasks(cell)
     for best in Best:
@@ -239,6 +252,27 @@ def test_a_record_holds_what_the_run_left(toy_run):
   }  # fmt: skip
   assert all(record.facts['split']['checks'].values())
   assert records.load(record.path.parent)[0].facts == record.facts
+
+
+def test_an_older_evaluation_or_one_of_the_middle_leaves_no_record(
+  toy_run, tmp_path
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(toy_run[1], workdir)
+  record = runs.read_record(workdir)
+  record['data_dir'] = str((toy_run[1] / record['data_dir']).resolve())
+  runs.write_json(workdir / runs.RECORD, record)
+  records.make(workdir, 'toy', 'support', 'r')
+  result = runs.read_result(workdir)
+  runs.write_json(workdir / runs.RESULT, {**result, 'step': 7})
+  with pytest.raises(runs.RunError, match=r'result\.json is of step 7 of 120'):
+    records.make(workdir, 'toy', 'support', 'r')
+  runs.write_json(workdir / runs.RESULT, result)
+  arrays = runs.read_arrays(workdir / runs.RECORDS)
+  del arrays['novel_minimal']
+  runs.write_arrays(workdir / runs.RECORDS, arrays)
+  with pytest.raises(runs.RunError, match=r'records\.npz is of an older'):
+    records.make(workdir, 'toy', 'support', 'r')
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """The study's figures draw what was planted in the records, with intervals."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -286,7 +287,8 @@ def test_copies_by_distance_are_those_planted(study):
     assert np.all((low_B <= ratio_B) & (ratio_B <= high_B))
     assert np.mean((low_B <= wanted_B) & (wanted_B <= high_B)) > 0.6
     # Of what chance would copy nothing is known, and nothing is drawn.
-    assert set(found) == {'distance', 'of wrong'}
+    assert set(found) == {'distance', 'of wrong', 'of minimal'}
+    assert found['of minimal'] == []
     assert 'records do not hold it' in drawn.caption
   flat = drawn.numbers[f'support, train_s, {study_lib.SEMANTIC}']['of wrong']
   np.testing.assert_allclose(np.array(flat)[:, 0], 0.25, atol=0.04)
@@ -301,6 +303,27 @@ def test_copies_are_counted_once_and_only_among_what_is_wrong(study):
   assert found.items == 300
   mean = np.mean([one.estimate for one in found.of_wrong])
   assert mean == pytest.approx(copied / wrong, abs=0.01)
+
+
+def test_copies_are_told_of_what_can_be_one_where_that_is_counted(study):
+  # Two thirds of what is wrong and minimal are copies, near and far.
+  chosen = [
+    dataclasses.replace(
+      cell,
+      facts={
+        **cell.facts,
+        cells.WRONG_MINIMAL: 1.5 * cell.facts[cells.COPIED],
+      },
+    )
+    for cell in study.grid('support')
+    if cell.arm == 'train_s'
+  ]
+  found = retrieval.measure(chosen, study_lib.SYNTACTIC)
+  np.testing.assert_allclose([one.estimate for one in found.of_minimal], 2 / 3)
+  assert found.of_wrong[0].estimate < found.of_wrong[-1].estimate - 0.1
+  # Not of some cells only.
+  chosen[0].facts.pop(cells.WRONG_MINIMAL)
+  assert retrieval.measure(chosen, study_lib.SYNTACTIC).of_minimal == []
 
 
 def test_forced_and_avoidable_tasks_have_rows_of_their_own(study):

@@ -122,6 +122,25 @@ def test_the_record_says_what_made_the_run(finished, inputs, data_dir):
   assert int(state['step']) == meta['next_index'] == _STEPS
 
 
+def test_a_run_behind_a_link_finds_its_data(
+  inputs, data_dir, tmp_path, monkeypatch
+):
+  class Recorded(Exception):
+    pass
+
+  def stop(*_):
+    raise Recorded
+
+  (tmp_path / 'disk' / 'deep').mkdir(parents=True)
+  (tmp_path / 'link').symlink_to(tmp_path / 'disk' / 'deep')
+  workdir = tmp_path / 'link' / 'run'
+  monkeypatch.setattr(train, '_loop', stop)
+  with pytest.raises(Recorded):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  record = runs.read_record(workdir)
+  assert (workdir / record['data_dir']).resolve() == data_dir.resolve()
+
+
 def test_a_finished_run_called_again_changes_nothing(
   finished, inputs, data_dir
 ):
@@ -303,6 +322,78 @@ def test_sigterm_saves_and_training_goes_on_with_the_same_bits(
   assert ours.read_bytes() == theirs.read_bytes()
 
 
+def _children(pid):
+  """The processes it has started -> their command lines."""
+  found = {}
+  for path in pathlib.Path(f'/proc/{pid}/task').glob('*/children'):
+    for child in path.read_text().split():
+      with contextlib.suppress(OSError):
+        found[int(child)] = pathlib.Path(f'/proc/{child}/cmdline').read_text()
+  return found
+
+
+def _alive(pid):
+  try:
+    state = pathlib.Path(f'/proc/{pid}/stat').read_text()
+  except FileNotFoundError:
+    return False
+  return state.rpartition(') ')[2][0] != 'Z'  # ended, but not waited for
+
+
+@pytest.mark.slow
+def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
+  workdir, output = tmp_path / 'run', tmp_path / 'output'
+  overrides = {**_OVERRIDES, 'opt.num_steps': 10**6}
+  flags = [f'--config.{name}={value}' for name, value in overrides.items()]
+
+  @contextlib.contextmanager
+  def training():
+    """Goes on for some steps; yields the process and its worker."""
+    with output.open('w') as file:
+      process = subprocess.Popen(
+        [sys.executable, '-m', 'synth.train',
+         '--config=configs/support.py:tiny', f'--workdir={workdir}',
+         f'--data={data_dir}', '--grain_workers=1', *flags],
+        cwd=_ROOT, stdout=file, stderr=file, start_new_session=True,
+      )  # fmt: skip
+    before, deadline = runs.read_metrics(workdir), time.monotonic() + 90
+    try:
+      while len(runs.read_metrics(workdir)) < len(before) + 3:
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+      children = _children(process.pid)
+      (worker,) = (pid for pid, line in children.items() if 'fork' in line)
+      yield process, worker
+      deadline = time.monotonic() + 30
+      while any(map(_alive, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    finally:
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+  with training() as (process, worker):
+    os.kill(worker, signal.SIGTERM)
+    time.sleep(1)
+    assert _alive(worker)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 0, output.read_text()
+  # Python warns after it of shared memory, which it then frees.
+  (line,) = (s for s in output.read_text().splitlines() if s[:2] == '{"')
+  step = json.loads(line)['stopped_at']
+  with checkpoint.Checkpoints(workdir) as checkpoints:
+    assert checkpoints.latest() == step
+  with training() as (process, worker):
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(60) == 2
+  assert 'a process that makes batches was killed' in output.read_text()
+  assert 'Traceback' not in output.read_text()
+  with training() as (process, _):
+    process.kill()
+    process.wait()
+
+
 _STUBBORN = """
 import os, signal, threading, time
 from synth.training import preemption
@@ -347,7 +438,7 @@ def test_a_full_disk_gets_one_sentence(data_dir, inputs, tmp_path):
 def test_a_read_only_directory_gets_one_sentence(data_dir, inputs, tmp_path):
   with (
     _mounted(tmp_path / 'fixed', 'ro') as fixed,
-    pytest.raises(errors.InputError, match=r'run\.json: Read-only file system'),
+    pytest.raises(errors.InputError, match=r'\.train\.lock: Read-only'),
   ):
     train.train_and_evaluate(_config(), fixed / 'run', data_dir)
 
@@ -360,7 +451,7 @@ def test_two_trainings_in_one_directory_are_refused(tmp_path, data_dir):
   ):
     assert held
     train.train_and_evaluate(_config(), workdir, data_dir)
-  assert not (workdir / '.train.lock').exists()
+  assert not list(workdir.iterdir())
 
 
 def test_models_trained_together_are_those_trained_alone(inputs):
@@ -447,6 +538,49 @@ def test_arms_whose_checkpoints_are_not_of_one_training_are_refused(
     train.train_and_evaluate(_config(), workdir / 'train_s', data_dir)
 
 
+def test_a_start_that_is_refused_leaves_no_record(
+  inputs, data_dir, finished, tmp_path
+):
+  large = _config(**{'data.batch_size': 10**5})
+  with pytest.raises(errors.InputError, match='batch_size'):
+    train.train_and_evaluate(large, tmp_path / 'one', data_dir)
+  assert not (tmp_path / 'one').exists()
+  # Nor that of the first arm, if the second is refused.
+  behind = tmp_path / 'both' / 'train_c'
+  behind.mkdir(parents=True)
+  shutil.copy(finished[0] / runs.RECORD, behind)
+  with pytest.raises(errors.InputError, match=r'train_c/run\.json'):
+    train.train_and_evaluate(_config(), tmp_path / 'both', data_dir, arms=_ARMS)
+  assert not (tmp_path / 'both' / 'train_s' / runs.RECORD).exists()
+
+
+def test_the_only_checkpoint_of_a_finished_training_is_kept(
+  together, tmp_path, capfd
+):
+  workdir = tmp_path / 'both'
+  shutil.copytree(together[0], workdir)
+  shutil.rmtree(workdir / 'train_c' / 'checkpoints')
+  shutil.rmtree(workdir / 'train_s' / 'checkpoints' / str(_STEPS - 10))
+  (workdir / 'train_c' / runs.TRAINED).unlink()
+
+  def newest_good():
+    with (
+      checkpoint.Checkpoints(workdir / 'train_s') as some,
+      checkpoint.Checkpoints(workdir / 'train_c') as none,
+    ):
+      return checkpoint.newest_good([some, none])
+
+  with pytest.raises(errors.InputError, match='no step in common') as error:
+    newest_good()
+  for arm in _ARMS:
+    assert str(workdir / arm) in str(error.value)
+  # It may be that of a kill during the first save.
+  (workdir / 'train_s' / runs.TRAINED).unlink()
+  assert newest_good() is None
+  said = capfd.readouterr().err
+  assert 'train_c/checkpoints has none' in said and 'starts anew' in said
+
+
 @pytest.mark.slow
 def test_an_arm_that_is_lost_does_not_stop_the_other(
   inputs, data_dir, tmp_path, monkeypatch, capfd
@@ -455,7 +589,12 @@ def test_an_arm_that_is_lost_does_not_stop_the_other(
   with pytest.raises(errors.InputError) as error:
     train.train_and_evaluate(_config(), tmp_path, data_dir, arms=_ARMS)
   assert str(error.value).startswith('arm train_c: the loss of seed 0 is not')
-  assert 'warning: arm train_c: the loss of seed 1' in capfd.readouterr().err
+  # Frozen models are saved beside the others, but are no good.
+  assert 'at step 7 ' in str(error.value)
+  assert 'there is no checkpoint of before' in str(error.value)
+  (said,) = (line for line in capfd.readouterr().err.splitlines()
+             if 'arm train_c: the loss of seed 1' in line)  # fmt: skip
+  assert 'no other seed is left, the other arms go on' in said
   assert not (tmp_path / 'train_c' / runs.TRAINED).exists()
   kept = runs.read_json(tmp_path / 'train_s' / runs.TRAINED)
   assert kept['steps'] == _STEPS
@@ -566,6 +705,26 @@ def test_a_run_whose_models_have_all_diverged_stops(
   assert rows[-1]['diverged'] == {'0': 26, '1': 26}
 
 
+@pytest.mark.slow
+def test_all_arms_that_are_lost_are_named(
+  inputs, data_dir, tmp_path, monkeypatch
+):
+  at = {12: [2, 3], 24: [0, 1]}
+  put, calls = trainer_lib.Trainer.put, itertools.count()
+  monkeypatch.setattr(
+    trainer_lib.Trainer,
+    'put',
+    lambda self, batch: put(self, _spoil(batch, at.get(next(calls), []))),
+  )
+  with pytest.raises(errors.InputError) as error:
+    train.train_and_evaluate(_config(), tmp_path, data_dir, arms=_ARMS)
+  said = str(error.value)
+  assert 'arm train_s: the loss of seed 0 is not finite at step 25' in said
+  assert 'arm train_c: the loss of seed 0 is not finite at step 13' in said
+  for step in (10, 20):
+    assert f'the last good checkpoint is of step {step}' in said
+
+
 @pytest.mark.parametrize(
   'key, value',
   [('opt.lr', 0.5), ('train.seed', 7), ('model.N', 2), ('eval.seed', 1)],
@@ -625,6 +784,7 @@ def test_checkpoints_say_themselves_what_run_they_are_of(
   [
     (runs.RECORD, '[]', 'run.json is not the record of a run'),
     (runs.METRICS, '{"step": 10}\n{"st\n{"step": 20}\n', 'line 2 is no JSON'),
+    (runs.METRICS, '{"step": 10}\n{"loss": [1]}\n', 'line 2 has no step'),
     (runs.METRICS, '', 'metrics.jsonl holds no loss'),
   ],
 )
@@ -656,6 +816,7 @@ def test_a_run_may_go_on_with_another_mesh(finished, data_dir):
     ({'model.mlp': 'silu'}, "unknown model.mlp 'silu'"),
     ({'data.specification': 'raw'}, "unknown data.specification 'raw'"),
     ({'opt.decay_share': 1.5}, 'decay_share=1.5 must be at most 1'),
+    ({'opt.b2': 1.0}, 'opt.b2=1.0 must be below 1'),
     ({'opt.lr': float('nan')}, 'opt.lr=nan must be finite'),
     ({'train.seed': 2**32 - 1}, r'train.seed=4294967295 .* beyond 2\*\*32'),
     ({'data.programs': 'first'}, "unknown data.programs 'first'"),

@@ -26,20 +26,30 @@ class Baseline:
   Attributes:
     label: Its name, and the arm it has learned from.
     told: Its part of baselines.json.
-    classes: Test set -> the classes of its tasks.
+    classes: Test set -> the classes of all its tasks.
+    run: Whose tests they are, all tasks of each or some.
   """
 
   label: str
   told: dict[str, Any]
   classes: dict[str, np.ndarray]
+  run: results.Run
 
   def solved(self, tests: str, k: int) -> np.ndarray | None:
-    """solved_I by k candidates; None if it is not told task by task."""
+    """solved_I of the run's tasks by k candidates.
+
+    None if it is not told task by task.
+    """
     told = self.told['tests'].get(tests, {})
     if 'solved_by_task' not in told or str(k) not in told['solved']:
       return None
-    place = list(told['solved']).index(str(k))
-    return records.unpack(told['solved_by_task'])[place].astype(np.float64)
+    number = list(told['solved']).index(str(k))
+    solved_J = records.unpack(told['solved_by_task'])[number]
+    class_I, class_J = self.run.samples[f'{tests}_class'], self.classes[tests]
+    order_J = np.argsort(class_J)
+    place_I = order_J[np.searchsorted(class_J, class_I, sorter=order_J)]
+    solved_I: np.ndarray = solved_J[place_I].astype(np.float64)
+    return solved_I
 
 
 def _of(run: results.Run) -> Iterator[Baseline]:
@@ -57,7 +67,7 @@ def _of(run: results.Run) -> Iterator[Baseline]:
     if name in _LEARNERS:
       label += f' ({run.arm})'
     if 'tests' in baseline:
-      yield Baseline(label, baseline, classes)
+      yield Baseline(label, baseline, classes, run)
 
 
 def _all(found: Sequence[results.Run]) -> list[Baseline]:
@@ -89,9 +99,13 @@ def _share(baseline: Baseline, tests: str, k: int) -> str:
   if share is None:
     return '&ndash;'
   if solved_I is None:
+    every = len(baseline.classes.get(tests, ()))
+    if every not in (0, len(baseline.run.samples[f'{tests}_class'])):
+      return '&ndash;'  # it is of all tasks, the run of some
     return f'{share:.1%}'
   rng = seeding.generator(0, 'baseline', baseline.label, tests, k)
-  mean, low, high = interval.share([[design.Term(solved_I[None])]], rng)
+  term = design.Term(solved_I[None], cluster_I=baseline.run.cluster(tests))
+  mean, low, high = interval.share([[term]], rng)
   return f'{mean:.1%} [{low:.1%}, {high:.1%}]'
 
 
@@ -101,26 +115,12 @@ def beaten(found: Sequence[results.Run], ks: Sequence[int]) -> list[list[str]]:
   for run in found:
     for baseline in _of(run):
       for tests in baseline.told['tests']:
-        cells = [_paired(run, baseline, tests, k) for k in ks]
+        cells = [_paired(baseline, tests, k) for k in ks]
         if any(cells):
           what = f'{run.label} less {baseline.label}'
           shown = (cell or '&ndash;' for cell in cells)
           rows.append([html.escape(what), html.escape(tests), *shown])
   return rows
-
-
-def _on_tasks(
-  run: results.Run, baseline: Baseline, tests: str, k: int
-) -> np.ndarray | None:
-  """solved_I by k candidates of the tasks of a run, in its order."""
-  solved_J = baseline.solved(tests, k)
-  if solved_J is None or f'{tests}_class' not in run.samples:
-    return None
-  class_I, class_J = run.samples[f'{tests}_class'], baseline.classes[tests]
-  order_J = np.argsort(class_J)
-  place_I = order_J[np.searchsorted(class_J, class_I, sorter=order_J)]
-  solved_I: np.ndarray = solved_J[place_I]
-  return solved_I
 
 
 def parts(
@@ -139,7 +139,7 @@ def parts(
   """
   result = []
   for baseline in _of(run):
-    solved_I = _on_tasks(run, baseline, tests, 1)
+    solved_I = baseline.solved(tests, 1)
     if solved_I is None:
       continue
     of_part = {
@@ -150,16 +150,16 @@ def parts(
   return result
 
 
-def _paired(
-  run: results.Run, baseline: Baseline, tests: str, k: int
-) -> str | None:
+def _paired(baseline: Baseline, tests: str, k: int) -> str | None:
   """Success of the models less that of a baseline, task by task."""
-  solved_I = _on_tasks(run, baseline, tests, k)
+  run = baseline.run
+  solved_I = baseline.solved(tests, k)
   if solved_I is None:
     return None
   value_SxI = run.solved_at_k(tests, k) - solved_I
   rng = seeding.generator(0, 'beaten', run.label, baseline.label, tests, k)
-  mean, low, high = interval.crossed([[design.Term(value_SxI)]], rng)
+  term = design.Term(value_SxI, cluster_I=run.cluster(tests))
+  mean, low, high = interval.crossed([[term]], rng)
   return f'{100 * mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]'
 
 

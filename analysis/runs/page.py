@@ -12,6 +12,7 @@ from analysis.runs import examples
 from analysis.runs import figures
 from analysis.runs import results
 from analysis.runs import sections
+from analysis.runs import temperatures
 from synth import runs
 from synth.evaluation import decode
 from synth.spaces import space as space_lib
@@ -51,6 +52,7 @@ def write(
     f'<p class="note">Bars: mean over {len(run.result["seeds"])} seeds; lines: '
     f'95 % interval {_over(found)}; dots: each seed. '
     f'{_sampling(found)}</p>',
+    *temperatures.section(found),
     *sections.without_model(found),
     '<h2>Solved with the held-out structure, or around it?</h2>'
     if settings['kind'] in holdout.KINDS

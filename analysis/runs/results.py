@@ -6,7 +6,6 @@ import dataclasses
 import pathlib
 import sys
 from typing import Any
-import zipfile
 
 import numpy as np
 
@@ -61,6 +60,10 @@ class Run:
     outcome_SxIxn = self.samples[f'{name}_outcome']
     return summary.solved_at_k(outcome_SxIxn, k, self.measure)
 
+  def cluster(self, name: str) -> np.ndarray:
+    """Labels of the tasks of a test set that are resampled together."""
+    return self.samples[f'{name}_cluster']
+
 
 def load(*directories: pathlib.Path) -> list[Run]:
   """All evaluated runs below some directories; says which are not evaluated.
@@ -76,17 +79,11 @@ def load(*directories: pathlib.Path) -> list[Run]:
       print(f'warning: {parent} is not evaluated: left out', file=sys.stderr)
       continue
     record = runs.read_record(parent)
-    samples = parent / runs.SAMPLES
-    try:
-      with np.load(samples, allow_pickle=False) as archive:
-        arrays = dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-      raise runs.RunError(f'{samples} cannot be read: {error}') from None
     found.append(
       Run(
         parent,
         runs.read_result(parent),
-        arrays,
+        runs.read_arrays(parent / runs.SAMPLES),
         runs.read_metrics(parent),
         (parent / record['data_dir']).resolve(),
         '',
@@ -97,7 +94,11 @@ def load(*directories: pathlib.Path) -> list[Run]:
     raise errors.InputError(f'no {runs.RESULT} below {places}')
   for run in found:
     path = run.path / runs.RESULT
-    if not {'measure', 'best_of_task', 'task_sizes'} <= run.result.keys():
+    written = {f'{name}_cluster' for name in run.result['items']}
+    if not (
+      {'measure', 'best_of_task', 'task_sizes'} <= run.result.keys()
+      and written <= run.samples.keys()
+    ):
       raise runs.RunError(f'{path} is of an older version: evaluate again')
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(
@@ -150,17 +151,17 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
   runs.check_same(
     with_.path, with_.result['inputs_sha256'], without.result['inputs_sha256']
   )
-  cost = {
-    name: with_.solved_at_k(name, k) - without.solved_at_k(name, k)
+  novel, control = (
+    design.Term(
+      with_.solved_at_k(name, k) - without.solved_at_k(name, k),
+      cluster_I=without.cluster(name),
+    )
     for name in (support.NOVEL, support.CONTROL)
-  }
+  )
   terms = {
-    'novel': [design.Term(cost[support.NOVEL])],
-    'control': [design.Term(cost[support.CONTROL])],
-    'gap': [
-      design.Term(cost[support.NOVEL]),
-      design.Term(cost[support.CONTROL], -1.0),
-    ],
+    'novel': [novel],
+    'control': [control],
+    'gap': [novel, dataclasses.replace(control, weight=-1.0)],
   }
   return [
     Effect(

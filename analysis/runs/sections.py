@@ -60,6 +60,22 @@ def scores(found: list[results.Run], ks: tuple[int, ...]) -> str:
     'exactly right. The best constant answer solves one task. '
     + ('' if without else f'More rows: <code>{baselines.COMMAND}</code>.')
     + '</p>'
+    + _exact_match(found)
+  )
+
+
+def _exact_match(found: list[results.Run]) -> str:
+  """A footnote: what counts is the function, not its program."""
+  told = [
+    f'{html.escape(run.label)} on {name} {np.mean(share_S):.1%}'
+    for run in found
+    for name, share_S in run.result.get('exact_match', {}).items()
+  ]
+  if not told:
+    return ''
+  return (
+    '<p class="note">Samples that are, token for token, one given program of '
+    f'their task: {", ".join(told)}. Most functions have others.</p>'
   )
 
 

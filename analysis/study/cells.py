@@ -10,9 +10,15 @@ import numpy as np
 from synth.statistics import passk
 
 # Of facts, task x seed: right programs that have a held-out edge; programs that
-# fit the specification only; programs that training shows.
-WITH_EDGE, FITS_ONLY, COPIED = 'with edge', 'fits only', 'copied'
-BY_SEED = (WITH_EDGE, FITS_ONLY, COPIED)
+# fit the specification only; programs that training shows; wrong programs that
+# are minimal for their functions.
+WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL = (
+  'with edge',
+  'fits only',
+  'copied',
+  'wrong minimal',
+)
+BY_SEED = (WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL)
 
 
 class NotMeasured(Exception):

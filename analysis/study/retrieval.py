@@ -3,8 +3,8 @@
 No test function is in training, so a sample that is a training program is
 wrong: a copy is retrieval where generalization was asked for. Wrong samples are
 of all kinds, though, and those that are no program or no smallest one of their
-function can be no copy. Records do not count these by task, so nothing is said
-of how many copies chance would have made.
+function can be no copy. Where records count the others, copies are told of
+these as well.
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,14 @@ class Copies(NamedTuple):
     distance_B: Mean distance to training of the tasks of each bin; bins without
       a wrong sample are left out.
     of_wrong: Copies by wrong samples: ratio and 95 % interval of each bin.
+    of_minimal: By wrong samples that are minimal programs, of which alone some
+      can be copies; empty if records do not count them or a bin has none.
     items: Tasks in all.
   """
 
   distance_B: np.ndarray
   of_wrong: list[Interval]
+  of_minimal: list[Interval]
   items: int
 
 
@@ -69,7 +72,8 @@ def measure(cells: Sequence[cells_lib.Cell], space: str) -> Copies:
   edge_E = np.quantile(distance_I, np.linspace(0, 1, _BINS + 1)[1:-1])
   bins = [np.searchsorted(edge_E, c.facts[space], 'right') for c in cells]
   rng = seeding.generator(0, 'copies', space)
-  middle, of_wrong = [], []
+  counted = all(cells_lib.WRONG_MINIMAL in cell.facts for cell in cells)
+  middle, of_wrong, of_minimal = [], [], []
   for number in np.unique(np.concatenate(bins)):
     by_split: dict[int, list[np.ndarray]] = {}
     distances = []
@@ -79,16 +83,23 @@ def measure(cells: Sequence[cells_lib.Cell], space: str) -> Copies:
         continue
       copied_SxI = cell.facts[cells_lib.COPIED][inside_I].T
       wrong_SxI = cell.samples - cell.correct_SxI[:, inside_I]
+      minimal_SxI = np.zeros_like(wrong_SxI)
+      if counted:
+        minimal_SxI = cell.facts[cells_lib.WRONG_MINIMAL][inside_I].T
       by_split.setdefault(cell.split, []).append(
-        np.stack([copied_SxI, wrong_SxI])
+        np.stack([copied_SxI, wrong_SxI, minimal_SxI])
       )
       distances.append(cell.facts[space][inside_I])
-    pairs = [np.concatenate(parts, axis=2) for parts in by_split.values()]
-    if not any(wrong_SxI.any() for _, wrong_SxI in pairs):
+    counts = [np.concatenate(parts, axis=2) for parts in by_split.values()]
+    if not any(wrong_SxI.any() for _, wrong_SxI, _ in counts):
       continue
     middle.append(float(np.concatenate(distances).mean()))
-    of_wrong.append(effects.share(_ratio(pairs), rng))
-  return Copies(np.array(middle), of_wrong, len(distance_I))
+    of_wrong.append(effects.share(_ratio([c[[0, 1]] for c in counts]), rng))
+    if counted and any(minimal_SxI.any() for _, _, minimal_SxI in counts):
+      of_minimal.append(effects.share(_ratio([c[[0, 2]] for c in counts]), rng))
+  if len(of_minimal) < len(of_wrong):
+    of_minimal = []
+  return Copies(np.array(middle), of_wrong, of_minimal, len(distance_I))
 
 
 def _ratio(pairs: Sequence[np.ndarray]) -> design.Contrast:
@@ -190,11 +201,20 @@ def draw(study: study_lib.Study) -> Drawn:
                         alpha=0.18, lw=0)  # fmt: skip
       axis.plot(copies.distance_B, mean_B, 'o-', color=colour, ms=4,
                 label=arm)  # fmt: skip
+      if copies.of_minimal:
+        mean_B, low_B, high_B = (
+          np.array(v) for v in zip(*copies.of_minimal, strict=True)
+        )
+        axis.fill_between(copies.distance_B, low_B, high_B, color=colour,
+                          alpha=0.12, lw=0)  # fmt: skip
+        axis.plot(copies.distance_B, mean_B, 's--', color=colour, ms=3.5,
+                  label=f'{arm}, of minimal programs')  # fmt: skip
       axis.set_xlabel(f'{space} to training')
       axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
       numbers[f'{name}, {arm}, {space}'] = {
         'distance': copies.distance_B.tolist(),
         'of wrong': [list(v) for v in copies.of_wrong],
+        'of minimal': [list(v) for v in copies.of_minimal],
       }
     left = axes[f'{name} {spaces[0]}']
     left.set_ylabel('of wrong samples,\nprograms of training')
@@ -212,10 +232,16 @@ def draw(study: study_lib.Study) -> Drawn:
     'far; bands: 95 % intervals for these splits, over new seeds and tasks. '
     'No test function is in training: every copy is wrong. Wrong samples that '
     'are no program, or no smallest program of their function, can be no copy, '
-    'and how many are of these may change with distance, too; records do not '
-    'hold it, so neither are copies among the others measured nor what chance '
-    'would have of them. Settings were chosen on dev of split 0.'
+    'and how many are of these may change with distance, too'
   )
+  if all(c.of_minimal for one in found.values() for c in one.values()):
+    caption += '; dashed: copies among all the others.'
+  else:
+    caption += (
+      '; records do not hold it, so neither are copies among the others '
+      'measured nor what chance would have of them.'
+    )
+  caption += ' Settings were chosen on dev of split 0.'
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
   return Drawn(fig, caption, numbers)

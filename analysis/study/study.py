@@ -204,7 +204,12 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
     facts |= dict(
       zip((SYNTACTIC, SEMANTIC), tasks.distance_2xI.astype(float), strict=True)
     )
-    by_seed = (tasks.with_edge_SxI, tasks.fits_only_SxI, tasks.copied_SxI)
+    by_seed = (
+      tasks.with_edge_SxI,
+      tasks.fits_only_SxI,
+      tasks.copied_SxI,
+      tasks.wrong_minimal_SxI,
+    )
     for label, fact_SxI in zip(cells_lib.BY_SEED, by_seed, strict=True):
       if fact_SxI is not None:
         facts[label] = fact_SxI.T  # tasks first, as in all facts

@@ -10,7 +10,6 @@ import json
 import pathlib
 import shutil
 from typing import Any
-import zipfile
 
 import numpy as np
 
@@ -45,9 +44,8 @@ class Parts:
   def get(self, name: str) -> dict[str, np.ndarray] | None:
     """The arrays of a part; None if it is not there, or not whole."""
     try:
-      with np.load(self._path(name), allow_pickle=False) as archive:
-        return dict(archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+      return runs.read_arrays(self._path(name))
+    except runs.RunError:
       return None
 
   def put(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -223,8 +223,9 @@ def summary(
 
   Args:
     records: Test set -> its records with the fields of `of`.
-    tasks: Test set -> target_IxL, a program of each task, and distance_2xI
-      (`synth.splits.distances`), by the names before the underscore.
+    tasks: Test set -> target_IxL, a program of each task, distance_2xI
+      (`synth.splits.distances`) and cluster_I (`kinds.clusters`), by the names
+      before the underscore.
     training: What the models were trained on.
     seeds: Number of models S.
     bootstrap_seed: For intervals.
@@ -249,7 +250,13 @@ def summary(
     number_I, copied_I = training.subtrees(tasks[name]['target'])
     rng = seeding.generator(bootstrap_seed, 'retrieval', name)
     found[name] = _of_set(
-      fields, number_I, copied_I, tasks[name]['distance'][0], seeds, rng
+      fields,
+      number_I,
+      copied_I,
+      tasks[name]['distance'][0],
+      tasks[name]['cluster'],
+      seeds,
+      rng,
     )
   return found
 
@@ -259,6 +266,7 @@ def _of_set(
   number_I: np.ndarray,
   copied_I: np.ndarray,
   distance_I: np.ndarray,
+  cluster_I: np.ndarray,
   seeds: int,
   rng: np.random.Generator,
 ) -> dict[str, Any]:
@@ -299,7 +307,9 @@ def _of_set(
       ),
       'tasks': float(distance_I.mean()),
     },
-    'bias': {key: _mean(value_SxI, rng) for key, value_SxI in bias.items()},
+    'bias': {
+      key: _mean(value_SxI, cluster_I, rng) for key, value_SxI in bias.items()
+    },
     'by_distance': [
       {
         'from': low / _BINS,
@@ -344,13 +354,14 @@ def _known(value: np.ndarray) -> Any:
 
 
 def _mean(
-  value_SxI: np.ndarray, rng: np.random.Generator
+  value_SxI: np.ndarray, cluster_I: np.ndarray, rng: np.random.Generator
 ) -> Sequence[float] | None:
   """The mean over tasks that every model has, with its interval."""
   (there,) = np.nonzero(np.isfinite(value_SxI).all(axis=0))
   if not len(there):
     return None
-  return interval.crossed([[design.Term(value_SxI[:, there])]], rng)
+  term = design.Term(value_SxI[:, there], cluster_I=cluster_I[there])
+  return interval.crossed([[term]], rng)
 
 
 def _quantiles(value_N: np.ndarray) -> list[float] | None:

@@ -6,11 +6,14 @@ records (methods 4.1), stored in records.npz:
     seed, item    place of the model and of the task
     first, count  its first place among the task's samples, and how many it has
     size          nodes, or tokens if it is no program
-    logprob       of the whole program under its model at temperature 1
+    logprob       of the whole program under its model at temperature 1, among
+                  what it could write: the grammar's programs if it was
+                  constrained, else all rows of tokens
     parses        it is a program
     defined       somewhere: it does not divide by the zero function
     fits          the specification; so does every exact program
     exact         the same function as the target
+    minimal       no program of its function is smaller
     shown         a program that training on the arm shows (`inputs.Inputs`)
     structure     it has the held-out structure, if the split holds one out
 
@@ -19,6 +22,9 @@ and of `synth.evaluation.retrieval`
     subtrees         subtrees of at least 3 nodes, itself included
     copied_subtrees  those that training on the arm shows
     nearest          pq-gram distance to the nearest training program, of some
+
+What is no program in postfix or infix order cannot be told in prefix order: all
+such samples of a task are one record, of size 0.
 
 An AST novel against training is one that `parses` and is not `shown`.
 """
@@ -95,7 +101,9 @@ def of(
   parses_R = outcome_R != verify.Outcome.UNPARSED
   parses_U = np.zeros(len(row_U), bool)
   parses_U[program_R[parses_R]] = True
-  shown_U, structure_U = parses_U.copy(), np.zeros(len(row_U), bool)
+  minimal_U, shown_U, structure_U = np.zeros((3, len(row_U)), bool)
+  class_P = inputs.universe.minimal_classes(tok_UxT[parses_U])
+  minimal_U[parses_U] = class_P >= 0
   shown_U[parses_U] = inputs.shown(arm, tok_UxT[parses_U])
   if inputs.holdout is not None:
     structure_U[parses_U] = inputs.holdout.has(tok_UxT[parses_U])
@@ -110,6 +118,7 @@ def of(
     'defined': parses_R & (outcome_R != verify.Outcome.UNDEFINED),
     'fits': outcome_R <= verify.Outcome.GRID_ONLY,
     'exact': outcome_R == verify.Outcome.CORRECT,
+    'minimal': minimal_U[program_R],
     'shown': shown_U[program_R],
     'structure': structure_U[program_R],
   }

@@ -63,7 +63,8 @@ def success(
     for name, fields in written.items():
       value_SxI = solved_at_k(fields['outcome'], k, measured)
       rng = seeding.generator(config.eval.seed, 'bootstrap', name)
-      means[name] = interval.share([[design.Term(value_SxI)]], rng)
+      term = design.Term(value_SxI, cluster_I=fields['cluster'])
+      means[name] = interval.share([[term]], rng)
       per_seed[name] = value_SxI.mean(axis=1).tolist()
     summary[f'{measured}@{k}'] = means
     summary[f'{measured}@{k}_by_seed'] = per_seed
@@ -94,7 +95,7 @@ def success(
 def exact_match(
   written: Mapping[str, Any],
 ) -> dict[str, list[float]]:
-  """Share of samples that are, token for token, one given program of the task.
+  """Share of programs that are, token for token, one given one of the task.
 
   A footnote: that program is one minimal program of the function, drawn as for
   training, and most functions have several.
@@ -109,7 +110,9 @@ def exact_match(
     length = target_IxL.shape[1]
     same_SxIxn = (tok_SxIxnxT[..., :length] == target_IxL[:, None]).all(axis=-1)
     same_SxIxn &= (tok_SxIxnxT[..., length:] == tokens.PAD).all(axis=-1)
-    found[name] = same_SxIxn.mean(axis=(1, 2)).tolist()
+    # Of those that there are: `beam` and `unique` may not find so many.
+    there_S = np.isfinite(fields['logprob']).sum(axis=(1, 2))
+    found[name] = (same_SxIxn.sum(axis=(1, 2)) / there_S).tolist()
   return found
 
 

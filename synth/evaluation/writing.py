@@ -60,8 +60,9 @@ def write_and_judge(
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),
     logprob_SxIxn (-inf: there is no such program), outcome_SxIxn
     (`verify.Outcome`) and minimal_logprob_SxI (the log-probability of the most
-    probable of two random minimal programs, each as training would show it),
-    under the names before the last underscore.
+    probable of two random minimal programs, each as training would show it,
+    among what the sampler could write), under the names before the last
+    underscore.
   """
   batch = config.eval.batch_size
   tables = None
@@ -110,7 +111,7 @@ def write_and_judge(
       'logprob': np.asarray(logprob_SxBxn, np.float32)[:, :number_of_tasks],
       'outcome': outcome_SxBxn[:, :number_of_tasks],
       'minimal_logprob': _score(
-        trainer, state, inputs, name, classes, filled, config.eval.seed
+        trainer, state, inputs, name, classes, filled, tables, config.eval.seed
       )[:, :number_of_tasks],
     }
 
@@ -118,7 +119,9 @@ def write_and_judge(
   stem = f'{name}-{temperature}'
   kept = {start: parts.get(f'{stem}-{start}') for start in starts}
   done = {start: part for start, part in kept.items() if part is not None}
-  title = f'evaluate {name} at {temperature:g}'
+  title = f'evaluate {name}'
+  if method.name != decode.BEAM:
+    title += f' at {temperature:g}'
   bar = progress.Progress(title, len(starts), 'batches')
   bar.update(len(done))
   for start in starts:
@@ -143,6 +146,7 @@ def _score(
   name: str,
   classes: np.ndarray,
   row_B: np.ndarray,
+  tables: prefixes.Tables | None,
   seed: int,
 ) -> np.ndarray:
   """minimal_logprob_SxB of some rows of a test set's classes."""
@@ -158,6 +162,7 @@ def _score(
     batch['spec'],
     batch['input'],
     batch['target'],
+    tables,
     graph=trainer.graph,
   )
   logprob_SxBxM = np.asarray(logprob_SxR, np.float32).reshape(-1, *shape[:2])

@@ -112,10 +112,11 @@ class Serialization:
 
     Returns:
       Programs with EOS; rows of PAD, which no interpreter takes for a program,
-      where there is none or one of more nodes than fit.
+      where there is none (in postfix and infix) or one of more nodes than fit.
     """
     if self.order == PREFIX:
-      return tok_RxT
+      ended_R = (tok_RxT == tokens.EOS) | (tok_RxT == tokens.PAD)
+      return np.where(ended_R.any(axis=1)[:, None], tok_RxT, tokens.PAD)
     # Samples repeat: each row is read once.
     unique_UxT, index_R = np.unique(tok_RxT, axis=0, return_inverse=True)
     out_UxL = np.full(

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 
 import ml_collections
+import numpy as np
 
 from synth import cli
 from synth.splits import context as context_lib
@@ -50,6 +51,16 @@ def region(context: context_lib.Context) -> support.Region | None:
   makers['region'] = regions.make
   maker = makers.get(context.settings['kind'])
   return maker(context) if maker else None
+
+
+def clusters(context: context_lib.Context, class_I: np.ndarray) -> np.ndarray:
+  """Labels of tasks that a bootstrap resamples together.
+
+  Tasks of one cell, in which the tests of a split are matched (methods 4.3);
+  without such cells every task is on its own.
+  """
+  found = region(context)
+  return class_I if found is None else found.cell_C[class_I]
 
 
 def make(context: context_lib.Context) -> split_lib.Split:

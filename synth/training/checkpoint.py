@@ -21,6 +21,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from synth import errors
+from synth import runs as runs_lib
 from synth import store
 
 _DIRECTORY = 'checkpoints'
@@ -57,6 +58,11 @@ class Checkpoints:
       options=ocp.CheckpointManagerOptions(
         max_to_keep=_KEEP,
         create=True,
+        # Saves of runs that are trained together overlap: without names of
+        # their own the processes would take one's barrier for the other's.
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+          barrier_sync_key_prefix=workdir.name
+        ),
         async_options=ocp.AsyncOptions(
           # Called in the first process, before the directory is renamed.
           post_finalization_callback=lambda: _write_hashes(
@@ -120,9 +126,17 @@ class Checkpoints:
     except Exception as error:  # orbax raises many kinds
       raise self._cannot_write(error) from None
 
-  def latest(self) -> int | None:
-    """The newest step, or None."""
-    return self._manager.latest_step()
+  @property
+  def trained(self) -> bool:
+    """Whether the run has reached its end."""
+    return (self._path.parent / runs_lib.TRAINED).exists()
+
+  def latest(self, before: int | None = None) -> int | None:
+    """The newest step, of those before a step if one is given; else None."""
+    if before is None:
+      return self._manager.latest_step()
+    earlier = (step for step in self._manager.all_steps() if step < before)
+    return max(earlier, default=None)
 
   def path(self, step: int) -> pathlib.Path:
     """Where the checkpoint of a step is."""
@@ -220,10 +234,19 @@ def _newest_good(runs: Sequence[Checkpoints]) -> tuple[int, str]:
   """That step, or why it is refused; warns of damaged ones after it."""
   steps = [run.steps() for run in runs]
   common = set.intersection(*steps)
-  # A kill during the first save leaves one to some, none to the others.
-  if not common and not (set() in steps and max(map(len, steps)) <= 1):
+  if not common and any(steps):
     ends = sorted(zip(map(len, steps), map(str, runs), strict=True))
-    return _REFUSED, f'{ends[-1][1]} and {ends[0][1]} have no step in common'
+    fewest, most = ends[0][1], ends[-1][1]
+    # A kill during the first save leaves one to some, none to the others.
+    killed = set() in steps and max(map(len, steps)) == 1
+    if not killed or any(run.trained for run in runs):
+      return _REFUSED, f'{most} and {fewest} have no step in common'
+    print(
+      f'warning: {most} has a checkpoint, {fewest} has none, as after a kill '
+      'during the first save: training starts anew',
+      file=sys.stderr,
+    )
+    return _NONE, ''
   found: list[str] = []
   for step in sorted(common, reverse=True):
     faults = [fault for run in runs if (fault := run.damage(step))]

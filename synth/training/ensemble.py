@@ -7,6 +7,7 @@ models that diverged. They are saved at the same steps, which is where they go
 on from.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 import contextlib
 import pathlib
@@ -36,6 +37,8 @@ class Ensemble:
     workdirs: Arm -> directory of its run.
     records: Arm -> config and other facts of its run, kept in its checkpoints.
     trainer: Of as many arms.
+    admit: Called in the first process once the directories are ours; raises
+      InputError if they are of other runs.
   """
 
   def __init__(
@@ -43,14 +46,16 @@ class Ensemble:
     workdirs: Mapping[str, pathlib.Path],
     records: Mapping[str, Mapping[str, Any]],
     trainer: trainer_lib.Trainer,
+    admit: Callable[[], None],
   ):
     self._workdirs = dict(workdirs)
     self._records = [records[arm] for arm in workdirs]
     self._trainer = trainer
+    self._admit = admit
 
   def __enter__(self) -> 'Ensemble':
     with contextlib.ExitStack() as stack:
-      distributed.first(lambda: self._lock(stack))
+      distributed.first(lambda: self._open(stack))
       self._checkpoints = [
         stack.enter_context(checkpoint.Checkpoints(workdir))
         for workdir in self._workdirs.values()
@@ -71,11 +76,16 @@ class Ensemble:
   def __exit__(self, *exception: object) -> None:
     self._stack.close()
 
-  def _lock(self, stack: contextlib.ExitStack) -> None:
+  def _open(self, stack: contextlib.ExitStack) -> None:
     for workdir in self._workdirs.values():
       path = workdir / '.train.lock'
-      if not stack.enter_context(locks.exclusive(path, '', wait=False)):
+      try:
+        ours = stack.enter_context(locks.exclusive(path, '', wait=False))
+      except OSError as error:
+        raise runs.RunError(f'cannot write {path}: {error.strerror}') from None
+      if not ours:
         raise errors.InputError(f'another process is training in {workdir}')
+    self._admit()
 
   def restore(self) -> tuple[int, trainer_lib.State, int] | None:
     """Step, state of all models and position in the data to go on from.
@@ -168,22 +178,24 @@ class Ensemble:
     """
     parts = self._split(diverged_M)
     told = list(zip(self._divergences, parts, strict=True))
-    lost = [divergences.lost(part) for divergences, part in told]
-    if lost[0] is not None and None not in lost:
-      raise lost[0]
+    lost = [
+      text for divergences, part in told if (text := divergences.lost(part))
+    ]
+    if len(lost) == len(told):
+      raise freezing.error(lost)
     for divergences, part in told:
       divergences.warn(part)
 
   def results(
     self, values_M: Mapping[str, np.ndarray], diverged_M: np.ndarray
-  ) -> dict[str, dict[str, Any] | errors.InputError]:
+  ) -> dict[str, dict[str, Any] | str]:
     """What came of each arm: means over its models that have not diverged.
 
     Returns:
       Arm -> these means and its report of divergence; of an arm of which no
-      model is left, what is wrong.
+      model is left, what is wrong, for `freezing.error`.
     """
-    found: dict[str, dict[str, Any] | errors.InputError] = {}
+    found: dict[str, dict[str, Any] | str] = {}
     for place, (arm, divergences) in enumerate(
       zip(self._workdirs, self._divergences, strict=True)
     ):

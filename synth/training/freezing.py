@@ -6,6 +6,7 @@ the optimizer state that it had before that step.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 import sys
 from typing import Any
 
@@ -42,15 +43,14 @@ class Divergences:
 
   Args:
     seeds: Of the models.
-    latest: Tells the step of the last checkpoint. It is good: models that are
-      all frozen are not saved.
+    latest: Tells the step of the last checkpoint before a step.
     name: Of the run, if others are trained with it.
   """
 
   def __init__(
     self,
     seeds: tuple[int, ...],
-    latest: Callable[[], int | None],
+    latest: Callable[[int], int | None],
     name: str = '',
   ):
     self._seeds = seeds
@@ -66,33 +66,49 @@ class Divergences:
       if step
     }
 
-  def lost(self, diverged_S: ArrayLike) -> errors.InputError | None:
-    """What is wrong if no model of the run is left, else None."""
+  def lost(self, diverged_S: ArrayLike) -> str | None:
+    """What is wrong if no model of the run is left, for `error`; else None."""
     found = self.report(diverged_S)
     if len(found) < len(self._seeds):
       return None
     seed, step = max(found.items(), key=lambda item: item[1])
-    latest = self._latest()
+    # Beside runs that go on frozen models are saved, too: later steps are not
+    # good. The state after step `step` is the first that lacks an update.
+    latest = self._latest(step)
     last = (
-      'there is no checkpoint'
+      'there is no checkpoint of before'
       if latest is None
-      else (f'the last good checkpoint is of step {latest}')
+      else f'the last good checkpoint is of step {latest}'
     )
-    return errors.InputError(
+    return (
       f'{self._prefix}the loss of seed {seed} is not finite at step {step} and '
-      f'no other seed is left; {last}: lower opt.lr or opt.clip_norm'
+      f'no other seed is left; {last}'
     )
 
   def warn(self, diverged_S: ArrayLike) -> None:
     """Warns of models that have diverged since it was last called."""
     found = self.report(diverged_S)
+    rest = 'the others go on'
+    if len(found) == len(self._seeds):  # else there would be an error
+      rest = 'no other seed is left, the other arms go on'
     for seed in found.keys() - self._told.keys():
       print(
         f'warning: {self._prefix}the loss of seed {seed} is not finite at step '
-        f'{found[seed]}: this model is frozen, the others go on',
+        f'{found[seed]}: this model is frozen, {rest}',
         file=sys.stderr,
       )
     self._told = found
+
+
+def error(lost: Iterable[str]) -> errors.InputError:
+  """What to raise of runs of which no model is left.
+
+  Args:
+    lost: Of each of them, what `Divergences.lost` says.
+  """
+  return errors.InputError(
+    f'{", and ".join(lost)}: lower opt.lr or opt.clip_norm'
+  )
 
 
 def mean(value_M: ArrayLike, diverged_M: ArrayLike) -> float:
