@@ -433,7 +433,8 @@ def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
     # Coverage is of models that other runs trained.
     if record.facts['contrast'] != 'coverage':
       expected.add('train')
-    assert record.facts['seconds'].keys() == expected
+    # And the writing of a record that was stopped, of the run at that moment.
+    assert record.facts['seconds'].keys() - {'records'} == expected
     name = record.facts['contrast'], record.facts['run']
     assert ('without_model' in record.facts) == (name in having)
   assert sweep('--dry_run')['left'] == 0

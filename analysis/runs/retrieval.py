@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import html
+import itertools
 
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
@@ -82,7 +83,7 @@ def by_distance(found: Sequence[results.Run]) -> figure_lib.Figure:
   )  # fmt: skip
   for (above, below), run in zip(axes.T, runs, strict=True):
     names = [name for name in run.result['retrieval'] if name != 'dev']
-    colours = plt.rcParams['axes.prop_cycle'].by_key()['color']
+    colours = itertools.cycle(plt.rcParams['axes.prop_cycle'].by_key()['color'])
     for name, colour in zip(names, colours, strict=False):
       bins = run.result['retrieval'][name]['by_distance']
       middle = [(b['from'] + b['to']) / 2 for b in bins]
