@@ -247,7 +247,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
     'scaling': {
       'seeds': 3,
-      'rates': (7.5e-4, 1.5e-3, 3e-3),
+      'rates': (1.5e-3, 3e-3, 6e-3),
       # 4.5e11 operations a model, times 2.15 from each to the next.
       'points': (
         (_D32, 680),
