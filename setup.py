@@ -45,6 +45,7 @@ setuptools.setup(
     'dask': ['distributed>=2025.1'],
     'trees': ['apted>=1.0.3', 'zss>=1.2.0'],
     'dev': [
+      'apted>=1.0.3',
       'distributed>=2025.1',
       'mypy',
       'pytest',
@@ -52,6 +53,7 @@ setuptools.setup(
       'ruff',
       'submitit>=1.5.4',
       'tensorboardX>=2.6.5',
+      'zss>=1.2.0',
     ],
   },
 )
