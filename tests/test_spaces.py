@@ -442,6 +442,7 @@ def test_levina_bickel_by_hand():
   ],
 )
 def test_edit_distances_by_hand(library, one, other, wanted):
+  pytest.importorskip(library)  # of `.[dev]` and `.[trees]`
   programs = [program_lib.from_preorder(t.split()) for t in (one, other)]
   there = edit_distance.distances(programs, programs[::-1], library)
   assert there.tolist() == [wanted, wanted]
