@@ -35,11 +35,9 @@ below a directory. A record holds:
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `Tasks`
 
-A packed array is {dtype, shape, data}: base64 of zlib of its bytes, C order,
-little endian.
+Arrays are packed (`synth.packing`).
 """
 
-import base64
 from collections.abc import Mapping
 import dataclasses
 import pathlib
@@ -53,6 +51,7 @@ import numpy as np
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import packing
 from synth import runs
 from synth.evaluation.verify import Outcome
 from synth.language import pcfg
@@ -173,25 +172,6 @@ class Record:
     return self.tests[name].pass_at_k(self.samples, k)
 
 
-def pack(array: np.ndarray, dtype: str) -> dict[str, Any]:
-  """An array as JSON can hold it.
-
-  Raises:
-    ValueError: if integers do not fit the type.
-  """
-  small = np.ascontiguousarray(array, dtype)
-  if small.dtype.kind in 'iu' and not np.array_equal(small, array):
-    raise ValueError(f'values do not fit {dtype}')
-  data = base64.b64encode(zlib.compress(small.tobytes(), 9)).decode()
-  return {'dtype': dtype, 'shape': list(small.shape), 'data': data}
-
-
-def unpack(packed: Mapping[str, Any]) -> np.ndarray:
-  """The array of `pack`."""
-  data = zlib.decompress(base64.b64decode(packed['data']))
-  return np.frombuffer(data, packed['dtype']).reshape(packed['shape'])
-
-
 def read(path: pathlib.Path) -> Record:
   """Opens a record.
 
@@ -201,7 +181,9 @@ def read(path: pathlib.Path) -> Record:
   found = runs.read_format(path, FORMAT, 'record')
   try:
     tests = {
-      name: Tasks(**{key: unpack(packed) for key, packed in arrays.items()})
+      name: Tasks(
+        **{key: packing.unpack(packed) for key, packed in arrays.items()}
+      )
       for name, arrays in found.pop('tests').items()
     }
   except (KeyError, TypeError, ValueError, zlib.error) as error:
@@ -289,7 +271,7 @@ def make(
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
-        key: pack(getattr(tasks, key), dtype)
+        key: packing.pack(getattr(tasks, key), dtype)
         for key, dtype in _DTYPES.items()
         if getattr(tasks, key) is not None
       }

@@ -199,7 +199,7 @@ def read_result(workdir: pathlib.Path) -> dict[str, Any]:
 def is_evaluated(workdir: pathlib.Path) -> bool:
   """Whether there is a result, and of the end of training."""
   path = workdir / RESULT
-  return path.exists() and _is_final(read_json(path))
+  return path.exists() and _is_final(workdir, read_json(path))
 
 
 def check_final(workdir: pathlib.Path, result: Mapping[str, Any]) -> None:
@@ -208,15 +208,18 @@ def check_final(workdir: pathlib.Path, result: Mapping[str, Any]) -> None:
   Raises:
     RunError: tells of which step it is.
   """
-  if not _is_final(result):
+  if not _is_final(workdir, result):
     raise RunError(
       f'{workdir / RESULT} is of step {result["step"]} of '
       f'{result["config"]["opt"]["num_steps"]}: evaluate again'
     )
 
 
-def _is_final(result: Mapping[str, Any]) -> bool:
-  return bool(result['step'] >= result['config']['opt']['num_steps'])
+def _is_final(workdir: pathlib.Path, result: Mapping[str, Any]) -> bool:
+  try:
+    return bool(result['step'] >= result['config']['opt']['num_steps'])
+  except (KeyError, TypeError):
+    raise RunError(f'{workdir / RESULT} is not a result') from None
 
 
 def check_resumable(

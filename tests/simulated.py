@@ -10,6 +10,7 @@ from analysis.study import plan
 from analysis.study import study as study_lib
 from configs import support as recipe
 from synth import cli
+from synth import packing
 from synth import records
 
 SAMPLES = 16
@@ -110,7 +111,7 @@ def write(
       arrays['with_edge_SxI'] = correct_SxI // 2
       arrays['free_size_I'] = np.where(np.arange(items) % 2, 9, 11)
     tests[name] = {
-      key: records.pack(array, records._DTYPES[key])
+      key: packing.pack(array, records._DTYPES[key])
       for key, array in arrays.items()
     }
   copied = {

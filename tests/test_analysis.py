@@ -25,7 +25,7 @@ from launch import demo
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import records
+from synth import packing
 from synth import runs
 from synth.evaluation import sample_records
 from synth.evaluation import verify
@@ -238,11 +238,11 @@ def test_models_and_baselines_are_paired_by_task(planted, tmp_path):
   solved_KxI = np.stack([often_I[order], np.ones(_ITEMS, bool)])
   told = {
     'solved': {'1': often_I.mean(), '16': 1.0},
-    'solved_by_task': records.pack(solved_KxI, '<f4'),
+    'solved_by_task': packing.pack(solved_KxI, '<f4'),
   }
   classes = run.samples['novel_class'][order]
   stored = {
-    'classes': {'novel': records.pack(classes, '<i4')},
+    'classes': {'novel': packing.pack(classes, '<i4')},
     'baselines': {'pcfg': {'tests': {'novel': told}}},
   }
   runs.write_json(run.path / runs.BASELINES, stored)
@@ -284,11 +284,11 @@ def test_baselines_stand_beside_models_by_size_and_distance(planted, tmp_path):
   np.savez_compressed(path, **arrays)
   told = {
     'solved': {'1': 0.5},
-    'solved_by_task': records.pack((part_I > 1)[None], '<f4'),
+    'solved_by_task': packing.pack((part_I > 1)[None], '<f4'),
     'candidates': 1.0, 'operations': 1.0, 'seconds': None,
   }  # fmt: skip
   stored = {
-    'classes': {'novel': records.pack(arrays['novel_class'], '<i4')},
+    'classes': {'novel': packing.pack(arrays['novel_class'], '<i4')},
     'baselines': {
       'pcfg': {
         'preparation': {'operations': 0, 'seconds': 0},

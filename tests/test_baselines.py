@@ -9,7 +9,7 @@ import pytest
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
-from synth import records
+from synth import packing
 from synth import runs
 from synth.baselines import __main__ as baselines
 from synth.baselines import charges
@@ -319,11 +319,11 @@ def test_the_record_holds_every_baseline_and_resumes(
       assert sum(number for number, _ in sizes) == items
       mean = sum(number * share for number, share in sizes) / items
       assert mean == pytest.approx(shares[-1])
-      solved_KxI = records.unpack(told['solved_by_task'])
+      solved_KxI = packing.unpack(told['solved_by_task'])
       np.testing.assert_allclose(solved_KxI.mean(axis=1), shares, atol=1e-6)
   for name, class_I in inputs.split.evaluation_sets().items():
     packed = result['classes'][name]
-    np.testing.assert_array_equal(records.unpack(packed), class_I)
+    np.testing.assert_array_equal(packing.unpack(packed), class_I)
   # No training class equals a test class; constants solve one each.
   for name, classes in inputs.split.evaluation_sets().items():
     nearest, constant = (

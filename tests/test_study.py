@@ -17,6 +17,7 @@ from launch import local
 from launch import study
 from synth import errors
 from synth import evaluate
+from synth import packing
 from synth import records
 from synth import runs
 from synth import train
@@ -267,6 +268,9 @@ def test_an_older_evaluation_or_one_of_the_middle_leaves_no_record(
   runs.write_json(workdir / runs.RESULT, {**result, 'step': 7})
   with pytest.raises(runs.RunError, match=r'result\.json is of step 7 of 120'):
     records.make(workdir, 'toy', 'support', 'r')
+  runs.write_json(workdir / runs.RESULT, {'items': {}})
+  with pytest.raises(runs.RunError, match=r'result\.json is not a result'):
+    runs.is_evaluated(workdir)
   runs.write_json(workdir / runs.RESULT, result)
   arrays = runs.read_arrays(workdir / runs.RECORDS)
   del arrays['novel_minimal']
@@ -398,11 +402,11 @@ def test_packed_arrays_come_back(dtype):
   rng = np.random.default_rng(0)
   array = rng.integers(0, 200, (3, 5)).astype(dtype)
   np.testing.assert_array_equal(
-    records.unpack(records.pack(array, dtype)), array
+    packing.unpack(packing.pack(array, dtype)), array
   )
   if dtype == '<u1':
     with pytest.raises(ValueError, match='do not fit'):
-      records.pack(array.astype(int) + 200, dtype)
+      packing.pack(array.astype(int) + 200, dtype)
 
 
 @pytest.mark.simulation

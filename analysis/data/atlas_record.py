@@ -32,6 +32,7 @@ from analysis.data import matching
 from analysis.data import redundancy
 from analysis.data import stored as stored_lib
 from synth import errors
+from synth import packing
 from synth import progress
 from synth import records
 from synth import runs
@@ -184,24 +185,24 @@ def _squeeze(text_P: list[str]) -> str:
 def _pack(drawn: maps.Maps) -> dict[str, Any]:
   """The arrays of F1, for JSON; coordinates to three digits."""
   return {
-    'class_P': records.pack(drawn.class_P, '<i4'),
-    'place_U': records.pack(drawn.place_U, '<i2'),
-    'size_U': records.pack(drawn.size_U, '<u1'),
-    'point': {s: records.pack(p, '<f2') for s, p in drawn.point.items()},
-    'sparsity': {s: records.pack(v, '<f2') for s, v in drawn.sparsity.items()},
-    'sets': {n: records.pack(p, '<i2') for n, p in drawn.sets.items()},
+    'class_P': packing.pack(drawn.class_P, '<i4'),
+    'place_U': packing.pack(drawn.place_U, '<i2'),
+    'size_U': packing.pack(drawn.size_U, '<u1'),
+    'point': {s: packing.pack(p, '<f2') for s, p in drawn.point.items()},
+    'sparsity': {s: packing.pack(v, '<f2') for s, v in drawn.sparsity.items()},
+    'sets': {n: packing.pack(p, '<i2') for n, p in drawn.sets.items()},
   }
 
 
 def _unpack(arrays: Mapping[str, Any], numbers: dict[str, Any]) -> maps.Maps:
   def each(name: str) -> dict[str, np.ndarray]:
-    return {key: records.unpack(a) for key, a in arrays[name].items()}
+    return {key: packing.unpack(a) for key, a in arrays[name].items()}
 
   return maps.Maps(
-    records.unpack(arrays['class_P']),
+    packing.unpack(arrays['class_P']),
     {space: point.astype(float) for space, point in each('point').items()},
-    records.unpack(arrays['place_U']),
-    records.unpack(arrays['size_U']),
+    packing.unpack(arrays['place_U']),
+    packing.unpack(arrays['size_U']),
     {space: value.astype(float) for space, value in each('sparsity').items()},
     each('sets'),
     numbers,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.runs import results
-from synth import records
+from synth import packing
 from synth import runs
 from synth import seeding
 from synth.statistics import design
@@ -44,7 +44,7 @@ class Baseline:
     if 'solved_by_task' not in told or str(k) not in told['solved']:
       return None
     number = list(told['solved']).index(str(k))
-    solved_J = records.unpack(told['solved_by_task'])[number]
+    solved_J = packing.unpack(told['solved_by_task'])[number]
     class_I, class_J = self.run.samples[f'{tests}_class'], self.classes[tests]
     order_J = np.argsort(class_J)
     place_I = order_J[np.searchsorted(class_J, class_I, sorter=order_J)]
@@ -59,7 +59,7 @@ def _of(run: results.Run) -> Iterator[Baseline]:
     return
   stored = runs.read_json(path)
   classes = {
-    name: records.unpack(packed)
+    name: packing.unpack(packed)
     for name, packed in stored.get('classes', {}).items()
   }
   for name, baseline in stored['baselines'].items():

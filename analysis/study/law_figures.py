@@ -1,6 +1,5 @@
 """Figures of laws: distance, coverage."""
 
-from collections.abc import Iterable
 import itertools
 import math
 from typing import Any
@@ -13,6 +12,7 @@ from analysis.study import cells as cells_lib
 from analysis.study import contrasts
 from analysis.study import coverage
 from analysis.study import distance
+from analysis.study import extent
 from analysis.study import hover
 from analysis.study import study as study_lib
 from analysis.study.drawn import Drawn
@@ -309,7 +309,7 @@ def sampling(study: study_lib.Study) -> Drawn:
   axis.xaxis.set_major_formatter(ticker.PercentFormatter(1))
   axis.legend(handles=marks, frameon=False, fontsize=8, loc='best')
   items, samples, models = (
-    _ends(getattr(one, count) for one, _, _ in found.values())
+    extent.extent(getattr(one, count) for one, _, _ in found.values())
     for count in ('items', 'samples', 'runs')
   )
   caption = (
@@ -324,14 +324,6 @@ def sampling(study: study_lib.Study) -> Drawn:
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
   return Drawn(fig, caption, numbers)
-
-
-def _ends(numbers: Iterable[int]) -> str:
-  """The least and the largest, once if they are equal."""
-  ordered = sorted(numbers)
-  return ' to '.join(
-    dict.fromkeys(f'{n:,}' for n in ordered[:1] + ordered[-1:])
-  )
 
 
 def _models(study: study_lib.Study, contrast: str) -> str:

@@ -1,10 +1,10 @@
 """Tables as Markdown: the claims for README, designs for docs/study.md."""
 
-from collections.abc import Iterable
 from collections.abc import Sequence
 import math
 
 from analysis.study import claims
+from analysis.study import extent
 from analysis.study import study as study_lib
 from synth.splits import split as split_lib
 
@@ -46,29 +46,22 @@ def designs(study: study_lib.Study) -> str:
       for record in found
       if split_lib.DEV in record.tests
     ]
-    seeds = _range(len(record.facts['seeds']) for record in found)
+    seeds = extent.extent(len(record.facts['seeds']) for record in found)
     cells = [
       name,
       f'{splits} x {seeds}',
-      _range(record.facts['step'] for record in found),
-      _range(
+      extent.extent(record.facts['step'] for record in found),
+      extent.extent(
         record.facts['classes'][f'arm_{record.facts["arm"]}']
         for record in found
       ),
-      _range(
+      extent.extent(
         len(record.tests[test].class_I)
         for test, record in tests
         if test != split_lib.DEV
       ),
-      _range(study_lib.doses(found), '.1%'),
-      _range(dev, '.1%'),
+      extent.extent(study_lib.doses(found), '.1%'),
+      extent.extent(dev, '.1%'),
     ]
     lines.append('| ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines) + '\n'
-
-
-def _range(values: Iterable[float], form: str = ',') -> str:
-  """The least and the largest, once if they look alike."""
-  ordered = sorted(values)
-  ends = (format(value, form) for value in ordered[:1] + ordered[-1:])
-  return ' to '.join(dict.fromkeys(end.replace('%', ' %') for end in ends))

@@ -11,6 +11,7 @@ from analysis.study import cells as cells_lib
 from analysis.study import contrasts
 from analysis.study import drawn
 from analysis.study import effects
+from analysis.study import extent
 from analysis.study import novelty
 from analysis.study import study as study_lib
 from analysis.study import support
@@ -139,11 +140,9 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
 
 def _training(found: Sequence[records.Record]) -> str:
   """Steps of some models, and how much of it those that saw it were shown."""
-  steps = sorted({record.facts['step'] for record in found})
-  text = f'{" or ".join(f"{number:,}" for number in steps)} steps'
+  text = f'{extent.extent(record.facts["step"] for record in found)} steps'
   if shares := study_lib.doses(found):
-    ends = (f'{100 * end:.1f}' for end in (min(shares), max(shares)))
-    text += f', dose {" to ".join(dict.fromkeys(ends))} %'
+    text += f', dose {extent.extent((100 * d for d in shares), ".1f")} %'
   return text
 
 

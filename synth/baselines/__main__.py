@@ -23,6 +23,7 @@ import ml_collections
 from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
+from synth import packing
 from synth import records
 from synth import runs
 from synth.baselines import best_constant
@@ -78,7 +79,7 @@ def run(
     'settings': {'budget': budget, 'bank_size': bank_size},
     'inputs_sha256': inputs.sha256,
     'classes': {
-      name: records.pack(class_I, '<i4')
+      name: packing.pack(class_I, '<i4')
       for name, class_I in inputs.split.evaluation_sets().items()
     },
     'versions': runs.versions(),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from synth import inputs as inputs_lib
-from synth import records
+from synth import packing
 from synth import seeding
 from synth.evaluation import verify
 from synth.spaces import grids
@@ -132,7 +132,7 @@ class Charged:
             tasks.inputs.universe.size_C[tasks.sets[name]],
             attempt.solved_KxI[-1],
           ),
-          'solved_by_task': records.pack(attempt.solved_KxI, '<f4'),
+          'solved_by_task': packing.pack(attempt.solved_KxI, '<f4'),
           'candidates': float(attempt.candidates_I.mean()),
           'operations': float(attempt.operations_I.mean()),
           'seconds': attempt.seconds,
