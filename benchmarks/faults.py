@@ -15,52 +15,31 @@ are kept on disk: seconds a run, most of them training.
 
 from collections import Counter
 from collections.abc import Callable
-import hashlib
 import json
 import os
 import pathlib
 import shutil
 import signal
-import sys
 import threading
 import time
-import traceback
 from typing import Any
-from typing import NamedTuple
-from typing import NoReturn
 
 from absl import flags
 import jax
-import ml_collections
 import numpy as np
-import portpicker
 
 from benchmarks import fault_counts
-from configs import support as support_config
+from benchmarks import fault_training
 from synth import cli
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import runs
-from synth import store
-from synth import train
-from synth.splits import support
 from synth.training import checkpoint
-from synth.training import trainer as trainer_lib
 
 _RESULT = pathlib.Path('benchmarks/results/faults.json')
 _TABLE = pathlib.Path('docs/faults.md')
-_SETTINGS = {
-  'universe.max_size': 5,
-  'split.num_test': 4,
-  'split.num_dev': 6,
-  'data.batch_size': 32,
-  'opt.num_steps': 60,
-  'train.log_every_steps': 3,
-  'train.dev_every_steps': 20,
-  'train.checkpoint_every_steps': 4,
-}
 # How a run is ended; where the kill of a random moment fell is told afterwards.
 _HOW = (
   'random moment',
@@ -69,7 +48,6 @@ _HOW = (
   fault_counts.SIGTERM,
 )
 _MOST = 4  # interruptions of one run, so that it ends
-_STATE, _SECONDS = 'state.json', 'seconds.json'  # left by a finished child
 
 _DAMAGE: dict[str, Callable[[bytes], bytes] | None] = {
   'truncated': lambda content: content[: len(content) // 2],
@@ -80,145 +58,6 @@ _DAMAGE: dict[str, Callable[[bytes], bytes] | None] = {
   ),
   'removed': None,
 }
-
-
-class Training(NamedTuple):
-  """What is interrupted: the tiny training, as one run or as two.
-
-  Attributes:
-    name: In the record.
-    title: In the table.
-    processes: How many train together.
-    arms: Trained in one program; none: that of the config.
-  """
-
-  name: str
-  title: str
-  processes: int = 1
-  arms: tuple[str, ...] = ()
-
-  @property
-  def config(self) -> ml_collections.ConfigDict:
-    """Its config."""
-    made = support_config.get_config('tiny')
-    made.update_from_flattened_dict(_SETTINGS)
-    made.mesh.data = self.processes
-    return made
-
-  def runs(self, workdir: pathlib.Path) -> list[pathlib.Path]:
-    """The directories of its runs."""
-    return [workdir / arm for arm in self.arms] or [workdir]
-
-
-ONE = Training('one_process', 'one process')
-TRAININGS = (
-  ONE,
-  Training('two_processes', 'one of two processes', processes=2),
-  Training('two_arms', 'two arms', arms=support.ARMS),
-)
-
-
-def run(
-  training: Training,
-  workdir: pathlib.Path,
-  data_dir: pathlib.Path,
-  interrupt: Callable[[], None] | None = None,
-) -> int:
-  """Trains in a process of its own, or in several.
-
-  Args:
-    training: What.
-    workdir: Its directory; started or resumed.
-    data_dir: Its inputs.
-    interrupt: Called in the (last) process before training; may arrange its
-      end.
-
-  Returns:
-    The exit code of the last process, negative for a signal; if it is 0 and
-    another's is not, that.
-  """
-  processes = training.processes
-  port = portpicker.pick_unused_port() if processes > 1 else 0
-  children = []
-  for index in range(processes):
-    child = os.fork()
-    if not child:
-      last = interrupt if index == processes - 1 else None
-      _child(training, workdir, data_dir, last, index, port)
-    children.append(child)
-  codes = [os.waitstatus_to_exitcode(os.waitpid(c, 0)[1]) for c in children]
-  return codes[-1] or max(codes, key=abs)
-
-
-def _child(
-  training: Training,
-  workdir: pathlib.Path,
-  data_dir: pathlib.Path,
-  interrupt: Callable[[], None] | None,
-  index: int,
-  port: int,
-) -> NoReturn:
-  """The body of a process: trains, and notes what is on disk at the end."""
-  code = 1
-  workdir.parent.mkdir(parents=True, exist_ok=True)
-  log = os.open(f'{workdir}.{index}.log', os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-  os.dup2(log, 1)
-  os.dup2(log, 2)
-  processes = training.processes
-  try:
-    if processes > 1:
-      jax.distributed.initialize(f'localhost:{port}', processes, index)
-    if interrupt is not None:
-      interrupt()
-    settings = training.config
-    began = time.monotonic()
-    result = train.train_and_evaluate(
-      settings, workdir, data_dir, arms=training.arms
-    )
-    if 'stopped_at' not in result:
-      seconds = time.monotonic() - began
-      inputs = inputs_lib.load_or_build(settings, data_dir)
-      trainer = trainer_lib.Trainer(settings, inputs)
-      hashes = []
-      for directory in training.runs(workdir):
-        with checkpoint.Checkpoints(directory) as checkpoints:
-          state, _ = checkpoints.restore(
-            settings.opt.num_steps, trainer.abstract_state
-          )
-        hashes.append(state_hash(state))
-      if index == 0:
-        runs.write_json(workdir / _SECONDS, seconds)
-        runs.write_json(workdir / _STATE, hashes)
-    code = 0
-  except BaseException:
-    traceback.print_exc()
-  finally:
-    sys.stdout.flush()
-    if processes > 1:
-      jax.distributed.shutdown()
-    os._exit(code)
-
-
-def state_hash(state: Any) -> str:
-  """sha256 of all parameters and of the optimizer."""
-  found = hashlib.sha256()
-  for path, leaf in jax.tree_util.tree_leaves_with_path(state):
-    found.update(jax.tree_util.keystr(path).encode())
-    shards = {str(s.index): s.data for s in leaf.addressable_shards}
-    for _, shard in sorted(shards.items()):
-      found.update(np.asarray(shard).tobytes())
-  return found.hexdigest()
-
-
-def outcome(training: Training, workdir: pathlib.Path) -> dict[str, Any]:
-  """What has to be equal at the end of two trainings."""
-  return {
-    'states': runs.read_json(workdir / _STATE),
-    'metrics': [
-      store.sha256_of_file(directory / runs.METRICS)
-      for directory in training.runs(workdir)
-    ],
-  }
 
 
 def interruption(
@@ -296,7 +135,7 @@ def _saving(places: list[pathlib.Path]) -> bool:
 
 
 def chain(
-  training: Training,
+  training: fault_training.Training,
   workdir: pathlib.Path,
   data_dir: pathlib.Path,
   wanted: dict[str, Any],
@@ -317,11 +156,11 @@ def chain(
     interrupt = None
     if len(ended) < (_MOST if alone else 1):
       interrupt = interruption(how, places, rng, seconds)
-    code = run(training, workdir, data_dir, interrupt)
+    code = fault_training.run(training, workdir, data_dir, interrupt)
     if code not in (0, -signal.SIGKILL):
       return {'ended': ended, 'resumed': False, 'same': False, 'code': code}
-    if (workdir / _STATE).exists():
-      same = outcome(training, workdir) == wanted
+    if (workdir / fault_training.STATE).exists():
+      same = fault_training.outcome(training, workdir) == wanted
       return {'ended': ended, 'resumed': True, 'same': same}
     ended.append((how, _where(places)))
 
@@ -346,8 +185,10 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
   """
   found: dict[str, list[bool]] = {}
   hurt = workdir.with_name('damaged')
-  wanted = outcome(ONE, workdir)
-  newest = pathlib.Path('checkpoints', str(_SETTINGS['opt.num_steps']))
+  wanted = fault_training.outcome(fault_training.ONE, workdir)
+  newest = pathlib.Path(
+    'checkpoints', str(fault_training.SETTINGS['opt.num_steps'])
+  )
   for path in sorted((workdir / newest).rglob('*')):
     if not path.is_file() or path.name in checkpoint.NOT_HASHED:
       continue
@@ -362,11 +203,14 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
       seen = checkpoint.damage(hurt / newest) is not None
       cases = found.setdefault(kind, [])
       if not cases:
-        (hurt / _STATE).unlink()
-        code = run(ONE, hurt, data_dir)
+        (hurt / fault_training.STATE).unlink()
+        code = fault_training.run(fault_training.ONE, hurt, data_dir)
         said = pathlib.Path(f'{hurt}.0.log').read_text(encoding='utf-8')
         seen &= said.count('warning: checkpoint') == 1
-        seen &= code == 0 and outcome(ONE, hurt) == wanted
+        seen &= (
+          code == 0
+          and fault_training.outcome(fault_training.ONE, hurt) == wanted
+        )
       cases.append(seen)
   return {
     kind: {'cases': len(cases), 'found': sum(cases)}
@@ -375,7 +219,10 @@ def damages(workdir: pathlib.Path, data_dir: pathlib.Path) -> dict[str, Any]:
 
 
 def _count(
-  training: Training, root: pathlib.Path, data_dir: pathlib.Path, kills: int
+  training: fault_training.Training,
+  root: pathlib.Path,
+  data_dir: pathlib.Path,
+  kills: int,
 ) -> list[dict[str, Any]]:
   """Chains with at least so many kills in all, old ones included.
 
@@ -384,12 +231,12 @@ def _count(
   root /= training.name
   for name in ('first', 'again'):  # the first one compiles
     workdir = root / name
-    if not (workdir / _STATE).exists():
+    if not (workdir / fault_training.STATE).exists():
       shutil.rmtree(workdir, ignore_errors=True)
-      if run(training, workdir, data_dir):
+      if fault_training.run(training, workdir, data_dir):
         raise errors.InputError(f'training failed: see {workdir}.0.log')
-  wanted = outcome(training, workdir)
-  if wanted != outcome(training, root / 'first'):
+  wanted = fault_training.outcome(training, workdir)
+  if wanted != fault_training.outcome(training, root / 'first'):
     raise errors.InputError(f'{root}: two trainings differ')
   path = root / 'chains.jsonl'
   chains = [
@@ -406,9 +253,13 @@ def _count(
 
   while done() < kills:
     bar.update(done())
-    place = [flags.FLAGS.seed, TRAININGS.index(training), len(chains)]
+    place = [
+      flags.FLAGS.seed,
+      fault_training.TRAININGS.index(training),
+      len(chains),
+    ]
     rng = np.random.default_rng(place)
-    seconds = runs.read_json(root / 'again' / _SECONDS)
+    seconds = runs.read_json(root / 'again' / fault_training.SECONDS)
     workdir = root / 'chain'
     found = chain(training, workdir, data_dir, wanted, rng, seconds)
     if not found['same']:  # for a look at it
@@ -427,23 +278,25 @@ def main() -> dict[str, Any]:
   data_dir = root / 'data'
   jax.config.update('jax_compilation_cache_dir', str(root / 'compiled'))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
-  inputs_lib.load_or_build(ONE.config, data_dir)
+  inputs_lib.load_or_build(fault_training.ONE.config, data_dir)
   kills = (args.kills, args.sigterms_of_two, args.kills_of_arms)
   record = {
     **{
       training.name: fault_counts.summarize(
         _count(training, root, data_dir, wanted)
       )
-      for training, wanted in zip(TRAININGS, kills, strict=True)
+      for training, wanted in zip(fault_training.TRAININGS, kills, strict=True)
     },
-    'damage': damages(root / ONE.name / 'first', data_dir),
+    'damage': damages(root / fault_training.ONE.name / 'first', data_dir),
     'seed': args.seed,
-    'config': _SETTINGS,
+    'config': fault_training.SETTINGS,
     'versions': runs.versions(),
     'device': f'{os.cpu_count()} CPU cores',
   }
   runs.write_json(_RESULT, record)
-  titles = {training.name: training.title for training in TRAININGS}
+  titles = {
+    training.name: training.title for training in fault_training.TRAININGS
+  }
   runs.write_text(_TABLE, fault_counts.table(record, titles))
   return record
 
