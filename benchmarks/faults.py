@@ -9,8 +9,7 @@ process and to one of two. Two arms in one program are interrupted as well. It
 goes on where it was stopped, and writes `benchmarks/results/faults.json` and
 the page `docs/faults.md`.
 
-A run is a fork of a process that has imported everything, and compiled steps
-are kept on disk: seconds a run, most of them training.
+Compiled steps are kept on disk.
 """
 
 from collections import Counter
