@@ -177,7 +177,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'data': {
       'steps': 6_000,
       'seeds': 2,
-      'models': (_D32, _D64),
+      'models': (_D32, _D64, _D16),
       'functions': (1_000, 2_000, 4_000, 8_000, 16_000),
       'settings': {'eval.num_samples': 16},
     },
@@ -240,7 +240,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'data': {
       'steps': 1_500,
       'seeds': 2,
-      'models': (_D64, _D128),
+      'models': (_D64, _D128, _D32),
       'functions': (10_000, 20_000, 40_000, 80_000, 160_000),
       'settings': {'split.num_test': 1000, 'eval.num_samples': 16},
     },

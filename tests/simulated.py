@@ -161,7 +161,7 @@ def write(
     'seconds': {'train': 10.0, 'evaluate': 2.0},
     'loss': 0.1,
     'dev_loss': [
-      [500, [0.4] * seeds],
+      [500, np.broadcast_to(np.fmax(dev_loss, 0.4), seeds).tolist()],
       [1000, np.broadcast_to(dev_loss, seeds).tolist()],
     ],
     'samples': samples,

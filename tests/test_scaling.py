@@ -153,56 +153,82 @@ def test_too_few_levels_are_refused_or_nan():
   assert math.isnan(score.left_out) and math.isnan(score.forward)
 
 
-def _loss(model, data):
-  return 1.69 + 406.4 / model**0.34 + 410.7 / data**0.28
+_TRUE = {
+  loss_law.SUM: {'E': 1.69, 'A': 406.4, 'a': 0.34, 'B': 410.7, 'b': 0.28},
+  # Kaplan et al. 2020, table 2, parameters and tokens.
+  loss_law.BOTTLENECK: {'A': 8.8e13, 'a': 0.076, 'B': 5.4e13, 'b': 0.095},
+  loss_law.DATA_ALONE: {'E': 1.69, 'B': 410.7, 'b': 0.28},
+}
 
 
-def _runs():
-  model, data = np.meshgrid(
-    np.geomspace(1e5, 1e8, 6), np.geomspace(1e7, 1e10, 6)
+def _grid_points(form, noise=0.0, rng=None):
+  model, data = (
+    size.ravel()
+    for size in np.meshgrid(
+      np.geomspace(1e5, 1e8, 6), np.geomspace(1e7, 1e10, 6)
+    )
   )
-  return model.ravel(), data.ravel()
+  law = loss_law.LossLaw(form, _TRUE[form], np.empty(0))
+  loss = law.predict(model, data)
+  if noise:
+    loss = loss * np.exp(noise * rng.standard_normal(len(loss)))
+  return loss_law.Points(model, data, loss)
 
 
-def test_the_loss_law_is_recovered_exactly_without_noise():
-  model, data = _runs()
-  law = loss_law.fit(model, data, _loss(model, data))
-  wanted = (1.69, 406.4, 410.7, 0.34, 0.28)
-  np.testing.assert_allclose(law[:5], wanted, rtol=1e-6)
+@pytest.mark.parametrize('form', _TRUE)
+def test_a_loss_law_is_recovered_exactly_without_noise(form):
+  points = _grid_points(form)
+  law = loss_law.fit(form, points)
+  assert law.values == pytest.approx(_TRUE[form], rel=1e-5)
   assert law.rms < 1e-9
-  np.testing.assert_allclose(law.predict(model, data), _loss(model, data))
+  # From a law of other observations, too.
+  shifted = points._replace(loss_N=1.05 * points.loss_N)
+  again = loss_law.fit(form, points, near=loss_law.fit(form, shifted))
+  assert again.values == pytest.approx(_TRUE[form], rel=1e-4)
 
 
-def test_the_loss_law_with_noise():
+def test_loss_laws_by_hand():
+  def of(form, **values):
+    return loss_law.LossLaw(form, values, np.empty(0)).predict(
+      np.array([4.0]), np.array([100.0])
+    )
+
+  wanted = 1 + 6 / 2 + 50 / 10
+  assert of(loss_law.SUM, E=1, A=6, a=0.5, B=50, b=0.5) == [wanted]
+  assert of(loss_law.DATA_ALONE, E=1, B=50, b=0.5) == [6]
+  # ((36 / 4)^(1 / 0.5) + 1900 / 100)^0.5 = 100^0.5
+  assert of(loss_law.BOTTLENECK, A=36, a=1, B=1900, b=0.5) == [10]
+
+
+def test_the_law_of_a_sum_with_noise():
   rng = np.random.default_rng(0)
-  model, data = _runs()
-  laws = np.array(
-    [
-      loss_law.fit(
-        model,
-        data,
-        _loss(model, data) * np.exp(0.003 * rng.standard_normal(36)),
-      )
-      for _ in range(20)
-    ]
-  )
+  laws = [
+    loss_law.fit(loss_law.SUM, _grid_points(loss_law.SUM, 0.003, rng))
+    for _ in range(20)
+  ]
+  found = np.array([[law.values[name] for name in 'Eab'] for law in laws])
+  error, middle = found.std(axis=0), found.mean(axis=0)
   wanted = np.array([1.69, 0.34, 0.28])
-  error = laws[:, [0, 3, 4]].std(axis=0)
-  middle = laws[:, [0, 3, 4]].mean(axis=0)
   assert (np.abs(middle - wanted) < 4 * error / np.sqrt(20)).all()
   assert (error < [0.1, 0.02, 0.02]).all()
-  assert laws[:, 5].mean() == pytest.approx(0.003, rel=0.15)
+  rms = np.mean([law.rms for law in laws])
+  assert rms == pytest.approx(0.003, rel=0.15)
 
 
-def test_the_optimum_is_the_least_loss_on_the_frontier():
-  law = loss_law.LossLaw(1.69, 406.4, 410.7, 0.34, 0.28, 0.0)
-  size, tokens = law.optimal(1e16)
-  assert size * tokens == pytest.approx(1e16)
-  around = size * np.linspace(0.5, 2, 1501)
-  best = around[np.argmin(law.predict(around, 1e16 / around))]
-  assert best == pytest.approx(size, rel=2e-3)
+def test_the_law_that_made_the_losses_fits_best():
+  rng = np.random.default_rng(1)
+  for truth in (loss_law.SUM, loss_law.BOTTLENECK):
+    points = _grid_points(truth, 0.003, rng)
+    left = {form: loss_law.fit(form, points).rms for form in _TRUE}
+    assert min(left, key=left.get) == truth
 
 
-def test_a_law_of_two_sizes_needs_both_to_vary():
-  with pytest.raises(ValueError, match='5 observations'):
-    loss_law.fit(np.full(6, 1e6), np.geomspace(1e7, 1e9, 6), np.ones(6))
+def test_a_floor_takes_three_sizes_to_tell():
+  points = _grid_points(loss_law.SUM)
+  two = points.where(np.isin(points.model_N, np.unique(points.model_N)[:2]))
+  with pytest.raises(ValueError, match='3 of each size'):
+    loss_law.fit(loss_law.SUM, two)
+  assert loss_law.fit(loss_law.DATA_ALONE, two).rms > 0.1
+  one = points.where(points.data_N == points.data_N[0])
+  with pytest.raises(ValueError, match='2 of each size'):
+    loss_law.fit(loss_law.BOTTLENECK, one)

@@ -26,6 +26,7 @@ from analysis.study import study as study_lib
 from analysis.study import support_figures
 from analysis.study import training_size
 from synth.evaluation.sample_records import Best
+from synth.statistics import loss_law
 from synth.statistics import scaling as forms
 from tests import simulated
 
@@ -137,7 +138,13 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
   drawn = scaling_view.draw(study)
   names = {f'pass@{k} {w}' for k in (1, 16)
            for w in ('in support', 'out of support')}  # fmt: skip
-  assert set(drawn.numbers) == {*names, 'loss on dev'}
+  assert set(drawn.numbers) == {*names, 'loss on dev', 'extrapolated'}
+  for name in names:
+    beyond = dict(drawn.numbers['extrapolated'][name])
+    assert beyond.pop('compute') > 1e11 * 4.0**3
+    average = beyond.pop('average')
+    assert set(beyond) == set(drawn.numbers[name])
+    assert min(beyond.values()) < average < max(beyond.values())
   for text in (drawn.caption, scaling_view.table(study)):
     assert 'too few points to tell the forms apart' in text
     assert 'the largest of those tried at 4 of 4 levels' in text
@@ -476,7 +483,7 @@ def test_learning_curves_are_of_the_longest_run_and_of_all_seeds(tmp_path):
   assert list(drawn.numbers) == ['scaling, 40,000', 'scaling, 90,000']
   for told, loss in zip(drawn.numbers.values(), (0.7, 0.5), strict=True):
     assert told['steps'] == [500, 1000]
-    assert told['loss'] == pytest.approx([0.4, loss])
+    assert told['loss'] == pytest.approx([max(0.4, loss), loss])
     assert told['pass@1'] == pytest.approx(0.3, abs=0.06)
   # The band of a curve is from the least to the greatest seed.
   (band, _) = drawn.figure.axes[0].collections
@@ -668,3 +675,30 @@ def test_a_seed_that_diverged_and_a_record_without_calibration_are_left_out(
   text = calibration.table(study)
   assert 'role/train_s-split0 holds no calibration' in text
   assert '<td class="n">75.0 [75.0, 75.0] (of 3)</td>' in text
+
+
+def test_the_law_of_loss_by_both_sizes_is_the_one_that_was_planted(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(12)
+  values = {'A': 2e4, 'a': 0.3, 'B': 900.0, 'b': 0.4}
+  law = loss_law.LossLaw(loss_law.BOTTLENECK, values, np.empty(0))
+  for parameters in (20_000, 100_000, 500_000):
+    for functions in (1000, 2000, 4000, 8000, 16_000):
+      loss = law.predict(np.array([parameters]), np.array([functions]))
+      simulated.write(
+        root, 'data', 'uniform', {'uniform': 0.3}, rng, seeds=3, items=20,
+        functions=functions, parameters=parameters, kind='density',
+        run=f'{parameters}-{functions}',
+        dev_loss=(loss * np.exp(0.01 * rng.standard_normal(3))).tolist(),
+      )  # fmt: skip
+  drawn = training_size.draw(simulated.load(root))
+  laws = drawn.numbers['laws of least loss']
+  found = laws.pop(loss_law.BOTTLENECK)
+  assert found['delta AICc'] == 0
+  assert all(one['delta AICc'] > 10 for one in laws.values())
+  for name in 'ab':
+    value, low, high = found['exponents'][name]
+    assert low < value < high
+    assert abs(value - values[name]) < 1.5 * (high - low)
+  assert found['error of one model'] == pytest.approx(0.01, rel=0.4)
+  assert found['error of a run left out'] < 0.03
+  assert 'No law' not in drawn.caption

@@ -160,7 +160,10 @@ def draw(study: study_lib.Study) -> Drawn:
     caption += f' As many parameters as levels, so not fitted: {left[0]}.'
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
-  numbers = {name: _numbers(law) for name, law in found.items()}
+  numbers = {
+    **{name: _numbers(law) for name, law in found.items()},
+    'extrapolated': {name: _extrapolated(law) for name, law in found.items()},
+  }
   return Drawn(fig, caption, numbers)
 
 
@@ -197,13 +200,14 @@ def _panel(axis: axes_lib.Axes, law: Law) -> None:
             mec=picture.BLACK, ms=5, zorder=5)  # fmt: skip
   for one in found.standings:
     colour, again = _COLOURS[one.form], law.resampled[one.form]
-    curves = [one.fit.predict(law.dense_N), again.low_N, again.high_N]
-    if law.k:
-      curves = [np.clip(curve_N, 0, 1) for curve_N in curves]
-    rate_N, low_N, high_N = curves
+    curves = one.fit.predict(law.dense_N), again.low_N, again.high_N
+    rate_N, low_N, high_N = (_shown(law, curve_N) for curve_N in curves)
     axis.fill_between(law.dense_N, low_N, high_N, color=colour, alpha=0.12,
                       lw=0)  # fmt: skip
     axis.plot(law.dense_N, rate_N, color=colour, lw=1.4, label=_label(law, one))
+  beyond_N = law.dense_N[law.dense_N >= level_L[-1]]
+  axis.plot(beyond_N, _averaged(law, beyond_N), color=picture.BLACK, lw=1.6,
+            ls='--', label='their average by Akaike weights')  # fmt: skip
   axis.axvspan(level_L[-1], law.dense_N[-1], color='#eeeeee', lw=0, zorder=0)
   axis.text(level_L[-1], 0.02, ' extrapolated', fontsize=8,
             transform=axis.get_xaxis_transform())  # fmt: skip
@@ -227,6 +231,17 @@ def _panel(axis: axes_lib.Axes, law: Law) -> None:
   axis.legend(
     frameon=False, fontsize=8.5, loc='upper left', bbox_to_anchor=(0, -0.14)
   )
+
+
+def _averaged(law: Law, compute_N: np.ndarray) -> np.ndarray:
+  """What the forms say together: value_N."""
+  fits = [one.fit for one in law.found.standings]
+  return _shown(law, forms.averaged(fits, compute_N))
+
+
+def _shown(law: Law, value_N: np.ndarray) -> np.ndarray:
+  """Shares are never beyond 0 and 1, whatever a form says."""
+  return np.clip(value_N, 0, 1) if law.k else value_N
 
 
 def _label(law: Law, one: scaling.Standing) -> str:
@@ -284,6 +299,19 @@ def _numbers(law: Law) -> dict[str, Any]:
       'pace is': scaling.PACE[one.form][2],
     }
     for one in law.found.standings
+  }
+
+
+def _extrapolated(law: Law) -> dict[str, float]:
+  """What the forms say of the most compute drawn, and their average."""
+  end_1 = law.dense_N[-1:]
+  return {
+    'compute': float(end_1[0]),
+    'average': float(_averaged(law, end_1)[0]),
+    **{
+      one.form: float(_shown(law, one.fit.predict(end_1))[0])
+      for one in law.found.standings
+    },
   }
 
 

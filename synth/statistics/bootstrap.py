@@ -1,12 +1,17 @@
 """Crossed bootstrap: intervals over new splits, new seeds and new items."""
 
+from collections.abc import Sequence
+import math
+
 import numpy as np
+import scipy.stats
 
 from synth.statistics import design as design_lib
 from synth.statistics.design import Contrast
 from synth.statistics.design import Interval
 
 _RESAMPLES = 10_000
+_END = 0.975
 _CELLS = 4_000_000  # of a table of weights, resamples x clusters: 32 MB
 
 
@@ -89,3 +94,37 @@ def weight_table(
   draw_BxG += size * np.arange(resamples)[:, None]
   weight = np.bincount(draw_BxG.ravel(), minlength=resamples * size)
   return weight.reshape(resamples, size).astype(float)
+
+
+def few_seeds(
+  value_by_level: Sequence[np.ndarray],
+  rng: np.random.Generator,
+  resamples: int,
+) -> np.ndarray:
+  """What the levels' means might have been with other seeds.
+
+  Seeds are drawn with replacement within each level. Deviations of a level's
+  mean are stretched by sqrt(S / (S - 1)), for S draws of S seeds vary by so
+  much too little (Rao and Wu 1988, JASA 83), and by Student's quantile over the
+  normal one for the seeds of all levels to spare. A level of one seed is taken
+  to be exact.
+
+  Args:
+    value_by_level: For each of L levels, what each seed has: value_S.
+    rng: Of the draws.
+    resamples: B.
+
+  Returns:
+    mean_BxL.
+  """
+  spare = sum(len(value_S) - 1 for value_S in value_by_level)
+  student = scipy.stats.t.ppf(_END, spare) / scipy.stats.norm.ppf(_END)
+  mean_BxL = np.empty((resamples, len(value_by_level)))
+  for level, value_S in enumerate(value_by_level):
+    seeds = len(value_S)
+    weight_BxS = weight_table(rng, resamples, seeds) / seeds
+    stretch = student * math.sqrt(seeds / max(seeds - 1, 1))
+    mean_BxL[:, level] = value_S.mean() + stretch * (
+      weight_BxS @ (value_S - value_S.mean())
+    )
+  return mean_BxL
