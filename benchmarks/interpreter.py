@@ -26,15 +26,14 @@ pyoperon         `EvaluateTrees` on trees made beforehand, into one array that
 numexpr, deap, sympy   compiled beforehand, on the first `_FEW` programs; a few
                  that they refuse (no variable, undefined) count as done
 
-The allocator is told to keep freed memory (glibc's mallopt): fresh pages cost
-more than the arithmetic, for every interpreter that returns a new array. By the
-variable above it asks for large pages, as numpy does for the array that
-pyoperon fills; it matters for results that exceed the caches.
+Freed memory is kept (`synth.host_memory`): fresh pages cost more than the
+arithmetic, for every interpreter that returns a new array. By the variable
+above large ones are asked for, as numpy does for the array that pyoperon fills;
+it matters for results that exceed the caches.
 """
 
 from collections.abc import Callable
 import contextlib
-import ctypes
 import functools
 import importlib
 import os
@@ -54,6 +53,7 @@ from matplotlib import ticker
 import numpy as np
 
 from synth import cli
+from synth import host_memory
 from synth import progress
 from synth import runs
 from synth.language import corpora
@@ -79,7 +79,6 @@ _PLANS = {
   'corpus_built': 'corpus, built before',
   'batch': 'generated batches',
 }
-_KEEP_MEMORY = {-4: 0, -1: 2**31 - 1}  # M_MMAP_MAX, M_TRIM_THRESHOLD
 
 
 def random_rows(
@@ -351,8 +350,7 @@ def main() -> dict[str, Any]:
   args = flags.FLAGS
   cores = sorted(os.sched_getaffinity(0))
   os.sched_setaffinity(0, cores[-1:])  # before JAX starts its threads
-  for parameter, value in _KEEP_MEMORY.items():
-    ctypes.CDLL(None).mallopt(parameter, value)
+  host_memory.keep_freed()
   peers = _importable()
   vocabulary = tokens.Vocabulary.of(_grammar())
   sizes = [
