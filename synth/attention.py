@@ -29,7 +29,9 @@ def among_themselves(
     v_BxTxHxK,
     scale=scale,
     is_causal=True,
-    implementation=implementation(q_BxTxHxK.dtype, q_BxTxHxK.shape[-1]),
+    implementation=implementation(
+      q_BxTxHxK.dtype, q_BxTxHxK.shape[-1], q_BxTxHxK.shape[1]
+    ),
   )
 
 
@@ -90,13 +92,18 @@ def to_cache(
   return y_BxHxTxK.swapaxes(1, 2).astype(v_BxHxMxK.dtype)
 
 
-def implementation(dtype: jnp.dtype, head_width: int) -> str:
-  """The fused kernel (cudnn) where it exists, else XLA's products (xla)."""
+def implementation(dtype: jnp.dtype, head_width: int, positions: int) -> str:
+  """The fused kernel (cudnn) where it exists, else XLA's products (xla).
+
+  JAX 0.10 to 0.12 refuse to differentiate it at odd numbers of positions, which
+  they mean to do only where there is a bias.
+  """
   device = jax.devices()[0]
   fused = (
     dtype == jnp.bfloat16
     and head_width % 8 == 0
     and head_width <= _FUSED_HEAD
+    and positions % 2 == 0
     and device.platform == 'gpu'
     and device.device_kind.startswith('NVIDIA')
     and float(device.compute_capability) >= 8

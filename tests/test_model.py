@@ -328,6 +328,7 @@ def test_rotated_products_depend_on_the_distance_alone():
     ('NVIDIA H100', '9.0', {'dtype': 'bfloat16'}, 'cudnn'),
     ('NVIDIA H100', '9.0', {'dtype': 'float32'}, 'xla'),
     ('NVIDIA H100', '9.0', {'dtype': 'bfloat16', 'H': 4}, 'xla'),
+    ('NVIDIA H100', '9.0', {'dtype': 'bfloat16', 'length': 6}, 'xla'),
     ('Tesla V100', '7.0', {'dtype': 'bfloat16'}, 'xla'),
     ('AMD MI300', 'gfx942', {'dtype': 'bfloat16'}, 'xla'),
     (None, None, {'dtype': 'bfloat16'}, 'xla'),
@@ -341,9 +342,32 @@ def test_the_fused_kernel_is_used_where_it_exists(
       platform='gpu', device_kind=kind, compute_capability=capability
     )
     monkeypatch.setattr(jax, 'devices', lambda: [device])
-  config = dataclasses.replace(_SHAPE, **{'H': 2, **options})
+  config = dataclasses.replace(_SHAPE, **{'H': 2, 'length': 7, **options})
   dtype, width = config.compute_dtype, config.head_width
-  assert attention.implementation(dtype, width) == wanted
+  positions = config.prefix + config.length
+  assert attention.implementation(dtype, width, positions) == wanted
+
+
+@pytest.mark.parametrize('positions', [12, 13])
+def test_attention_in_bfloat16_follows_that_in_float32(positions):
+  # On a GPU it is the fused kernel for one of them.
+  rng = np.random.default_rng(0)
+  qkv = rng.standard_normal((3, 4, positions, 2, 32)).astype(np.float32)
+  weight = rng.standard_normal(qkv.shape[1:])
+
+  def values(*qkv):
+    y = attention.among_themselves(*qkv, scale=0.2)
+    return (y.astype(jnp.float32) * weight).sum(), y
+
+  def with_gradients(dtype):
+    args = jnp.asarray(qkv, dtype)
+    function = jax.value_and_grad(values, argnums=(0, 1, 2), has_aux=True)
+    (_, y), found = jax.jit(jax.vmap(function))(*args[:, None])
+    return np.stack([y, *found]).astype(np.float32)
+
+  exact = with_gradients(jnp.float32)
+  error = np.abs(with_gradients(jnp.bfloat16) - exact).max()
+  assert error < 0.02 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize('options', _VARIANTS.values(), ids=_VARIANTS)
