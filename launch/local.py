@@ -163,7 +163,9 @@ def _start(
     env['CUDA_VISIBLE_DEVICES'] = ','.join(mine)
     if at_once > len(gpus):
       share = _GPU_MEMORY / -(-at_once // len(gpus))
-      env.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', f'{share:.3f}')
+      # By its new name: where both are set, JAX starts on no GPU at all.
+      if 'XLA_PYTHON_CLIENT_MEM_FRACTION' not in env:
+        env.setdefault('XLA_CLIENT_MEM_FRACTION', f'{share:.3f}')
   elif at_once <= len(ours):
     cores = ours[place::at_once]
 

@@ -205,6 +205,31 @@ def test_jobs_divide_the_gpus_that_are_ours(
 
 
 @pytest.mark.parametrize(
+  'given, wanted',
+  [
+    ({}, ['0.450', None]),
+    ({'XLA_CLIENT_MEM_FRACTION': '.2'}, ['.2', None]),
+    # JAX takes one of the two names, not both.
+    ({'XLA_PYTHON_CLIENT_MEM_FRACTION': '.2'}, [None, '.2']),
+  ],
+)
+def test_jobs_share_a_gpu_as_told_or_equally(
+  tmp_path, monkeypatch, given, wanted
+):
+  monkeypatch.delenv('JAX_PLATFORMS')
+  monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
+  names = ['XLA_CLIENT_MEM_FRACTION', 'XLA_PYTHON_CLIENT_MEM_FRACTION']
+  for name in names:
+    monkeypatch.delenv(name, raising=False)
+    if name in given:
+      monkeypatch.setenv(name, given[name])
+  script = f'import json, os; print(json.dumps([*map(os.getenv, {names})]))'
+  job = local.Job('one', [[sys.executable, '-c', script]], tmp_path / 'log')
+  local.run_all([job], 2, lambda: False, lambda _: None)
+  assert json.loads((tmp_path / 'log').read_text()) == wanted
+
+
+@pytest.mark.parametrize(
   'platforms, visible, wanted',
   [
     ('', '2,3', ['2', '3']),
