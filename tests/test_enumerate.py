@@ -10,8 +10,6 @@ import sys
 import threading
 import time
 
-import dask
-import distributed
 import numpy as np
 import pytest
 
@@ -248,6 +246,7 @@ def test_multiplicities_are_those_of_brute_force(tmp_path, text, max_size):
 def test_a_dask_cluster_that_loses_a_worker_finds_the_same_bits(
   arithmetic, tmp_path, monkeypatch
 ):
+  distributed = pytest.importorskip('distributed')  # of `.[dev]` and `.[dask]`
   monkeypatch.setattr(enumerate_lib, '_AT_ONCE', 1 << 20)
   here = build_lib.build(tmp_path / 'here', arithmetic, 11, 0, 'serial')
   level = tmp_path / '.there-build' / 'columns' / 'level-11-0'
@@ -274,6 +273,7 @@ def test_a_dask_cluster_that_loses_a_worker_finds_the_same_bits(
 
 
 def test_a_dask_scheduler_that_is_not_there_is_one_sentence(tmp_path):
+  dask = pytest.importorskip('dask')
   with (
     dask.config.set({'distributed.comm.timeouts.connect': '1s'}),
     pytest.raises(errors.InputError, match='no Dask scheduler at'),

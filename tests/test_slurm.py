@@ -78,6 +78,8 @@ def test_what_does_not_fit_together_is_refused(given, wanted, monkeypatch):
 
 
 def test_submitit_runs_a_training_on_this_host(tmp_path):
+  for package in ('submitit', 'tensorboardX'):  # of `.[dev]`
+    pytest.importorskip(package)
   workdir = tmp_path / 'run'
   steps = ['--config.opt.num_steps=2', '--config.train.dev_every_steps=2']
   lines, result = _launch(

@@ -1,5 +1,6 @@
 """What is written while a run goes on."""
 
+import importlib
 import json
 import struct
 import sys
@@ -7,7 +8,6 @@ import time
 
 import jax
 import pytest
-from tensorboardX.proto import event_pb2
 
 from synth import errors
 from synth import flops
@@ -67,6 +67,7 @@ def _events(workdir):
   A file is records: length (8 bytes, little-endian), its checksum (4), the
   Event message, its checksum (4).
   """
+  event_pb2 = importlib.import_module('tensorboardX.proto.event_pb2')
   found = []
   for path in sorted(workdir.glob('events.out.*')):
     content, place = path.read_bytes(), 0
@@ -84,6 +85,7 @@ def _events(workdir):
 
 
 def test_event_files_hold_what_metrics_do(tmp_path):
+  pytest.importorskip('tensorboardX')  # of `.[dev]` and `.[tensorboard]`
   with _log(tmp_path, tensorboard=True) as log:
     log.write(3, {'loss': [1.5, float('nan')]})
     log.write(4, {'loss': [1.25, 2.0], 'diverged': {'7': 3}})
@@ -96,6 +98,7 @@ def test_event_files_hold_what_metrics_do(tmp_path):
 
 
 def test_events_of_steps_that_are_repeated_are_purged(tmp_path):
+  pytest.importorskip('tensorboardX')
   with _log(tmp_path, tensorboard=True) as log:
     log.write(4, {'loss': [1.5]})
   with _log(tmp_path, start=3, tensorboard=True) as log:
