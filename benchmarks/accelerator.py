@@ -64,7 +64,7 @@ def _ensemble(size: str) -> Benchmark:
 BENCHMARKS = {
   'decoding of a million programs': Benchmark(
     'decoding',
-    '--size=3m --seeds=1 --tasks=1000 --batch=100 --programs=1000 --rounds=3 '
+    '--size=3m --seeds=1 --tasks=1000 --batch=50 --programs=1000 --rounds=3 '
     '--peers=pytorch',
     300,
   ),

@@ -38,6 +38,7 @@ class Model:
 
   def __init__(self, params_S: Any, shape: model_lib.Config):
     torch.set_num_threads(executors.cores())
+    torch.set_float32_matmul_precision('high')  # TF32 on GPUs, as in XLA
     self._device = 'cuda' if torch.cuda.is_available() else 'cpu'
     self._shape = shape
     count = len(params_S['embed'])

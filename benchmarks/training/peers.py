@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.training import ours as ours_lib
 from benchmarks.training import turns
-from synth import errors
+from synth import attention
 from synth import flops
 from synth import model as model_lib
 from synth.training import optimizer
@@ -42,37 +42,37 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
   for name in ('eager', 'compile'):
     if plain_torch is None or name in args.skip:
       continue
-    theirs = plain_torch.Trainer(
-      params_S,
-      ours.trainer.shape,
-      config.opt,
-      np.asarray(
-        optimizer.make_schedule(config.opt)(np.arange(config.opt.num_steps))
-      ),
-      'cuda' if jax.default_backend() == 'gpu' else 'cpu',
-      compiled=name == 'compile',
-    )
-    batches = [theirs.host(batch) for batch in ours.batches]
-    found = {'logits': _difference(logits, theirs.logits(batches[0]))}
-    said: list[float] = []
-
-    def check(
-      theirs: Any = theirs, batches: Any = batches, said: Any = said
-    ) -> None:
-      for step in range(_CHECKED):
-        said.append(float(theirs.step(batches[step % ours_lib.BATCHES])))
-
+    # Whatever becomes of it: what ours takes is worth knowing.
     try:
+      theirs = plain_torch.Trainer(
+        params_S,
+        ours.trainer.shape,
+        config.opt,
+        np.asarray(
+          optimizer.make_schedule(config.opt)(np.arange(config.opt.num_steps))
+        ),
+        'cuda' if jax.default_backend() == 'gpu' else 'cpu',
+        compiled=name == 'compile',
+      )
+      batches = [theirs.host(batch) for batch in ours.batches]
+      found = {'logits': _difference(logits, theirs.logits(batches[0]))}
+      said: list[float] = []
+
+      def check(
+        theirs: Any = theirs, batches: Any = batches, said: Any = said
+      ) -> None:
+        for step in range(_CHECKED):
+          said.append(float(theirs.step(batches[step % ours_lib.BATCHES])))
+
       first[name] = turns.seconds(check)
-    except Exception as error:  # whatever its compiler says
+    except Exception as error:
       failed[name] = ' '.join(str(error).split())[:300]
       continue
     found['losses'] = _difference(np.array(losses), np.array(said))
     differences[name] = found
-    if max(found.values()) > _TOLERANCE[ours.trainer.shape.dtype]:
-      raise errors.InputError(
-        f'PyTorch ({name}) is not the same model: it differs by {found}'
-      )
+    if not max(found.values()) <= _TOLERANCE[ours.trainer.shape.dtype]:
+      failed[name] = f'it is not the same model: it differs by {found}'
+      continue
 
     def steps(count: int, theirs: Any = theirs, batches: Any = batches) -> None:
       for step in range(count):
@@ -87,6 +87,7 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
     for name, s in seconds.items()
   }
   peak = flops.peak()
+  shape = ours.trainer.shape
   return {
     'speed_of_synth_over': {
       name: turns.ratios(seconds, name, 'synth')
@@ -98,6 +99,9 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
     },
     'operations_per_second': {name: r * operations for name, r in rate.items()},
     'mfu': {name: peak and r * operations / peak for name, r in rate.items()},
+    'attention': attention.implementation(
+      shape.compute_dtype, shape.head_width, shape.prefix + shape.length
+    ),
     'parameters': sum(model_lib.count_by_group(ours.trainer.shape).values()),
     'largest_relative_difference': differences,
     'failed': failed,
