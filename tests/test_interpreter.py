@@ -297,8 +297,8 @@ def test_chunks_and_passes_leave_no_seam(arithmetic, system, monkeypatch):
   dtype = np.float32 if system == interpreter.FLOAT else np.uint32
   inputs = {'x': np.arange(1, 12).astype(dtype)}
   whole = _run(tok_PxL, inputs, vocabulary, system)
-  monkeypatch.setitem(batches._SIZES, 'cpu', (40, 4))
-  monkeypatch.setattr(corpora, '_CPU', corpora.Sizes(70, 8, 3, 4))
+  monkeypatch.setitem(batches._SIZES, jax.default_backend(), (40, 4))
+  monkeypatch.setattr(corpora, '_sizes', lambda: corpora.Sizes(70, 8, 3, 4))
   batches.run.clear_cache()
   parts = _run(tok_PxL, inputs, vocabulary, system)
   batches.run.clear_cache()
@@ -307,7 +307,8 @@ def test_chunks_and_passes_leave_no_seam(arithmetic, system, monkeypatch):
     np.testing.assert_array_equal(part, wanted)
 
 
-def test_few_compilations_for_corpora_of_many_sizes(arithmetic):
+def test_few_compilations_for_corpora_of_many_sizes(arithmetic, monkeypatch):
+  monkeypatch.setattr(corpora, '_sizes', lambda: corpora._CPU)
   vocabulary = tokens.Vocabulary.of(arithmetic)
   rng = np.random.default_rng(4)
   corpora._execute.clear_cache()
@@ -430,7 +431,7 @@ def test_a_chunk_is_no_larger_than_a_dag_can_be(monkeypatch):
   symbols = len(vocabulary)
   assert symbols * (most + symbols) ** 3 < 2**63
   assert symbols * (1.001 * most + symbols) ** 3 > 2**63
-  monkeypatch.setattr(corpora, '_CPU', corpora._DEVICE)
+  monkeypatch.setattr(corpora, '_sizes', lambda: corpora._DEVICE)
   assert corpora._DEVICE.tokens > most
   rows = most // 15 + 10_000
   tok_PxL = np.zeros((rows, 15), np.int8)

@@ -331,17 +331,18 @@ def test_rotated_products_depend_on_the_distance_alone():
     ('NVIDIA H100', '9.0', {'dtype': 'bfloat16', 'length': 6}, 'xla'),
     ('Tesla V100', '7.0', {'dtype': 'bfloat16'}, 'xla'),
     ('AMD MI300', 'gfx942', {'dtype': 'bfloat16'}, 'xla'),
-    (None, None, {'dtype': 'bfloat16'}, 'xla'),
+    ('cpu', None, {'dtype': 'bfloat16'}, 'xla'),
   ],
 )
 def test_the_fused_kernel_is_used_where_it_exists(
   monkeypatch, kind, capability, options, wanted
 ):
-  if kind:
-    device = types.SimpleNamespace(
-      platform='gpu', device_kind=kind, compute_capability=capability
-    )
-    monkeypatch.setattr(jax, 'devices', lambda: [device])
+  device = types.SimpleNamespace(
+    platform='cpu' if kind == 'cpu' else 'gpu',
+    device_kind=kind,
+    compute_capability=capability,
+  )
+  monkeypatch.setattr(jax, 'devices', lambda: [device])
   config = dataclasses.replace(_SHAPE, **{'H': 2, 'length': 7, **options})
   dtype, width = config.compute_dtype, config.head_width
   positions = config.prefix + config.length
