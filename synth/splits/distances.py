@@ -57,8 +57,8 @@ def measure(
     found[arm] = np.stack([syntactic_I, semantic_I]).astype(np.float32)
     bounds[arm] = {
       space: {
-        'near': round(float(np.quantile(distance_S, _NEAR)), 5),
-        'far': round(float(np.quantile(distance_S, _FAR)), 5),
+        'near': _bound(distance_S, _NEAR),
+        'far': _bound(distance_S, _FAR),
       }
       for space, distance_S in (
         ('syntactic', syntactic_S),
@@ -66,6 +66,14 @@ def measure(
       )
     }
   return found, bounds
+
+
+def _bound(distance_S: np.ndarray, share: float) -> float:
+  """A quantile, in the precision in which distances are stored.
+
+  Many distances are equal to it: rounded otherwise they would be beyond it.
+  """
+  return float(np.quantile(distance_S, share).astype(np.float32))
 
 
 def _own(

@@ -217,8 +217,10 @@ def _far_first(
   sample = control[:_CONTROLS]
   others = neighbours.Index(context.profiles, _less(outside, control))
   control_P = minimal_distance(context, sample, others)
+  novel_P = np.concatenate(measured)[:wanted]
   return pair_Px2, {
-    NOVEL: quantiles(np.concatenate(measured)[:wanted]),
+    # The least is not rounded: the certificate asks whether it is far enough.
+    NOVEL: {**quantiles(novel_P), '0.0': float(novel_P.min())},
     CONTROL: quantiles(control_P),
     'classes': {NOVEL: wanted, CONTROL: len(sample)},
   }
