@@ -49,6 +49,7 @@ class Ordered(identity.Policy):
   """
 
   name = 'ordered'
+  kinds = frozenset({operators.FIELD, operators.ORDER})
   columns = (
     columns.Column('<u4', (NUM_POINTS,)),
     columns.Column('<f8', (NUM_POINTS,)),
@@ -126,7 +127,7 @@ class Ordered(identity.Policy):
       defined = functools.reduce(np.logical_and, ok, defined)
     elif symbol == 'if':
       (condition, _), then, other = args
-      holds = condition == 1
+      holds = condition != 0
       residue, value = (
         np.where(holds, a, b) for a, b in zip(then, other, strict=True)
       )
@@ -187,7 +188,9 @@ class Ordered(identity.Policy):
       gap = np.abs(a[1] - b[1])
       close = gap <= _CLOSE * np.maximum(np.abs(a[1]), np.abs(b[1]))
     less = ~equal & (a[1] < b[1])
-    for *index, place in np.argwhere(close & ~equal & defined).tolist():
+    # Numbers that differ by a multiple of the prime have equal residues.
+    unsure = np.where(equal, ~close & (gap > 1), close)
+    for *index, place in np.argwhere(unsure & defined).tolist():
       where = tuple(index)
       less[*where, place] = exact(0, where, place) < exact(1, where, place)
     return less
