@@ -136,7 +136,9 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
   except errors.InputError as error:
     fail(str(error))
   except OSError as error:  # a full disk, a directory that is not writable
-    fail(f'{error.filename or "file system"}: {error.strerror or error}')
+    # numpy tells how much it wrote, and not why no more.
+    reason = error.strerror or f'{error}; is the disk full?'
+    fail(f'{error.filename or "file system"}: {reason}')
   except KeyboardInterrupt:
     print('interrupted: the same command resumes', file=sys.stderr)
     # What had to be saved was, on the way here. The threads of the device and

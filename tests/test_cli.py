@@ -12,8 +12,10 @@ import shlex
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from synth import cli
 from synth.splits import split as split_lib
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -556,6 +558,18 @@ def test_lines_that_are_no_text_and_values_that_are_no_float_are_errors():
   assert one == {'values': [81.0]}
   assert no_text.keys() == {'error'}
   assert too_large == {'error': 'a value is larger than 1.8e+308'}
+
+
+def test_a_full_disk_is_called_that(capsys):
+  for write in (
+    lambda: np.zeros(100_000).tofile('/dev/full'),
+    lambda: pathlib.Path('/dev/full').write_text('x'),
+  ):
+    with pytest.raises(SystemExit, match='2'):
+      cli._guarded(write)
+    told = capsys.readouterr().err
+    assert told.count('\n') == 1
+    assert 'is the disk full?' in told or 'No space left' in told
 
 
 def test_refused_commands_leave_nothing_behind(done, directory):
