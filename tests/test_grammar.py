@@ -135,6 +135,7 @@ def test_derives_refuses_foreign_symbols_and_arities(arithmetic):
     ('e ::= x\n | e + * e', 2, '*'),
     ('e ::= x\n | (e', 2, 'end of text'),
     ('', 1, 'end of text'),
+    ('e ::= x\n | 1' + '0' * 400, 2, '1000'),
   ],
 )
 def test_a_bad_file_is_refused_by_file_line_and_symbol(

@@ -9,6 +9,8 @@ Size = number of nodes of the tree (a binary tree with n leaves has 2n - 1).
 
 from collections.abc import Callable
 import dataclasses
+import fractions
+import sys
 from typing import Any
 
 import lark
@@ -82,6 +84,8 @@ def tree_from_lark(
     if name in operators.OPERATORS:
       arity = operators.OPERATORS[name].arity
       raise fail(f'operator {name!r} needs {arity} argument(s)', tree)
+    if kind == 'number' and fractions.Fraction(name) > sys.float_info.max:
+      raise fail(f'constant {_clip(name)} is larger than any float', tree)
     return Node(name)
   if kind == 'call':
     token, *rest = tree.children
