@@ -19,6 +19,7 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.language import program as program_lib
 from synth.language import reference
 from synth.spaces import blocks
 from synth.spaces import specification
@@ -106,6 +107,32 @@ def test_a_class_is_novel_iff_every_minimal_program_has_the_edge(
   wanted = [all(brute[c][min(brute[c])]) for c in range(len(brute))]
   assert holdout7.novel_C.tolist() == wanted
   assert holdout7.forced_C(0).tolist() == wanted
+  assert 0 < sum(wanted) < len(wanted)
+
+
+@pytest.mark.parametrize(
+  'text, edges, lost',
+  [
+    ('s ::= e + e | e * e\ne ::= x | y | 1 | e + e | e * e', 'any > y', 'y'),
+    ('e ::= x | 1 | e + e | e * e | min(x, e)', 'min > x', 'min'),
+  ],
+  ids=['variable', 'operator'],
+)
+def test_programs_without_the_edges_may_lack_a_symbol(
+  tmp_path, text, edges, lost
+):
+  universe = build_lib.build(
+    tmp_path / 'universe', grammar_lib.parse(text), 5, 0
+  )
+  holdout = holdout_lib.load_or_build(
+    tmp_path / 'restricted', universe, edges, 0
+  )
+  assert lost not in holdout.restricted.grammar.symbols
+  wanted = [
+    all(lost in program_lib.preorder(p) for p in universe.minimal_programs(n))
+    for n in universe.node_C
+  ]
+  assert holdout.novel_C.tolist() == wanted
   assert 0 < sum(wanted) < len(wanted)
 
 
@@ -813,3 +840,29 @@ def test_the_novel_test_is_farther_from_train_s_than_the_control(real):
   atom = measured['atom_divergence']
   assert atom['train_s -> novel'] == pytest.approx(atom['train_s -> control'])
   assert measured['forced_share_of_novel']['+0'] == 1.0
+
+
+def test_distances_equal_to_the_bounds_of_near_and_far_are_within(real_density):
+  _, inputs = real_density
+  for arm, classes in inputs.split.arms.items():
+    profiles = inputs.context.profiles.take(classes)
+    own = []
+    for place in range(len(classes)):
+      itself = profiles.take(np.full(len(classes), place))
+      other = np.delete(syntactic.distance(itself, profiles), place)
+      own.append(other.min())
+    bounds = inputs.split.facts['distance_bounds'][arm]['syntactic']
+    near, far = np.quantile(own, [0.95, 0.999])
+    # Distances are fractions: many are equal to a quantile of them.
+    stored = np.float32(own)
+    assert np.sum(stored <= bounds['near']) == np.sum(own <= near)
+    assert np.sum(stored >= bounds['far']) == np.sum(own >= far)
+
+
+def test_tests_may_be_exactly_as_far_as_is_asked(tmp_path):
+  asked = 6 / 7 - 1e-9  # of many; rounded to four digits it is less
+  split = _build(
+    tmp_path, universe__max_size=7, split__min_distance=asked
+  ).split
+  assert split.facts['minimal_distance']['novel']['0.0'] == pytest.approx(6 / 7)
+  assert split.facts['checks']['L4_novel_programs_keep_their_distance']

@@ -171,10 +171,12 @@ def load_or_build(
     universe.max_size + extra_size,
     universe.manifest['seed'],
     multiplicities=False,
+    # The same, though it may lack variables and operators.
+    policy=universe.policy,
   )
   if restricted.manifest['identity'] != universe.manifest['identity']:
     raise errors.InputError(
-      f'{directory} was enumerated at other identity points than its universe '
-      'because one of them proved unlucky: choose another universe.seed'
+      f'{directory} was enumerated at other identity points than its universe: '
+      'remove it'
     )
   return Holdout(universe, restricted, pattern, kind)
