@@ -312,6 +312,16 @@ def test_the_class_of_a_program_is_that_of_its_function(universe7):
   assert class_of('x * x * x * x * x * x') is None  # needs 11 nodes
   with pytest.raises(program_lib.ProgramError, match="'y' is no variable"):
     class_of('x + y')
+  for text, symbol in (
+    ('sin(x)', 'sin'),
+    ('x < 1', 'lt'),
+    ('max(x, 1)', 'max'),
+  ):
+    with pytest.raises(
+      program_lib.ProgramError, match=f"'{symbol}' is no oper"
+    ):
+      class_of(text)
+  assert class_of('1 - neg(x)') == class_of('x + 1')  # not of the grammar
 
 
 def test_classes_depend_on_the_variables_of_their_reduced_form(tmp_path):

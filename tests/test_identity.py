@@ -97,6 +97,37 @@ def test_only_the_chosen_branch_need_be_defined(conditional, tmp_path):
   assert universe_lib.run(policy, nothing) is None
 
 
+def test_a_condition_holds_unless_it_is_zero():
+  policy = ordered.Ordered.draw(('x',), seed=0)
+  for text in ('if(2, x, 1)', 'if(x, x, 1)', 'if(1 / 2, x, 1)', 'if(0, 1, x)'):
+    found, wanted = (
+      universe_lib.run(policy, program_lib.parse(p)) for p in (text, 'x')
+    )
+    assert np.array_equal(found[0], wanted[0]), text
+
+
+def test_integers_beyond_the_primes_are_in_order(tmp_path):
+  # 2147483648 is 1 modulo the first of the primes.
+  policy = ordered.Ordered.draw(('x',), seed=0)
+  less = universe_lib.run(policy, program_lib.parse('1 < 2147483648'))
+  assert np.all(less[0] == 1)
+  grammar = grammar_lib.parse('e ::= x | 1 | 2147483648 | e < e | e + e')
+  universe = build_lib.build(tmp_path / 'universe', grammar, 5, 0, 'serial')
+  wanted = {values for values, _ in _by_values(policy, grammar, 5)}
+  assert len(universe.node_C) == len(wanted)
+
+
+def test_an_audit_forms_only_programs_that_floats_can_order(tmp_path):
+  grammar = grammar_lib.parse(
+    'e ::= x | 100000000000 | e + e | e / e | min(e, e)'
+  )
+  universe = build_lib.build(tmp_path / 'universe', grammar, 7, 0, 'serial')
+  found = audit.audit(universe, 20, seed=0)
+  assert found.passed
+  # min(x, x + 1 / 100000000000) needs rationals.
+  assert 3 <= found.brute_force_size < 7
+
+
 def test_order_too_close_for_floats_is_decided_exactly():
   policy = ordered.Ordered.draw(('x',), seed=0)
   # x + 1e-20 and x are one number to float64.

@@ -2,6 +2,7 @@
 
 import fractions
 import re
+import time
 
 import numpy as np
 import pytest
@@ -539,7 +540,7 @@ def test_unlucky_points_are_drawn_again(
   _unlucky_until(monkeypatch, 2)
   universe = _build(tmp_path, arithmetic, 5)
   assert universe.manifest['identity']['attempt'] == 2
-  assert capsys.readouterr().err.count('redrawn') == 2
+  assert capsys.readouterr().err.count('unlucky') == 2
   assert universe.classes_by_size() == {'1': 4, '3': 28, '5': 249}
   assert set(_functions(universe, oracle7)) == {
     f for f, programs in oracle7.minimal.items() if programs[0].size <= 5
@@ -591,6 +592,14 @@ def test_too_many_minimal_programs_for_an_integer_are_refused(tmp_path):
   grammar = grammar_lib.parse('e ::= x | e * e', name='huge.bnf')
   with pytest.raises(errors.InputError, match=r'huge\.bnf.*max_size'):
     _build(tmp_path, grammar, 75)
+
+
+def test_a_size_beyond_the_stored_types_is_refused_before_counting(tmp_path):
+  grammar = grammar_lib.parse('e ::= x | e + e', name='sizes.bnf')
+  start = time.monotonic()
+  with pytest.raises(errors.InputError, match=r'sizes\.bnf.*1000000'):
+    _build(tmp_path, grammar, 1_000_000)
+  assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(

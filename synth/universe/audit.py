@@ -30,6 +30,7 @@ from synth.language import program as program_lib
 from synth.language import reference
 from synth.universe import brute_force
 from synth.universe import field
+from synth.universe import identity
 from synth.universe import policies
 from synth.universe import rounded
 from synth.universe import universe as universe_lib
@@ -104,7 +105,7 @@ def audit(universe: universe_lib.Universe, pairs: int, seed: int) -> Audit:
   size = 0
   if universe.manifest['multiplicities']:
     size = brute_force.reach(universe, _BRUTE_FORCE_SIZE)
-  wrong = brute_force.disagreements(universe, size)
+  size, wrong = _brute_force(universe, size)
   unequal_alternatives, equal_classes = _fresh_points(universe, seed)
   rng = seeding.generator(seed, 'audit')
   bar = progress.Progress('audit pairs', 2 * pairs, 'pairs')
@@ -141,6 +142,16 @@ def audit(universe: universe_lib.Universe, pairs: int, seed: int) -> Audit:
     unmerged_pairs_equal=int(equal),
     congruent_classes=_congruent(universe),
   )
+
+
+def _brute_force(universe: universe_lib.Universe, size: int) -> tuple[int, int]:
+  """The size that could be formed, and the disagreements up to it."""
+  while size:
+    try:
+      return size, brute_force.disagreements(universe, size)
+    except identity.UnluckyPoints:  # values that floats alone cannot order
+      size -= 1
+  return 0, 0
 
 
 def _reference(universe: universe_lib.Universe, seed: int) -> Function:

@@ -45,6 +45,7 @@ def load_or_build(
   seed: int,
   executor: str = executors.PROCESSES,
   multiplicities: bool = True,
+  policy: identity.Policy | None = None,
 ) -> universe_lib.Universe:
   """Opens `directory`, building it first (see `build`) if it is not there.
 
@@ -52,7 +53,9 @@ def load_or_build(
     InputError: if it holds a universe of another grammar, size or seed.
   """
   if not store.exists(directory):
-    return build(directory, grammar, max_size, seed, executor, multiplicities)
+    return build(
+      directory, grammar, max_size, seed, executor, multiplicities, policy
+    )
   universe = universe_lib.load(directory)
   store.check_facts(
     directory,
@@ -73,6 +76,7 @@ def build(
   seed: int,
   executor: str = executors.PROCESSES,
   multiplicities: bool = True,
+  policy: identity.Policy | None = None,
 ) -> universe_lib.Universe:
   """Enumerates a universe and stores it in `directory`.
 
@@ -84,20 +88,21 @@ def build(
     executor: See `executors.open_executor`; the result does not depend on it.
     multiplicities: Whether to count all programs of each class and size; left
       out where a number could exceed 63 bits.
+    policy: How classes are told apart; drawn with the seed if not given.
 
   Raises:
     InputError: for limits without a program, overflow or a failed write.
   """
+  if max_size > np.iinfo(np.uint8).max:
+    raise errors.InputError(
+      f'{grammar.name}: max_size={max_size} is more than '
+      f'{np.iinfo(np.uint8).max}'
+    )
   counts = counting.Counts(grammar)
   programs = counts.by_size(max_size)
   if not programs:
     raise errors.InputError(
       f'{grammar.name}: no program of at most {max_size} nodes'
-    )
-  if max_size > np.iinfo(np.uint8).max:
-    raise errors.InputError(
-      f'{grammar.name}: max_size={max_size} is more than '
-      f'{np.iinfo(np.uint8).max}'
     )
   vocabulary = tokens.Vocabulary.of(grammar)
   multiplicities = multiplicities and all(
@@ -118,7 +123,7 @@ def build(
   with locks.building(directory), executors.open_executor(executor) as workers:
     if store.exists(directory):  # another process was building it
       return load_or_build(directory, grammar, max_size, seed)
-    policy, found = _enumerate(scratch, grammar, settings, workers)
+    policy, found = _enumerate(scratch, grammar, settings, workers, policy)
     facts = {
       **settings,
       'identity': policy.to_json(),
@@ -150,10 +155,11 @@ def _enumerate(
   grammar: grammar_lib.Grammar,
   settings: dict[str, Any],
   workers: futures.Executor,
+  given: identity.Policy | None,
 ) -> tuple[identity.Policy, enumerate_lib.Found]:
   """Enumerates, drawing other identity points when they prove unlucky."""
-  for attempt in range(_ATTEMPTS):
-    policy = policies.draw(grammar, settings['seed'], attempt)
+  for attempt in range(1 if given else _ATTEMPTS):
+    policy = given or policies.draw(grammar, settings['seed'], attempt)
     facts = {**settings, 'identity': policy.to_json()}
     # What an interrupted build left is of use if it was the same build.
     path = scratch / _SETTINGS
@@ -178,8 +184,13 @@ def _enumerate(
         bar.update,
       )
     except identity.UnluckyPoints as reason:
-      print(f'identity points redrawn: {reason}', file=sys.stderr)
+      print(f'identity points are unlucky: {reason}', file=sys.stderr)
   shutil.rmtree(scratch)
+  if given:
+    raise errors.InputError(
+      f'{grammar.name}: the identity points of another universe do not tell '
+      'its classes apart: choose another universe.seed'
+    )
   raise errors.InputError(
     f'{grammar.name}: no {_ATTEMPTS} sets of identity points tell its classes '
     'apart; is the grammar over rational functions?'

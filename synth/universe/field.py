@@ -19,6 +19,7 @@ import numpy as np
 from synth import seeding
 from synth.language import arithmetic
 from synth.language import constants
+from synth.language import operators
 from synth.universe import columns
 from synth.universe import identity
 from synth.universe import residues as residues_lib
@@ -44,6 +45,7 @@ class Field(identity.Policy):
   """
 
   name = 'field'
+  kinds = frozenset({operators.FIELD})
   columns = (columns.Column('<u4'),) * NUM_POINTS
 
   primes: list[int]

@@ -47,11 +47,13 @@ class Policy(abc.ABC):
 
   Attributes:
     name: Of the policy, for manifests.
+    kinds: Of the operators that it can apply (`operators.Operator.kind`).
     columns: What is kept of a class's values: one column each.
     attempt: How often unlucky points were replaced.
   """
 
   name: str
+  kinds: frozenset[str]
   columns: tuple[columns.Column, ...]
   attempt: int
 

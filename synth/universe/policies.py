@@ -10,6 +10,7 @@ from synth.universe import identity
 from synth.universe import ordered
 from synth.universe import rounded
 
+# From the most exact to the most general.
 _POLICIES: dict[
   str, type[field.Field] | type[ordered.Ordered] | type[rounded.Rounded]
 ] = {
@@ -29,13 +30,8 @@ def draw(
     attempt: Raised when points proved unlucky.
   """
   kinds = operators.kinds(grammar.operators)
-  if operators.TRANSCENDENTAL in kinds:
-    name = rounded.Rounded.name
-  elif operators.ORDER in kinds:
-    name = ordered.Ordered.name
-  else:
-    name = field.Field.name
-  return _POLICIES[name].draw(grammar.variables, seed, attempt)
+  policy = next(p for p in _POLICIES.values() if p.kinds >= kinds)
+  return policy.draw(grammar.variables, seed, attempt)
 
 
 def from_json(data: Mapping[str, Any]) -> identity.Policy:

@@ -55,6 +55,9 @@ class Rounded(identity.Policy):
   """
 
   name = 'rounded'
+  kinds = frozenset(
+    {operators.FIELD, operators.ORDER, operators.TRANSCENDENTAL}
+  )
   columns = (
     columns.Column('<f8', (NUM_POINTS,)),
     *field.Field.columns,

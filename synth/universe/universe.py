@@ -179,11 +179,11 @@ class Universe:
     grammar's.
 
     Raises:
-      ProgramError: if it has a variable that the grammar lacks.
+      ProgramError: if it has a variable that the grammar lacks, or an operator
+        that the identity policy cannot apply.
     """
     for symbol in program_lib.preorder(program):
-      if symbol not in operators.OPERATORS and constants.value(symbol) is None:
-        self._check_variable(program, symbol)
+      self._check_symbol(program, symbol)
     values = run(self.policy, program)
     if values is None:
       return None
@@ -193,12 +193,22 @@ class Universe:
     (found,) = self.find(pair).tolist()
     return found if found >= 0 else None
 
-  def _check_variable(self, program: program_lib.Node, symbol: str) -> None:
-    if symbol not in self.grammar.variables:
-      raise program_lib.ProgramError(
-        f'program {program_lib.to_infix(program)!r}: {symbol!r} is no variable '
-        f'of {self.grammar.name} (has: {" ".join(self.grammar.variables)})'
-      )
+  def _check_symbol(self, program: program_lib.Node, symbol: str) -> None:
+    operator = operators.OPERATORS.get(symbol)
+    if operator is not None:
+      if operator.kind in self.policy.kinds:
+        return
+      what, known = 'operator', self.grammar.operators
+    else:
+      if constants.value(symbol) is not None or symbol in (
+        self.grammar.variables
+      ):
+        return
+      what, known = 'variable', self.grammar.variables
+    raise program_lib.ProgramError(
+      f'program {program_lib.to_infix(program)!r}: {symbol!r} is no {what} of '
+      f'{self.grammar.name} (has: {" ".join(known)})'
+    )
 
   @functools.cached_property
   def recognizer(self) -> recognition.Recognizer:
