@@ -7,6 +7,7 @@ are false.
 
 import collections
 import dataclasses
+import fractions
 import json
 import shutil
 
@@ -19,6 +20,7 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import store
 from synth.language import grammar as grammar_lib
+from synth.language import multiprecision
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.spaces import blocks
@@ -35,6 +37,7 @@ from synth.universe import executors
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 
+_DIGITS = multiprecision.Multiprecision(40)
 _DERIVED = ('format', 'kind', 'arrays', 'manifest_sha256')
 
 
@@ -866,3 +869,23 @@ def test_tests_may_be_exactly_as_far_as_is_asked(tmp_path):
   ).split
   assert split.facts['minimal_distance']['novel']['0.0'] == pytest.approx(6 / 7)
   assert split.facts['checks']['L4_novel_programs_keep_their_distance']
+
+
+def test_functions_left_out_are_told_by_the_reason(tmp_path):
+  path = tmp_path / 'roots.bnf'
+  path.write_text('e ::= x | 1 | 2 | e + e | e * e | sqrt(e)')
+  config = _config(density_config, split__num_arm=10)
+  config.universe.grammar = str(path)
+  inputs = inputs_lib.load_or_build(config, tmp_path / 'data')
+  told = inputs.split.facts['measurements']
+  universe = inputs.universe
+  undefined = 0
+  for tok_L in universe.representative_CxL:
+    program = universe.vocabulary.decode(tok_L)
+    undefined += any(
+      reference.evaluate(program, {'x': fractions.Fraction(k, 97)}, _DIGITS)
+      is reference.Undefined.AT_POINT
+      for k in inputs.spaces.manifest['grid']
+    )
+  assert told['undefined_classes'] == undefined > 0
+  assert told['ambiguous_classes'] == 0

@@ -320,6 +320,7 @@ def written(
 
 _MEANING = {
   'ambiguous_classes': 'functions left out: equal to others on the grid',
+  'undefined_classes': 'functions left out: undefined at a point of the grid',
   'forced_share_of_novel': 'novel functions that need the edge up to so many '
   'nodes beyond minimal',
   'atom_divergence': 'divergence of symbols, train from test',

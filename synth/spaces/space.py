@@ -58,7 +58,7 @@ class Spaces:
 
   @functools.cached_property
   def usable_C(self) -> np.ndarray:
-    """Classes whose specification is unambiguous (`specification.usable`)."""
+    """Classes that a split may use (`specification.usable`)."""
     return specification.usable(self.value_CxE, self.ok_CxE)
 
 

@@ -78,7 +78,9 @@ def certify(
   ] and all(
     len(classes) == settings['num_test'] for classes in split.tests.values()
   )
-  measurements['ambiguous_classes'] = int((~usable_C).sum())
+  defined_C = context.spaces.ok_CxE.all(axis=1)
+  measurements['ambiguous_classes'] = int((defined_C & ~usable_C).sum())
+  measurements['undefined_classes'] = int((~defined_C).sum())
   region = kinds.region(context)
   if region is not None:
     _certify_region(region, split, checks, measurements)

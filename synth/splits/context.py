@@ -20,7 +20,7 @@ class Context:
 
   Attributes:
     universe, spaces: Of all classes.
-    usable_C: Classes that may be used (their specification is unambiguous).
+    usable_C: Classes that may be used (`specification.usable`).
     settings: The config's `split`.
     holdout: The held-out structure of a support split, else None.
   """

@@ -79,7 +79,8 @@ def make(context: context_lib.Context) -> split_lib.Split:
     raise errors.InputError(
       f'split: {len(cell_C) + 1} tests of num_test={num_test}, '
       f'num_dev={num_dev} and arms of num_arm={num_arm} need {need} classes, '
-      f'and the universe has {len(usable)} that are not ambiguous'
+      f'and the universe has {len(usable)} that the specification grid tells '
+      'apart and that are defined on it'
     )
   classes = rng.permutation(usable)
   tests = {UNIFORM: classes[:num_test]}
