@@ -109,7 +109,7 @@ def interruption(
       time.sleep(share * seconds)
     if how != 'SIGTERM':
       os.kill(os.getpid(), signal.SIGKILL)
-    elif jax.process_count() > 1 or _listens():
+    elif _listens():
       os.kill(os.getpid(), signal.SIGTERM)
 
   return arrange

@@ -10,8 +10,10 @@ survives a change of any of them.
 
 from collections.abc import Iterator
 from collections.abc import Sequence
+import contextlib
 import functools
 import multiprocessing
+from multiprocessing import resource_tracker
 import os
 import signal
 import threading
@@ -215,9 +217,11 @@ def iterate(
       grain.MultiprocessingOptions(workers), worker_init_fn=_end_with_parent
     )
   groups = iter(dataset)
+  resource_tracker.ensure_running()  # it unblocks signals in its thread
   while True:
     try:
-      group = next(groups)
+      with _unsignalled():
+        group = next(groups)
     except StopIteration:
       return
     except RuntimeError as error:
@@ -230,14 +234,23 @@ def iterate(
     yield from group
 
 
-def _end_with_parent(number: int, count: int) -> None:
-  """Has a worker live as long as training does, and no longer.
+@contextlib.contextmanager
+def _unsignalled() -> Iterator[None]:
+  """Threads and processes that start in it do not get SIGTERM.
 
   A signal to the whole group is for training to heed: it saves, for which it
-  may need batches still. Killed, it could not tell the worker to end.
+  may need batches still. It hears of it in another thread.
   """
+  old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+  try:
+    yield
+  finally:
+    signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+def _end_with_parent(number: int, count: int) -> None:
+  """Has a worker end when training was killed, and could not tell it to."""
   del number, count
-  signal.signal(signal.SIGTERM, signal.SIG_IGN)
   parent = multiprocessing.parent_process()
   assert parent is not None
 

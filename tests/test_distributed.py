@@ -33,7 +33,7 @@ _TINY = [
 ]
 
 
-def _start(workdir, count, *more):
+def _start(workdir, count, *more, program=('-m', 'synth.train')):
   """Starts the processes of one run; their output goes to workdir.INDEX."""
   with socket.socket() as probe:
     probe.bind(('localhost', 0))
@@ -45,7 +45,7 @@ def _start(workdir, count, *more):
     with workdir.with_name(f'{workdir.name}.{index}').open('w') as output:
       found.append(
         subprocess.Popen(
-          [sys.executable, '-m', 'synth.train', *_TINY, *more,
+          [sys.executable, *program, *_TINY, *more,
            f'--config.mesh.data={count}', f'--workdir={workdir}',
            f'--data={workdir.parent}', *(place if count > 1 else [])],
           cwd=_ROOT, stdout=output, stderr=output,
@@ -68,6 +68,16 @@ def _wait(workdir, processes):
   return [json.loads(text.splitlines()[-1]) for text in texts]
 
 
+def _wait_for_step(workdir, step):
+  """Until a step is in the metrics."""
+  deadline = time.monotonic() + 120
+  while not (workdir / runs.METRICS).exists() or (
+    len(runs.read_metrics(workdir)) < step
+  ):
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+
+
 def _series(workdir, key):
   return {
     row['step']: row[key] for row in runs.read_metrics(workdir) if key in row
@@ -88,18 +98,112 @@ def test_two_processes_train_what_one_does_and_stop_together(tmp_path):
     )
   steps = [row['step'] for row in runs.read_metrics(two) if 'loss' in row]
   assert steps == list(range(1, 41))  # each was written once
-  # SIGTERM to one of the two stops both at one step; both go on from there.
+  # SIGTERM to one of the two, or to both, stops both at one step; both go on
+  # from there.
   never = '--config.train.checkpoint_every_steps=40'
-  processes = _start(cut, 2, never)
-  deadline = time.monotonic() + 120
-  while not (cut / runs.METRICS).exists() or not runs.read_metrics(cut):
-    assert time.monotonic() < deadline
-    time.sleep(0.01)
-  processes[1].send_signal(signal.SIGTERM)
-  first, second = _wait(cut, processes)
-  assert first == second and 0 < first['stopped_at'] < 40
+  stopped_at = 0
+  for signalled in ([0, 1], [1]):
+    processes = _start(cut, 2, never)
+    _wait_for_step(cut, stopped_at + 1)
+    began = time.monotonic()
+    for index in signalled:
+      processes[index].send_signal(signal.SIGTERM)
+    first, second = _wait(cut, processes)
+    assert time.monotonic() - began < 25
+    assert first == second and stopped_at < first['stopped_at'] < 40
+    stopped_at = first['stopped_at']
   _wait(cut, _start(cut, 2, never))
   assert (cut / runs.METRICS).read_bytes() == (two / runs.METRICS).read_bytes()
+
+
+# One of the processes does not come to an end of its 15th step in time.
+_SLOW = """
+import sys, time
+import jax
+from synth import cli, train
+from synth.training import trainer
+put, calls = trainer.Trainer.put, []
+def slow(self, batch):
+  calls.append(0)
+  if len(calls) == 15 and jax.process_index() == 1:
+    print('waits', flush=True)
+    time.sleep(120)
+  return put(self, batch)
+trainer.Trainer.put = slow
+sys.argv[0] = 'synth/train.py'
+train.define_flags()
+cli.run(train.main)
+"""
+
+
+@pytest.mark.slow
+def test_processes_end_in_time_although_one_does_not_answer(tmp_path):
+  more = [
+    '--config.opt.num_steps=120',
+    '--config.train.dev_every_steps=60',
+    '--config.train.checkpoint_every_steps=10',
+    '--grace_s=6',
+  ]
+  whole, cut = tmp_path / 'whole', tmp_path / 'cut'
+  _wait(whole, _start(whole, 2, *more))
+  for stuck, step in ((0, 15), (1, 35)):
+    processes = _start(cut, 2, *more)
+    _wait_for_step(cut, step)
+    processes[stuck].send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    processes[1 - stuck].send_signal(signal.SIGTERM)
+    try:
+      assert processes[1 - stuck].wait(timeout=60) == 0
+      assert 3 < time.monotonic() - began < 9
+    finally:
+      for process in processes:
+        process.kill()
+        process.wait()
+    said = cut.with_name(f'cut.{1 - stuck}').read_text().splitlines()[-1]
+    assert 'terminated: not done 6 s after SIGTERM' in said
+    assert f'no answer from process {stuck}' in said
+  # It answers, but is not done with its step.
+  processes = _start(cut, 2, *more, program=('-c', _SLOW))
+  deadline = time.monotonic() + 120
+  while 'waits' not in cut.with_name('cut.1').read_text():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  began = time.monotonic()
+  processes[0].send_signal(signal.SIGTERM)
+  try:
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert 3 < time.monotonic() - began < 9
+  finally:
+    for process in processes:
+      process.kill()
+  for index in range(2):
+    said = cut.with_name(f'cut.{index}').read_text().splitlines()[-1]
+    assert said.startswith('terminated: ')
+  _wait(cut, _start(cut, 2, *more))
+  for index in range(2):  # no checkpoint was half-written
+    assert 'warning' not in cut.with_name(f'cut.{index}').read_text()
+  assert (cut / runs.METRICS).read_bytes() == (
+    whole / runs.METRICS
+  ).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('signalled', [0, 1])
+def test_processes_end_at_once_if_there_is_nothing_to_save(tmp_path, signalled):
+  workdir = tmp_path / 'run'
+  processes = _start(workdir, 2, '--grace_s=60')
+  deadline = time.monotonic() + 120
+  while not (workdir / runs.RECORD).exists():
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
+  began = time.monotonic()
+  processes[signalled].send_signal(signal.SIGTERM)
+  try:
+    assert [process.wait(timeout=50) for process in processes] == [0, 0]
+  finally:
+    for process in processes:
+      process.kill()
+  assert time.monotonic() - began < 20
 
 
 @pytest.mark.slow
@@ -111,12 +215,7 @@ def test_two_processes_train_two_arms_and_go_on_where_they_were_stopped(
   whole, cut = tmp_path / 'whole', tmp_path / 'cut'
   _wait(whole, _start(whole, 2, *more))
   processes = _start(cut, 2, *more)
-  deadline = time.monotonic() + 120
-  while not (cut / arms[0] / runs.METRICS).exists() or (
-    len(runs.read_metrics(cut / arms[0])) < 6
-  ):
-    assert time.monotonic() < deadline
-    time.sleep(0.01)
+  _wait_for_step(cut / arms[0], 6)
   processes[1].send_signal(signal.SIGTERM)
   first, second = _wait(cut, processes)
   assert first == second and 0 < first['stopped_at'] < 40

@@ -63,6 +63,8 @@ def initialize() -> None:
       f'--process_id={args.process_id} must be below '
       f'--num_processes={args.num_processes}'
     )
+  # SIGTERM is for `synth.training.preemption` to hear.
+  jax.config.update('jax_enable_preemption_service', False)
   try:
     # Without arguments JAX asks SLURM or the TPU's metadata.
     jax.distributed.initialize(
