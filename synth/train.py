@@ -140,11 +140,14 @@ def _train(
   common = os.path.commonpath(list(workdirs.values()))
 
   def admit() -> None:
-    _record(records, workdirs, data_dir, trainer)
+    _check(records, workdirs)
 
   with ensemble_lib.Ensemble(workdirs, records, trainer, admit) as ensemble:
+    resumed = ensemble.restore()
+    distributed.first(lambda: _record(records, workdirs, data_dir, trainer))
     found = _loop(
       *(config, pathlib.Path(common), trainer, source, dev, ensemble),
+      *(resumed or (0, trainer.init(), 0)),
       *(options, stop, grain_workers),
     )
   if 'stopped_at' in found:
@@ -175,6 +178,9 @@ def _loop(
   source: data.BatchSource,
   dev: Mapping[str, np.ndarray],
   ensemble: ensemble_lib.Ensemble,
+  start: int,
+  state: trainer_lib.State,
+  position: int,
   options: watching.Options,
   stop: preemption.Preemption,
   grain_workers: int,
@@ -187,8 +193,7 @@ def _loop(
   data. Logs come before saves: what a checkpoint has behind it is written.
   """
   steps = config.opt.num_steps
-  start, state, position = ensemble.restore() or (0, trainer.init(), 0)
-  ensemble.begin(start, options)
+  ensemble.begin(start, steps, options)
   iterator = data.iterate(source, position, grain_workers)
   last_M: dict[str, np.ndarray] = {}
   pending: dict[str, jax.Array] | None = None
@@ -258,25 +263,33 @@ def _log(
   return host['loss']
 
 
+def _check(
+  records: Mapping[str, Mapping[str, Any]],
+  workdirs: Mapping[str, pathlib.Path],
+) -> None:
+  """Refuses a run.json that is of another run."""
+  for arm, record in records.items():
+    path = workdirs[arm] / runs.RECORD
+    if path.exists():
+      runs.check_resumable(path, runs.read_record(workdirs[arm]), record)
+
+
 def _record(
   records: Mapping[str, Mapping[str, Any]],
   workdirs: Mapping[str, pathlib.Path],
   data_dir: pathlib.Path,
   trainer: trainer_lib.Trainer,
 ) -> None:
-  """Writes every run's run.json, or checks that it is this run's.
+  """Writes every run's run.json that is not there.
 
-  Nothing is written if one is refused: what is written would stand in the way
-  of the command that is meant.
+  After all that may be refused, checkpoints included: what is written would
+  stand in the way of the command that is meant.
   """
-  new = [arm for arm in records if not (workdirs[arm] / runs.RECORD).exists()]
-  for arm, record in records.items():
-    if arm not in new:
-      path = workdirs[arm] / runs.RECORD
-      runs.check_resumable(path, runs.read_record(workdirs[arm]), record)
   groups = model_lib.count_by_group(trainer.shape)
   sequence_flops = flops.training(trainer.shape)
-  for arm in new:
+  for arm in records:
+    if (workdirs[arm] / runs.RECORD).exists():
+      continue
     config = records[arm]['config']
     sequences = config['data']['batch_size'] * config['opt']['num_steps']
     runs.write_json(
@@ -313,8 +326,7 @@ def define_flags() -> None:
   flags.DEFINE_float(
     'grace_s',
     _GRACE_S,
-    'Seconds from SIGTERM to the end, at most; of one process. Several end '
-    'after the step at hand.',
+    'Seconds from SIGTERM to the end, at most.',
   )
   flags.DEFINE_integer(
     'grain_workers',

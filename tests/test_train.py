@@ -248,6 +248,25 @@ def test_a_damaged_checkpoint_is_passed_over(
   _assert_same_bits(_restore(workdir, inputs), _restore(finished[0], inputs))
 
 
+def test_a_run_that_is_set_back_is_not_at_its_end(
+  finished, data_dir, tmp_path, monkeypatch
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  _damage(workdir, _STEPS, _truncate)
+
+  def stop(self, batch):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(trainer_lib.Trainer, 'put', stop)
+    with pytest.raises(KeyboardInterrupt):
+      train.train_and_evaluate(_config(), workdir, data_dir)
+  assert not (workdir / runs.TRAINED).exists()
+  train.train_and_evaluate(_config(), workdir, data_dir)
+  assert runs.read_json(workdir / runs.TRAINED) == finished[1]
+
+
 def test_damage_to_any_file_of_a_checkpoint_is_found(finished, tmp_path):
   directory = tmp_path / 'checkpoints' / '7'
   shutil.copytree(finished[0] / 'checkpoints' / str(_STEPS), directory)
@@ -394,14 +413,48 @@ def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
     process.wait()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize('whole_group', [False, True])
+def test_sigterm_while_these_processes_start_ends_all(
+  data_dir, tmp_path, whole_group
+):
+  output = tmp_path / 'output'
+  flags = [f'--config.{name}={value}' for name, value in _OVERRIDES.items()]
+  with output.open('w') as file:
+    process = subprocess.Popen(
+      [sys.executable, '-m', 'synth.train',
+       '--config=configs/support.py:tiny', f'--workdir={tmp_path / "run"}',
+       f'--data={data_dir}', '--grain_workers=2', '--grace_s=90', *flags],
+      cwd=_ROOT, stdout=file, stderr=file, start_new_session=True,
+    )  # fmt: skip
+  try:
+    deadline = time.monotonic() + 90
+    while not any('spawn_main' in c for c in _children(process.pid).values()):
+      assert process.poll() is None, output.read_text()
+      assert time.monotonic() < deadline
+      time.sleep(0.01)
+    time.sleep(0.5)
+    children = _children(process.pid)
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0, output.read_text()
+    deadline = time.monotonic() + 3  # one that starts takes longer
+    while any(map(_alive, children)):
+      assert time.monotonic() < deadline
+      time.sleep(0.1)
+  finally:
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(process.pid, signal.SIGKILL)
+  assert 'Traceback' not in output.read_text()
+
+
 _STUBBORN = """
 import os, signal, threading, time
 from synth.training import preemption
 with preemption.Preemption(grace_s=0.3) as stop:
-  assert not stop.requested(0)
+  assert not stop.requested(0) and not stop.requested(1)
   os.kill(os.getpid(), signal.SIGTERM)
   time.sleep(0.1)
-  assert stop.requested(1)
+  assert stop.requested(2)
   time.sleep(60)  # a step that does not end
 """
 
@@ -413,6 +466,27 @@ def test_a_stuck_process_ends_within_the_grace_period():
   )  # fmt: skip
   assert process.returncode == 0, process.stderr
   assert 'the same command goes on' in process.stderr
+
+
+_EARLY = """
+import os, signal, time
+from synth.training import preemption
+with preemption.Preemption(grace_s=60) as stop:
+  assert not stop.requested(7)  # where training goes on from
+  os.kill(os.getpid(), signal.SIGTERM)
+  time.sleep(50)
+"""
+
+
+def test_a_process_ends_at_once_if_it_has_not_taken_a_step():
+  began = time.monotonic()
+  process = subprocess.run(
+    [sys.executable, '-c', _EARLY], cwd=_ROOT, capture_output=True,
+    text=True, timeout=60, check=False,
+  )  # fmt: skip
+  assert process.returncode == 0, process.stderr
+  assert time.monotonic() - began < 40
+  assert 'there was nothing new to save' in process.stderr
 
 
 @contextlib.contextmanager
@@ -774,9 +848,30 @@ def test_checkpoints_say_themselves_what_run_they_are_of(
   assert f'checkpoints/{_STEPS} is a run with config.opt.lr=0.003, not 0.5' in (
     str(error.value)
   )
-  (workdir / runs.RECORD).unlink()  # it is the other's now
+  assert not (workdir / runs.RECORD).exists()  # it would be in the way
   again = train.train_and_evaluate(_config(), workdir, data_dir)
   assert again == finished[1]
+  record, wanted = (d / runs.RECORD for d in (workdir, finished[0]))
+  assert runs.read_json(record)['config'] == runs.read_json(wanted)['config']
+
+
+def test_checkpoints_of_which_nothing_tells_their_run_are_refused(
+  finished, data_dir, tmp_path, monkeypatch
+):
+  workdir = tmp_path / 'run'
+  shutil.copytree(finished[0], workdir)
+  restore = checkpoint.Checkpoints.restore
+
+  def silent(self, step, like):  # as those of older versions
+    state, meta = restore(self, step, like)
+    return state, {key: meta[key] for key in meta if key != 'run'}
+
+  monkeypatch.setattr(checkpoint.Checkpoints, 'restore', silent)
+  assert train.train_and_evaluate(_config(), workdir, data_dir) == finished[1]
+  (workdir / runs.RECORD).unlink()
+  with pytest.raises(errors.InputError, match='may be of another run'):
+    train.train_and_evaluate(_config(), workdir, data_dir)
+  assert not (workdir / runs.RECORD).exists()
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class Ensemble:
 
     Raises:
       CheckpointError: if there are checkpoints but no such step.
-      RunError: if they are of another run.
+      RunError: if they are of another run, or nothing tells of which.
     """
     step = checkpoint.newest_good(self._checkpoints)
     if step is None:
@@ -105,18 +105,34 @@ class Ensemble:
       checkpoints.restore(step, self._trainer.abstract_state)
       for checkpoints in self._checkpoints
     ]
-    for checkpoints, (_, meta), record in zip(
-      self._checkpoints, found, self._records, strict=True
+    for workdir, checkpoints, (_, meta), record in zip(
+      self._workdirs.values(),
+      *(self._checkpoints, found, self._records),
+      strict=True,
     ):
       if _RUN in meta:
         runs.check_resumable(checkpoints.path(step), meta[_RUN], record)
+      elif not (workdir / runs.RECORD).exists():  # older ones do not tell
+        raise runs.RunError(
+          f'{checkpoints.path(step)} may be of another run: {runs.RECORD} is '
+          'missing; choose another workdir or remove this one'
+        )
     state = self._trainer.join([state for state, _ in found])
     return step, state, found[0][1][_POSITION]
 
-  def begin(self, start: int, options: watching.Options) -> None:
-    """Drops what was saved and written after step `start`; opens the logs."""
+  def begin(self, start: int, steps: int, options: watching.Options) -> None:
+    """Drops what was saved and written after step `start`; opens the logs.
+
+    Args:
+      start: The step training goes on from.
+      steps: The step it ends at.
+      options: What else to write.
+    """
     for checkpoints in self._checkpoints:
       checkpoints.forget_after(start)
+    if start < steps and distributed.is_first():
+      for workdir in self._workdirs.values():  # not at its end any more
+        (workdir / runs.TRAINED).unlink(missing_ok=True)
     self._logs = [
       self._stack.enter_context(watching.Log(workdir, start, options))
       for workdir in self._workdirs.values()
