@@ -41,6 +41,7 @@ from synth.evaluation import sample_records
 from synth.evaluation import summary
 from synth.evaluation import verify
 from synth.evaluation import writing
+from synth.splits import distances
 from synth.splits import kinds
 from synth.splits import split as split_lib
 from synth.training import checkpoint
@@ -211,6 +212,16 @@ def _evaluate(
     ),
     **summary.of_forced(records, sets, inputs, len(trainer.seeds)),
     'calibration': confidence.summary(records, len(trainer.seeds)),
+    'calibration_strata': confidence.strata(
+      records,
+      {
+        name: distances.strata(
+          distance[name], inputs.split.facts['distance_bounds'][config.data.arm]
+        )
+        for name in records
+      },
+      len(trainer.seeds),
+    ),
     'reliability': confidence.reliability(records),
     'tail': confidence.tail(
       records,
@@ -353,6 +364,7 @@ def main() -> dict[str, Any]:
     'versions',
     'inputs_sha256',
     'calibration',
+    'calibration_strata',
     'reliability',
     'retrieval',
     'best_by_forced',

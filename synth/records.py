@@ -53,9 +53,11 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import packing
 from synth import runs
+from synth.evaluation import confidence
 from synth.evaluation.verify import Outcome
 from synth.language import pcfg
 from synth.language import tokens
+from synth.splits import distances
 from synth.splits import kinds
 from synth.splits import laws
 from synth.splits import split as split_lib
@@ -104,6 +106,12 @@ class Tasks:
       right, and each is minimal for its function.
     wrong_minimal_SxI: Wrong programs that are minimal for their functions: what
       copies are to be compared with. None in older records.
+    answer_SxI: Log-probability of each model's answer, the most probable of its
+      samples, at temperature 1 (`synth.evaluation.confidence`); NaN: it has
+      none. None in older records, as are the next two.
+    answer_right_SxI: Whether that answer is right.
+    stratum_2xI: Place in `distances.STRATA`: near to the training arm or far
+      from it, by the distances with all their digits.
     cell_I: Number of the cell that novel and control tests are matched in:
       cluster of the bootstrap; None if the split has no cells.
   """
@@ -120,6 +128,9 @@ class Tasks:
   fits_only_SxI: np.ndarray | None = None
   copied_SxI: np.ndarray | None = None
   wrong_minimal_SxI: np.ndarray | None = None
+  answer_SxI: np.ndarray | None = None
+  answer_right_SxI: np.ndarray | None = None
+  stratum_2xI: np.ndarray | None = None
   cell_I: np.ndarray | None = None
 
   def pass_at_k(self, samples: int, k: int) -> np.ndarray:
@@ -127,8 +138,10 @@ class Tasks:
     return passk.pass_at_k(self.correct_SxI.astype(np.int64), samples, k)
 
 
-# Fields of records.npz that say how many samples copy training, of how many.
-_OF_COPIES = ('_seed', '_item', '_count', '_exact', '_minimal', '_shown')
+# Fields of records.npz that say how many samples copy training, of how many,
+# and which is the answer.
+_OF_PROGRAMS = ('seed', 'item', 'count', 'exact', 'minimal', 'shown', 'first',
+                'logprob')  # fmt: skip
 # As stored: as few bytes as the use allows.
 _DTYPES = {
   'class_I': '<i4',
@@ -143,6 +156,9 @@ _DTYPES = {
   'fits_only_SxI': '<u2',
   'copied_SxI': '<u2',
   'wrong_minimal_SxI': '<u2',
+  'answer_SxI': '<f2',
+  'answer_right_SxI': '<u1',
+  'stratum_2xI': '<u1',
   'cell_I': '<i4',
 }
 
@@ -229,13 +245,13 @@ def make(
   runs.check_final(workdir, result)
   arrays = runs.read_arrays(workdir / runs.SAMPLES)
   programs = runs.read_arrays(workdir / runs.RECORDS)
-  wanted = {f'{n}{field}' for n in result['items'] for field in _OF_COPIES}
+  wanted = {f'{n}_{field}' for n in result['items'] for field in _OF_PROGRAMS}
   if not wanted <= programs.keys():
     raise runs.RunError(
       f'{workdir / runs.RECORDS} is of an older version: evaluate again'
     )
   arm, samples = result['arm'], config.eval.num_samples
-  tests = _tasks(inputs, arrays, programs, list(result['items']))
+  tests = _tasks(inputs, arm, arrays, programs, list(result['items']))
   metrics = runs.read_metrics(workdir)
   hashes, sets = inputs.split.facts['class_sha256'], inputs.split.all_sets()
   evaluated = [n for n in hashes if not n.startswith('arm_')]
@@ -319,6 +335,7 @@ def _powers(samples: int) -> list[int]:
 
 def _tasks(
   inputs: inputs_lib.Inputs,
+  arm: str,
   arrays: Mapping[str, np.ndarray],
   programs: Mapping[str, np.ndarray],
   names: list[str],
@@ -327,6 +344,7 @@ def _tasks(
   holdout, universe = inputs.holdout, inputs.universe
   counts = _program_counts(universe)
   region = kinds.region(inputs.context)
+  bounds = inputs.split.facts['distance_bounds'][arm]
   found = {}
   for name in names:
     class_I = arrays[f'{name}_class']
@@ -335,12 +353,13 @@ def _tasks(
     copied_SxI, wrong_minimal_SxI = np.zeros(
       (2, *correct_SxIxn.shape[:2]), np.int64
     )
-    seed_R, item_R, count_R, exact_R, minimal_R, shown_R = (
-      programs[f'{name}{field}'] for field in _OF_COPIES
-    )
-    np.add.at(copied_SxI, (seed_R, item_R), count_R * shown_R)
-    wrong_R = minimal_R & ~exact_R
-    np.add.at(wrong_minimal_SxI, (seed_R, item_R), count_R * wrong_R)
+    fields = {field: programs[f'{name}_{field}'] for field in _OF_PROGRAMS}
+    task = fields['seed'], fields['item']
+    np.add.at(copied_SxI, task, fields['count'] * fields['shown'])
+    wrong_R = fields['minimal'] & ~fields['exact']
+    np.add.at(wrong_minimal_SxI, task, fields['count'] * wrong_R)
+    answer_SxI, right_SxI = confidence.of_tasks(fields, *copied_SxI.shape)
+    distance_2xI = arrays[f'{name}_distance']
     optional: dict[str, np.ndarray] = {
       key: value_C[class_I] for key, value_C in counts.items()
     }
@@ -358,12 +377,17 @@ def _tasks(
     found[name] = Tasks(
       class_I=class_I,
       correct_SxI=correct_SxIxn.sum(axis=2),
-      distance_2xI=arrays[f'{name}_distance'],
+      distance_2xI=distance_2xI,
       size_I=universe.size_C[class_I],
       minimal_I=np.log10(universe.count_N[universe.node_C[class_I]]),
       fits_only_SxI=(outcome_SxIxn == Outcome.GRID_ONLY).sum(axis=2),
       copied_SxI=copied_SxI,
       wrong_minimal_SxI=wrong_minimal_SxI,
+      answer_SxI=answer_SxI,
+      answer_right_SxI=right_SxI,
+      stratum_2xI=np.stack(
+        list(distances.strata(distance_2xI, bounds).values())
+      ),
       **optional,
     )
   return found

@@ -104,6 +104,12 @@ def write(
       'fits_only_SxI': wrong_SxI // 2 * (np.arange(items) % 4 == 0),
       'copied_SxI': np.rint(wrong_SxI * distance_2xI[0] / 2),
     }
+    # Confident 0.2 wherever they are.
+    arrays |= {
+      'answer_SxI': np.full((seeds, items), np.log(0.2)),
+      'answer_right_SxI': tasks.random((seeds, items)) < rate_SxI,
+      'stratum_2xI': np.digitize(distance_2xI, [0.4, 0.7]),
+    }
     found |= {
       (name, key): value for key, value in _of_samples(arrays, samples).items()
     }

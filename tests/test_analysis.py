@@ -337,6 +337,20 @@ def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
     'params': {'total': 2},
     'retrieval': {'novel': fields},
     'calibration': {'novel': [numbers, None]},
+    'calibration_strata': {
+      'novel': {
+        'semantic': {
+          'near': [
+            {
+              'confidence_B': [0.2, 0.4],
+              'success_B': [0, 1],
+              'count_B': [30, 10],
+            }
+          ],
+          'far': [None],
+        }
+      }
+    },
     'reliability': {'novel': [curve], 'dev': []},
     'tail': {'novel': {'minimal': [0.0, 0.5], 'any': [0.75]}},
     'best_by_forced': {'novel': {'forced': {'tasks': 77, **best}}},
@@ -347,6 +361,13 @@ def test_what_newer_evaluations_measure_is_shown(planted, tmp_path):
   assert page.count('src="data:image') == 8
   for cell in ('75.0%', '+50.0 [+25.0, +75.0]', '0.125', '4,321', '25.0%'):
     assert f'>{cell}<' in page
+  # Near and far in the space where it was measured, and of whom it was not.
+  assert (
+    '<td>semantic</td><td class="n">25.0% / 25.0% (40)</td>'
+    '<td class="n">&ndash;</td><td class="n">&ndash;</td>' in page
+  )
+  assert page.count('not measured by the older evaluation of ') == 1
+  assert 'not measured by the older evaluation of train_s.' in page
   assert baselines.COMMAND in page
   found = results.load(tmp_path)
   bars = figures.best_of_task(found)

@@ -500,8 +500,8 @@ def test_evaluation_reports_the_result_without_its_longest_parts(
   found = done['evaluate'].result
   hidden = stored.keys() - found.keys()
   assert hidden == {
-    'config', 'versions', 'inputs_sha256', 'calibration', 'reliability',
-    'retrieval', 'best_by_forced', 'pass@k_by_seed',
+    'config', 'versions', 'inputs_sha256', 'calibration', 'calibration_strata',
+    'reliability', 'retrieval', 'best_by_forced', 'pass@k_by_seed',
   }  # fmt: skip
   assert all(found[name] == stored[name] for name in found)
 

@@ -48,6 +48,49 @@ def test_calibrated_and_overconfident_models_are_told_apart():
   assert sure['aurc'] == pytest.approx(0.95, abs=0.03)
 
 
+def test_overconfidence_far_away_is_told_apart_from_calibration_near():
+  rng = np.random.default_rng(1)
+  stratum_I = np.arange(3000) % 3  # near, between, far
+  logprob = np.log(rng.uniform(0.2, 1, (2, 3000, 1)))
+  right = rng.random(logprob.shape) < np.exp(logprob)
+  right[0, stratum_I == 2] = False  # of the first model, far away
+  records = _records(logprob, right)
+  spaces = {'syntactic': stratum_I, 'semantic': np.zeros(3000, int)}
+  found = confidence.strata({'novel': records}, {'novel': spaces}, 2)['novel']
+  assert list(found['syntactic']) == ['near', 'between', 'far']
+  for stratum, (first, second) in found['syntactic'].items():
+    assert sum(first['count_B']) == 1000
+    assert second['ece'] < 0.06
+    if stratum == 'far':
+      # The root mean square of what is uniform in [0.2, 1].
+      assert first['ece'] == pytest.approx(np.sqrt(0.992 / 2.4), abs=0.02)
+      assert first['auroc'] is None
+    else:
+      assert first['ece'] < 0.06
+  assert found['semantic'] == {
+    'near': confidence.summary({'novel': records}, 2)['novel']
+  }
+
+
+def test_answers_of_tasks_are_the_most_probable_samples():
+  rng = np.random.default_rng(2)
+  logprob_SxIxn = np.log(rng.uniform(0.2, 1, (2, 30, 4)))
+  right_SxIxn = rng.random(logprob_SxIxn.shape) < 0.5
+  records = _records(logprob_SxIxn, right_SxIxn)
+  kept = (records['seed'] == 0) | (records['item'] != 7)
+  records = {key: array[kept] for key, array in records.items()}
+  logprob_SxI, right_SxI = confidence.of_tasks(records, 2, 30)
+  assert np.isnan(logprob_SxI[1, 7]) and not right_SxI[1, 7]
+  wrote = np.full((2, 30), True)
+  wrote[1, 7] = False
+  best_SxIx1 = logprob_SxIxn.argmax(axis=2)[..., None]
+  for found, wanted in (
+    (logprob_SxI, logprob_SxIxn), (right_SxI, right_SxIxn),
+  ):  # fmt: skip
+    wanted = np.take_along_axis(wanted, best_SxIx1, axis=2)[..., 0]
+    np.testing.assert_array_equal(found[wrote], wanted[wrote])
+
+
 def test_what_cannot_be_said_is_none():
   logprob = np.log(np.full((3, 4, 1), 0.5))
   records = _records(logprob, np.zeros(logprob.shape, bool))

@@ -92,8 +92,8 @@ def test_the_result_has_all_its_keys_and_is_what_is_stored(run):
     'step', 'arm', 'config', 'inputs_sha256', 'versions', 'params', 'seeds',
     'pass@1', 'pass@1_by_seed', 'outcomes', 'items', 'novelty', 'baselines',
     'strata', 'best_of_task', 'errors', 'copies', 'with_structure',
-    'task_sizes', 'calibration', 'reliability', 'tail', 'retrieval',
-    'best_by_forced',
+    'task_sizes', 'calibration', 'calibration_strata', 'reliability', 'tail',
+    'retrieval', 'best_by_forced',
   } <= stored.keys()  # fmt: skip
   assert 'pass@16' not in stored  # of four samples
   assert stored['step'] == 120 and stored['seeds'] == [0, 1]
@@ -279,6 +279,27 @@ def test_answers_are_calibrated_by_test_set_and_seed(run, samples):
       best = logprob.max(axis=1)
       assert found['confidence_B'] == [pytest.approx(np.exp(best).mean())]
       assert found['count_B'] == [len(best)]
+
+
+def test_answers_are_calibrated_in_the_strata_that_success_is_told_of(
+  run, samples
+):
+  for name in _SETS:
+    best_SxI = np.exp(samples[f'{name}_logprob'].max(axis=2))
+    for space, strata in run[1]['calibration_strata'][name].items():
+      items = {
+        stratum: told['items']
+        for stratum, told in run[1]['strata'][name][space].items()
+      }
+      assert strata.keys() == items.keys()
+      for seed, best_I in enumerate(best_SxI):
+        told = {stratum: by_seed[seed] for stratum, by_seed in strata.items()}
+        for stratum, found in told.items():
+          assert (found is None) == (items[stratum] == 1)
+          assert found is None or found['count_B'] == [items[stratum]]
+        if None not in told.values():
+          total = sum(items[s] * told[s]['confidence_B'][0] for s in told)
+          assert total == pytest.approx(best_I.sum())
 
 
 def test_minimal_programs_are_as_probable_as_samples_of_them(run):

@@ -24,6 +24,7 @@ from synth import train
 from synth.evaluation.sample_records import Best
 from synth.evaluation.verify import Outcome
 from synth.splits import density
+from synth.splits import distances
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _TIERS = list(study_config.TIERS)
@@ -236,6 +237,24 @@ def test_a_record_holds_what_the_run_left(toy_run):
     wrong_SxI = record.samples - tasks.correct_SxI
     assert (tasks.copied_SxI <= tasks.wrong_minimal_SxI).all()
     assert (tasks.wrong_minimal_SxI <= wrong_SxI).all()
+    # The answers that calibration is of, and the strata that success is of.
+    for seed, told in enumerate(result['calibration'][name]):
+      for found, key, digits in (
+        (np.exp(tasks.answer_SxI[seed].astype(float)), 'confidence_B', 2e-3),
+        (tasks.answer_right_SxI[seed], 'success_B', 1e-7),
+      ):
+        mean = np.average(told[key], weights=told['count_B'])
+        np.testing.assert_allclose(found.mean(), mean, rtol=digits)
+    for space, stratum_I in zip(
+      distances.SPACES, tasks.stratum_2xI, strict=True
+    ):
+      assert {
+        distances.STRATA[place]: (stratum_I == place).sum()
+        for place in np.unique(stratum_I)
+      } == {
+        stratum: told['items']
+        for stratum, told in result['strata'][name][space].items()
+      }
     (cell,) = (c for c in study_cells.cells(record) if c.test == name)
     best_SxI = novelty.best_of_tasks(cell)
     for best in Best:

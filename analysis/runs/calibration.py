@@ -1,7 +1,9 @@
 """Do models know when they are right: reliability and tail shares."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import html
+from typing import Any
 
 from matplotlib import figure as figure_lib
 from matplotlib import pyplot as plt
@@ -10,6 +12,7 @@ import numpy as np
 
 from analysis.runs import figures
 from analysis.runs import results
+from synth.splits import distances
 
 
 def told(found: Sequence[results.Run]) -> list[results.Run]:
@@ -80,6 +83,50 @@ def table(
   head = ['arm', 'tests', 'answers', 'calibration error', 'Brier', 'AUROC',
           'AURC', 'in reach: minimal', 'any known']  # fmt: skip
   return head, rows
+
+
+def by_distance(
+  found: Sequence[results.Run],
+) -> tuple[list[str], list[list[str]]]:
+  """Head and rows: confidence and right answers near to and far from training.
+
+  Of the runs whose evaluation measured it; means over seeds.
+  """
+  rows = [
+    [
+      html.escape(run.label),
+      html.escape(name),
+      space,
+      *(_answers(strata.get(stratum, [])) for stratum in distances.STRATA),
+    ]
+    for run in told_by_distance(found)
+    for name, spaces in run.result['calibration_strata'].items()
+    for space, strata in spaces.items()
+  ]
+  head = ['arm', 'tests', 'space',
+          *(f'{stratum}: confidence / right (answers)'
+            for stratum in distances.STRATA)]  # fmt: skip
+  return head, rows
+
+
+def told_by_distance(found: Sequence[results.Run]) -> list[results.Run]:
+  """The runs whose evaluation measured it by distance to training."""
+  return [run for run in found if 'calibration_strata' in run.result]
+
+
+def _answers(by_seed: Sequence[Mapping[str, Any] | None]) -> str:
+  known = [fields for fields in by_seed if fields is not None]
+  if not known:
+    return '&ndash;'
+  confidence, right = np.mean(
+    [
+      np.average([f['confidence_B'], f['success_B']], 1, f['count_B'])
+      for f in known
+    ],
+    axis=0,
+  )
+  answers = sum(sum(fields['count_B']) for fields in known)
+  return f'{confidence:.1%} / {right:.1%} ({answers:,})'
 
 
 def _mean(values: Sequence[float | None]) -> str:

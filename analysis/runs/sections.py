@@ -108,9 +108,6 @@ def without_model(found: list[results.Run]) -> list[str]:
   ]
 
 
-_STRATA = ('near', 'between', 'far')
-
-
 def strata(found: list[results.Run], split: split_lib.Split) -> str:
   """Success by distance to training, in both spaces, beside baselines."""
   rows, without = [], False
@@ -122,19 +119,18 @@ def strata(found: list[results.Run], split: split_lib.Split) -> str:
           f'{strata[s]["solved@1"]:.1%} ({strata[s]["items"]:,})'
           if s in strata
           else '&ndash;'
-          for s in _STRATA
+          for s in distances.STRATA
         ]
         rows.append([html.escape(run.label), name, space, *cells])
         if bounds is None or f'{name}_distance' not in run.samples:
           continue
-        place = distances.SPACES.index(space)
-        distance_I = run.samples[f'{name}_distance'][place]
-        part_I = _stratum(distance_I, bounds[space])
+        stratum = distances.strata(run.samples[f'{name}_distance'], bounds)
+        part_I = np.array(distances.STRATA)[stratum[space]]
         for label, parts in baselines.parts(run, name, part_I):
           without = True
-          cells = _shares(parts, _STRATA)
+          cells = _shares(parts, distances.STRATA)
           rows.append([html.escape(label), name, space, *cells])
-  head = ['arm', 'tests', 'space', *_STRATA]
+  head = ['arm', 'tests', 'space', *distances.STRATA]
   return webpage.table(head, rows, numeric=3) + (
     f'<p class="note">{found[0].measure}@1, mean over seeds (tasks). '
     'Near: no farther from the nearest training program than 95 % of training '
@@ -142,13 +138,6 @@ def strata(found: list[results.Run], split: split_lib.Split) -> str:
     'Syntactic distance is the exact pq-gram distance of one program of each '
     f'function, semantic that in the projected space. {_one(without)}</p>'
   )
-
-
-def _stratum(distance_I: np.ndarray, bounds: Mapping[str, float]) -> np.ndarray:
-  """The name of the stratum of each task, as evaluation has it."""
-  near_I = distance_I <= bounds['near']
-  far_I = ~near_I & (distance_I >= bounds['far'])
-  return np.select([near_I, far_I], ['near', 'far'], 'between')
 
 
 def _shares(
@@ -286,7 +275,27 @@ def calibrated(found: list[results.Run]) -> list[str]:
     'of which one of two random minimal programs (or, besides, a right '
     'sample) has more than one chance in as many as samples were drawn, at '
     'temperature 1.</p>',
+    *_calibrated_by_distance(found),
   ]
+
+
+def _calibrated_by_distance(found: list[results.Run]) -> list[str]:
+  """Confidence near to and far from training, and whose is not known."""
+  told = calibration.told_by_distance(found)
+  parts = []
+  if told:
+    parts = [
+      webpage.table(*calibration.by_distance(told), numeric=3),
+      '<p class="note">Near and far as above. Confidence above the share of '
+      'right answers is overconfidence; of few answers both are rough.</p>',
+    ]
+  older = [html.escape(run.label) for run in found if run not in told]
+  if older:
+    parts.append(
+      '<p class="note">Near to and far from training: not measured by the '
+      f'older evaluation of {", ".join(older)}.</p>'
+    )
+  return parts
 
 
 def _mean(values: Sequence[float | None]) -> str:

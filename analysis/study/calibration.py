@@ -273,7 +273,7 @@ def _caption(
     'confidence, less what noise adds to it. AUROC: chance that a right answer '
     'has more confidence than a wrong one, 50 is chance; only of models that '
     'have both. No intervals: dots show the spread over splits and seeds, not '
-    'over tasks. Records do not tell it near and far from training. Splits, '
+    'over tasks. Near to and far from training: a table below. Splits, '
     'models (seeds of all splits) of each arm, tasks of a test: '
     f'{"; ".join(sizes)}.'
   )

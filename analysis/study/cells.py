@@ -11,14 +11,19 @@ from synth.statistics import passk
 
 # Of facts, task x seed: right programs that have a held-out edge; programs that
 # fit the specification only; programs that training shows; wrong programs that
-# are minimal for their functions.
-WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL = (
+# are minimal for their functions; log-probability of the answer, and whether it
+# is right.
+WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL, ANSWER, ANSWER_RIGHT = (
   'with edge',
   'fits only',
   'copied',
   'wrong minimal',
+  'answer',
+  'answer right',
 )
-BY_SEED = (WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL)
+BY_SEED = (
+  WITH_EDGE, FITS_ONLY, COPIED, WRONG_MINIMAL, ANSWER, ANSWER_RIGHT,
+)  # fmt: skip
 
 
 class NotMeasured(Exception):

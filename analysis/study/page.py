@@ -30,6 +30,7 @@ from analysis.study import law_figures
 from analysis.study import learning
 from analysis.study import markdown
 from analysis.study import mistakes
+from analysis.study import near_and_far
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
@@ -169,6 +170,8 @@ def write(
     retrieval.subtrees(study),
     '<h2>How well is every arm calibrated, on every test?</h2>',
     calibration.table(study),
+    '<h2>Is confidence worse far from training?</h2>',
+    near_and_far.table(study),
     '<h2>What do the tests take without a model?</h2>',
     without_model.table(study),
     '<h2>All support contrasts</h2>',

@@ -13,6 +13,7 @@ from analysis.study import plan
 from synth import errors
 from synth import records
 from synth import runs
+from synth.splits import distances
 from synth.splits import support
 
 # Of the facts of tasks: what `records.Tasks` calls them.
@@ -204,11 +205,20 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
     facts |= dict(
       zip((SYNTACTIC, SEMANTIC), tasks.distance_2xI.astype(float), strict=True)
     )
+    if tasks.stratum_2xI is not None:
+      facts |= {
+        stratum(space): stratum_I
+        for space, stratum_I in zip(
+          distances.SPACES, tasks.stratum_2xI, strict=True
+        )
+      }
     by_seed = (
       tasks.with_edge_SxI,
       tasks.fits_only_SxI,
       tasks.copied_SxI,
       tasks.wrong_minimal_SxI,
+      tasks.answer_SxI,
+      tasks.answer_right_SxI,
     )
     for label, fact_SxI in zip(cells_lib.BY_SEED, by_seed, strict=True):
       if fact_SxI is not None:
@@ -232,6 +242,14 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
         if chosen_I.any():
           found.append(dataclasses.replace(cell.where(chosen_I), test=part))
   return found
+
+
+def stratum(space: str) -> str:
+  """Of facts: which tasks are near training and which far from it, in a space.
+
+  Places in `distances.STRATA`.
+  """
+  return f'{space} stratum'
 
 
 def divergence(

@@ -1,4 +1,4 @@
-"""Do models know when they are right? By test set, in and out of support.
+"""Do models know when they are right? By test set, near training and far.
 
 The answer of a model to a task is the most probable of its distinct samples,
 its confidence the probability of that program at temperature 1 (methods 4.6).
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from synth.evaluation import sample_records
+from synth.splits import distances
 from synth.statistics import auroc
 from synth.statistics import calibration
 
@@ -39,6 +40,23 @@ def answers(records: sample_records.Records) -> np.ndarray:
   return order_R[new_R]
 
 
+def of_tasks(
+  records: sample_records.Records, seeds: int, items: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """The answer of every model to every task of a test set.
+
+  Returns:
+    Its logprob_SxI, NaN where there is none, and right_SxI.
+  """
+  answer_N = answers(records)
+  place = records['seed'][answer_N], records['item'][answer_N]
+  logprob_SxI = np.full((seeds, items), np.nan)
+  logprob_SxI[place] = records['logprob'][answer_N]
+  right_SxI = np.zeros((seeds, items), bool)
+  right_SxI[place] = records['exact'][answer_N]
+  return logprob_SxI, right_SxI
+
+
 def summary(
   records: Mapping[str, sample_records.Records], seeds: int
 ) -> dict[str, list[dict[str, Any] | None]]:
@@ -53,6 +71,44 @@ def summary(
     name: [_of_seed(fields, seed) for seed in range(seeds)]
     for name, fields in records.items()
   }
+
+
+def strata(
+  records: Mapping[str, sample_records.Records],
+  stratum: Mapping[str, Mapping[str, np.ndarray]],
+  seeds: int,
+) -> dict[str, dict[str, dict[str, list[dict[str, Any] | None]]]]:
+  """Calibration near to and far from training, for JSON.
+
+  Args:
+    records: Test set -> its records.
+    stratum: Test set -> space -> stratum_I (`distances.strata`).
+    seeds: Number of models S.
+
+  Returns:
+    Test set -> space -> stratum, of those with tasks -> as in `summary`.
+  """
+  return {
+    name: {
+      space: {
+        distances.STRATA[place]: _of_tasks(
+          records[name], stratum_I == place, seeds
+        )
+        for place in np.unique(stratum_I).tolist()
+      }
+      for space, stratum_I in spaces.items()
+    }
+    for name, spaces in stratum.items()
+  }
+
+
+def _of_tasks(
+  records: sample_records.Records, chosen_I: np.ndarray, seeds: int
+) -> list[dict[str, Any] | None]:
+  """The calibration of each seed on some tasks."""
+  here_R = chosen_I[records['item']]
+  fields = {key: array[here_R] for key, array in records.items()}
+  return [_of_seed(fields, seed) for seed in range(seeds)]
 
 
 def reliability(

@@ -168,21 +168,15 @@ def strata(
   found: dict[str, Any] = {}
   for name, fields in written.items():
     solved_SxI = solved_at_k(fields['outcome'], 1, measure(config))
-    found[name] = {}
-    for space, distance_I in zip(
-      distances.SPACES, fields['distance'], strict=True
-    ):
-      near_I = distance_I <= bounds[space]['near']
-      far_I = ~near_I & (distance_I >= bounds[space]['far'])
-      found[name][space] = {
-        stratum: _of_members(solved_SxI, member_I)
-        for stratum, member_I in (
-          ('near', near_I),
-          ('between', ~near_I & ~far_I),
-          ('far', far_I),
-        )
-        if member_I.any()
+    found[name] = {
+      space: {
+        distances.STRATA[place]: _of_members(solved_SxI, stratum_I == place)
+        for place in np.unique(stratum_I).tolist()
       }
+      for space, stratum_I in distances.strata(
+        fields['distance'], bounds
+      ).items()
+    }
   return found
 
 

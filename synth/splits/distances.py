@@ -9,6 +9,8 @@ far: `near` is up to their 95 % quantile, `far` from their 99.9 % quantile on
 (methods: 1.2 D2).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import scipy.spatial
 
@@ -18,6 +20,7 @@ from synth.splits import context as context_lib
 from synth.splits import split as split_lib
 
 SPACES = ('syntactic', 'semantic')
+STRATA = ('near', 'between', 'far')
 _NEAR, _FAR = 0.95, 0.999
 _SAMPLE = 1000  # classes of an arm whose own neighbours are searched
 
@@ -74,6 +77,27 @@ def _bound(distance_S: np.ndarray, share: float) -> float:
   Many distances are equal to it: rounded otherwise they would be beyond it.
   """
   return float(np.quantile(distance_S, share).astype(np.float32))
+
+
+def strata(
+  distance_2xI: np.ndarray, bounds: Mapping[str, Mapping[str, float]]
+) -> dict[str, np.ndarray]:
+  """What is near and far to an arm, and the buffer between the two.
+
+  Args:
+    distance_2xI: Of some classes, as `measure` has it: with fewer digits those
+      at a bound, of which there are many, would be on its other side.
+    bounds: Of the arm, by space.
+
+  Returns:
+    Space -> places in `STRATA`, int8_I.
+  """
+  found = {}
+  for space, distance_I in zip(SPACES, distance_2xI, strict=True):
+    near_I = distance_I <= bounds[space]['near']
+    far_I = ~near_I & (distance_I >= bounds[space]['far'])
+    found[space] = np.select([near_I, far_I], [0, 2], 1).astype(np.int8)
+  return found
 
 
 def _own(
