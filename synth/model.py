@@ -13,6 +13,7 @@ width, H heads, K head width, M = keys. Config letters are those of `Config`.
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import re
 from typing import Any
 
@@ -383,12 +384,15 @@ def _stack(blocks: list[Block]) -> Block:
   return nnx.merge(nnx.graphdef(blocks[0]), stacked)
 
 
+@functools.cache
 def split(config: Config) -> nnx.GraphDef:
   """The static half of a model, the same for all parameters."""
   model = nnx.eval_shape(lambda: Model(config, nnx.Rngs(0)))
   return nnx.split(model)[0]
 
 
+# Traced once for a config: shapes are asked for before there are parameters.
+@functools.partial(jax.jit, static_argnums=0, inline=True)
 def init(config: Config, key: jax.Array) -> Any:
   """Fresh parameters as nested dicts of arrays."""
   return nnx.to_pure_dict(nnx.state(Model(config, nnx.Rngs(key))))
