@@ -599,6 +599,19 @@ def test_a_record_that_tells_no_errors_is_named(grown, tmp_path):
   assert not any('90,000' in key for key in drawn.numbers)
 
 
+def test_of_models_shown_more_functions_the_extremes_are_told_apart(tmp_path):
+  rng = np.random.default_rng(13)
+  for parameters in (1000, 2000, 4000):
+    for functions in (100, 200):
+      simulated.write(
+        tmp_path / 'cpu', 'data', 'uniform', {'uniform': 0.3}, rng, seeds=2,
+        items=20, functions=functions, kind='density',
+        run=f'{parameters}-{functions}', parameters=parameters,
+      )  # fmt: skip
+  told = list(mistakes.draw(simulated.load(tmp_path / 'cpu')).numbers)
+  assert len(told) == 4 and not any('2000' in key for key in told)
+
+
 def test_committed_kinds_of_samples_add_up_to_the_outcomes():
   found = study_lib.load(_CPU)
   for contrast in ('scaling', 'data'):

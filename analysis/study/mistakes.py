@@ -129,14 +129,15 @@ def _panels(study: study_lib.Study) -> Iterator[_Panel]:
       test, points,
     )  # fmt: skip
   found = study.contrasts.get(contrasts.DATA, ())
-  largest = max(map(_parameters, found), default=0)
+  sizes = sorted({_parameters(record) for record in found})
   points = [
     _Point(
       record.facts['config']['split']['num_arm'],
-      _parameters(record) == largest,
+      _parameters(record) == sizes[-1],
       record,
     )
     for record in found
+    if _parameters(record) in (sizes[0], sizes[-1])
   ]
   yield _Panel(
     'uniform, in support', 'functions in training', contrasts.DATA,
@@ -208,8 +209,8 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
       *([], []), color='black', ls=line, marker='o', ms=4, mfc=fill, label=label
     )
     for line, fill, label in (
-      ('-', 'black', 'trained longest; the larger model'),
-      (':', 'white', 'trained less; the smaller model'),
+      ('-', 'black', 'trained longest; the largest model'),
+      (':', 'white', 'trained less; the smallest model'),
     )
   ]
   fig.legend(handles=handles, loc='outside right upper', frameon=False)
@@ -254,7 +255,7 @@ def _draw(
 def _second(panel: _Panel) -> str:
   """What the hollow dots are."""
   if panel.contrast == contrasts.DATA:
-    return ', smaller model'
+    return ', smallest model'
   return ', shorter training'
 
 
@@ -278,10 +279,10 @@ def _caption(
     'Every sample is of one kind; kinds add up to 100 %. Dots: each model; '
     'lines: means. By parameters: solid, of the runs of a model the longest, '
     'dotted and hollow, the shorter, at the learning rate of least loss on '
-    'dev. By functions: solid, the larger model, dotted and hollow, the '
-    'smaller. A program of training is wrong, for no test function is in '
-    'training. Grey is no kind of its own: all samples that have the held-out '
-    f'structure. {"; ".join(sizes)}.'
+    'dev. By functions: solid, the largest model, dotted and hollow, the '
+    'smallest; those between are left out. A program of training is wrong, for '
+    'no test function is in training. Grey is no kind of its own: all samples '
+    f'that have the held-out structure. {"; ".join(sizes)}.'
   )
   if lacking:
     text += f' Not measured: {"; ".join(lacking)}.'
