@@ -11,6 +11,7 @@ from analysis.study import study as study_lib
 from configs import support as recipe
 from synth import cli
 from synth import packing
+from synth import record_tasks
 from synth import records
 
 SAMPLES = 16
@@ -117,7 +118,7 @@ def write(
       arrays['with_edge_SxI'] = correct_SxI // 2
       arrays['free_size_I'] = np.where(np.arange(items) % 2, 9, 11)
     tests[name] = {
-      key: packing.pack(array, records._DTYPES[key])
+      key: packing.pack(array, record_tasks.DTYPES[key])
       for key, array in arrays.items()
     }
   copied = {

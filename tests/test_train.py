@@ -359,6 +359,14 @@ def _alive(pid):
   return state.rpartition(') ')[2][0] != 'Z'  # ended, but not waited for
 
 
+def _ended(pids, seconds):
+  """Waits until none of these processes lives."""
+  deadline = time.monotonic() + seconds
+  while any(map(_alive, pids)):
+    assert time.monotonic() < deadline
+    time.sleep(0.1)
+
+
 @pytest.mark.slow
 def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
   workdir, output = tmp_path / 'run', tmp_path / 'output'
@@ -384,10 +392,7 @@ def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
       children = _children(process.pid)
       (worker,) = (pid for pid, line in children.items() if 'fork' in line)
       yield process, worker
-      deadline = time.monotonic() + 30
-      while any(map(_alive, children)):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+      _ended(children, 30)
     finally:
       with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
@@ -437,10 +442,7 @@ def test_sigterm_while_these_processes_start_ends_all(
     children = _children(process.pid)
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGTERM)
     assert process.wait(30) == 0, output.read_text()
-    deadline = time.monotonic() + 3  # one that starts takes longer
-    while any(map(_alive, children)):
-      assert time.monotonic() < deadline
-      time.sleep(0.1)
+    _ended(children, 3)  # one that starts takes longer
   finally:
     with contextlib.suppress(ProcessLookupError):
       os.killpg(process.pid, signal.SIGKILL)

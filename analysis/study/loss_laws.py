@@ -16,6 +16,7 @@ from synth import records as records_lib
 from synth import seeding
 from synth.statistics import bootstrap
 from synth.statistics import loss_law
+from synth.statistics import scaling
 from synth.statistics.design import Interval
 
 _RESAMPLES = 200
@@ -119,13 +120,8 @@ def measure(found: Sequence[records_lib.Record]) -> Surface:
 
 
 def _aicc(law: loss_law.LossLaw, error: float) -> float:
-  """Akaike's criterion, small-sample."""
-  number, count = len(law.values), len(law.residual_N)
   chi_square = float(np.sum((law.residual_N / error) ** 2))
-  spare = count - number - 1
-  if spare <= 0:
-    return math.inf
-  return chi_square + 2 * number * (1 + (number + 1) / spare)
+  return scaling.aicc(chi_square, len(law.values), len(law.residual_N))
 
 
 def _left_out(

@@ -16,7 +16,7 @@ from synth import runs
 from synth.splits import distances
 from synth.splits import support
 
-# Of the facts of tasks: what `records.Tasks` calls them.
+# Of the facts of tasks: what `record_tasks.Tasks` calls them.
 _FACTS = {
   'size': 'size_I',
   'minimal programs': 'minimal_I',

@@ -87,10 +87,7 @@ class Fit(NamedTuple):
   @property
   def aicc(self) -> float:
     """Akaike's criterion, small-sample; infinite with N <= P + 1."""
-    number, spare = len(self.value_P), self.observations - len(self.value_P) - 1
-    if spare <= 0:
-      return math.inf
-    return self.chi_square + 2 * number * (1 + (number + 1) / spare)
+    return aicc(self.chi_square, len(self.value_P), self.observations)
 
   @property
   def bic(self) -> float:
@@ -111,6 +108,17 @@ class Score(NamedTuple):
   fit: Fit
   left_out: float
   forward: float
+
+
+def aicc(chi_square: float, parameters: int, observations: int) -> float:
+  """Akaike's criterion, small-sample, of a fit to known errors.
+
+  Infinite unless there are two observations more than parameters.
+  """
+  spare = observations - parameters - 1
+  if spare <= 0:
+    return math.inf
+  return chi_square + 2 * parameters * (1 + (parameters + 1) / spare)
 
 
 def fit(form: Form, points: Points) -> Fit:
