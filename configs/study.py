@@ -105,6 +105,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'functions': (50, 100),
     },
     'coverage': {'tasks': 4, 'samples': 16, 'batch_size': 2},
+    'search': {'steps': 120, 'seeds': 2, 'splits': 1},
     'scaling': {
       'seeds': 1,
       'rates': (1e-3, 3e-3),
@@ -182,6 +183,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'eval.num_samples': 16},
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 1},
+    'search': {'steps': 12_000, 'seeds': 2, 'splits': 3},
     'scaling': {
       'seeds': 3,
       'rates': (1.5e-3, 3e-3, 6e-3),
@@ -245,6 +247,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'split.num_test': 1000, 'eval.num_samples': 16},
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
+    'search': {'steps': 5_000, 'seeds': 8, 'splits': 3},
     'scaling': {
       'seeds': 3,
       'rates': (1.5e-3, 3e-3, 6e-3),
@@ -296,6 +299,7 @@ TIERS: dict[str, dict[str, Any]] = {
       'settings': {'split.num_test': 1000},
     },
     'coverage': {'tasks': 1000, 'samples': 4096, 'batch_size': 1},
+    'search': {'steps': 40_000, 'seeds': 8, 'splits': 5},
     'scaling': {
       'seeds': 5,
       'rates': (5e-4, 1e-3, 2e-3),
@@ -364,6 +368,7 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
     yield from _arms(table, f'region_{space}', 'region', _ARMS, held_out)
   yield from _arms(table, 'density', 'density', table['density']['arms'])
   yield from _coverage(table)
+  yield from _arms(table, 'search', 'support', _ARMS)
   yield from _scaling(table)
   rungs = [f'rung_{rung}' for rung in (0, 4, 2, 1, 3)]
   yield from _arms(table, 'ladder', 'ladder', rungs)
