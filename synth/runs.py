@@ -29,7 +29,7 @@ import numpy as np
 from synth import errors
 from synth import store
 
-RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS, BASELINES = (
+RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
   'run.json',
   'metrics.jsonl',
   'train.json',
@@ -37,8 +37,8 @@ RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS, BASELINES = (
   'samples.npz',
   'records.npz',
   'evaluation',
-  'baselines.json',
 )
+BASELINES, SEARCH = 'baselines.json', 'search.json'
 _PACKAGES = (
   'synth',
   'jax',

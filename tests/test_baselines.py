@@ -18,6 +18,8 @@ from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg as pcfg_baseline
 from synth.evaluation import verify
+from synth.inversion import bank as bank_lib
+from synth.inversion import one_level
 from synth.language import grammar as grammar_lib
 from synth.language import pcfg as pcfg_lib
 from synth.language import reference
@@ -229,16 +231,17 @@ def test_one_level_solves_what_one_operator_makes_of_the_bank(
   universe = universe7 if which == 'universe7' else typed
   monkeypatch.setitem(inputs.__dict__, 'universe', universe)
   tasks = _tasks(inputs, bank_size=bank_size)
-  policy, values = meet_in_the_middle.on_grid(tasks)
-  bank = meet_in_the_middle.Bank(universe, policy, values, bank_size)
-  hits = bank.find(universe.node_C)
+  policy, values = bank_lib.on_grid(universe, tasks.grid)
+  bank = bank_lib.Bank(universe, policy, values, bank_size)
+  search = one_level.OneLevel(bank)
+  hits = search.find(universe.node_C)
   assert set(hits.task_H.tolist()) == _forward(universe, bank_size)
-  assert hits.lookup_H.min() >= 1 and hits.lookup_H.max() <= bank.lookups
+  assert hits.lookup_H.min() >= 1 and hits.lookup_H.max() <= search.lookups
   # One look-up has one result, and what was found is right.
   pairs = np.stack([hits.task_H, hits.lookup_H])
   assert len(np.unique(pairs, axis=1).T) == len(hits.task_H)
   for tok_L, task in zip(
-    bank.programs(hits, np.arange(0, len(hits.task_H), 29)),
+    search.programs(hits, np.arange(0, len(hits.task_H), 29)),
     hits.task_H[::29],
     strict=True,
   ):
@@ -247,7 +250,7 @@ def test_one_level_solves_what_one_operator_makes_of_the_bank(
     assert universe.class_of(program) == task
   if which == 'universe7':
     # Both sides of - and /, one of + and *, and the task itself.
-    assert bank.lookups == 6 * len(bank) + 1
+    assert search.lookups == 6 * len(bank) + 1
     solved_C = np.isin(np.arange(len(universe.node_C)), hits.task_H)
     assert solved_C[universe.size_C <= bank_size + 2].all()
     assert not solved_C[universe.size_C > 2 * bank_size + 1].any()

@@ -31,6 +31,12 @@ class Retriever:
     _, nearest_I = self._tree.query(self._semantic_CxD[class_I])
     return self._tok_NxL[nearest_I]
 
+  def nearest(self, class_I: np.ndarray, number: int) -> np.ndarray:
+    """So many programs for each task, the nearest first: tok_IxnxL."""
+    ranks = range(1, number + 1)
+    _, nearest_Ixn = self._tree.query(self._semantic_CxD[class_I], ranks)
+    return self._tok_NxL[nearest_Ixn]
+
 
 def solve(tasks: charges.Tasks) -> charges.Charged:
   """One candidate a task."""

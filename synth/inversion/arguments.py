@@ -1,0 +1,77 @@
+"""What one argument must be, given the other and what the operator gives.
+
+From t = a + b follows that b = t - a, and so for all operators of rational
+grammars (methods: section 6.3); min, max and the like have no inverse.
+"""
+
+import numpy as np
+
+from synth.universe import field
+from synth.universe import identity
+
+# (operator, place of the known argument) -> the operator that gives the other
+# one, and whether it takes what is wanted (t) or what is known (a) first.
+_INVERSES = {
+  ('add', 0): ('sub', 'ta'),
+  ('add', 1): ('sub', 'ta'),
+  ('sub', 0): ('sub', 'at'),
+  ('sub', 1): ('add', 'ta'),
+  ('mul', 0): ('div', 'ta'),
+  ('mul', 1): ('div', 'ta'),
+  ('div', 0): ('div', 'at'),
+  ('div', 1): ('mul', 'ta'),
+}
+_UNARY = ('neg', 'inv')  # their own inverses
+
+
+def invertible(symbol: str, arity: int) -> bool:
+  """Whether an operator of some arity has an inverse in each argument."""
+  return symbol in _UNARY if arity == 1 else (symbol, 0) in _INVERSES
+
+
+def only_argument(
+  policy: field.Field, symbol: str, wanted: identity.Values
+) -> tuple[identity.Values, np.ndarray | None]:
+  """The argument with which a unary operator gives what is wanted.
+
+  Returns:
+    Its values, and where there is such an argument (None: everywhere).
+  """
+  ready = policy.ready(symbol, 0, wanted)
+  return policy.apply(symbol, (ready,), identity.undecided)
+
+
+def other_argument(
+  policy: field.Field,
+  symbol: str,
+  place: int,
+  wanted: identity.Values,
+  known: identity.Values,
+  reciprocal: identity.Values | None = None,
+) -> tuple[identity.Values, np.ndarray | None]:
+  """The other argument with which a binary operator gives what is wanted.
+
+  Args:
+    policy: What outputs are compared.
+    symbol: The operator.
+    place: Of the known argument.
+    wanted: What it should give.
+    known: The known argument; shapes of the two broadcast.
+    reciprocal: That of the known one, if it is there already.
+
+  Returns:
+    Its values, and where there is such an argument (None: everywhere).
+  """
+  operator, order = _INVERSES[symbol, place]
+  if order == 'at':
+    args = known, policy.ready(operator, 1, wanted)
+  elif operator == 'div':
+    args = wanted, reciprocal or policy.ready('div', 1, known)
+  else:
+    args = wanted, known
+  values, keep = policy.apply(operator, args, identity.undecided)
+  if symbol == 'div':  # neither the divisor nor its inverse may be zero
+    divisor = known if place else values
+    nonzero = divisor[0] != 0
+    keep = nonzero if keep is None else keep & nonzero
+  return values, keep

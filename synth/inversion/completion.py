@@ -1,0 +1,287 @@
+"""Programs with one subtree left open, and the functions that fit there.
+
+A sketch is a program; each of its nodes in turn is a hole. What the hole must
+compute, so that the whole is the task, follows from the root down by inverting
+one operator after the other, the other arguments being known; it is looked up
+in a bank of small functions. One look-up thus tries as many programs as the
+bank has functions. Sketch and bank halve the depth that each must reach
+(methods: section 6.2, "neural context and bank completion").
+
+Everything is exact modulo primes at four points of the specification grid; what
+is found is still to be executed and judged like any answer.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from synth.inversion import arguments
+from synth.inversion import bank as bank_lib
+from synth.language import grammar as grammar_lib
+from synth.language import structure
+from synth.language import tokens
+from synth.universe import identity
+
+_ROWS = 1 << 14  # sketches at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Hits:
+  """Completions found, each task's in the order of its look-ups: H hits.
+
+  Attributes:
+    task_H: Which task.
+    sketch_H: The row of the sketch.
+    hole_H: The position of its hole.
+    node_H: What fits there.
+    lookup_H: How many look-ups of the task this took, from 1.
+    lookups_I: Look-ups of each task, hits or not.
+  """
+
+  task_H: np.ndarray
+  sketch_H: np.ndarray
+  hole_H: np.ndarray
+  node_H: np.ndarray
+  lookup_H: np.ndarray
+  lookups_I: np.ndarray
+
+
+def complete(
+  bank: bank_lib.Bank,
+  tok_PxL: np.ndarray,
+  task_P: np.ndarray,
+  node_I: np.ndarray,
+  max_size: int,
+) -> Hits:
+  """Completions of sketches, at most one for each hole.
+
+  A sketch with its hole is looked up once a task, whoever else wrote it.
+
+  Args:
+    bank: What may fill holes.
+    tok_PxL: The sketches in prefix order, PAD beyond their end; one that the
+      grammar does not derive, or PAD alone, has no holes. A task's sketches are
+      tried in the order of their rows.
+    task_P: The task of each.
+    node_I: The node of each task; only its outputs are used.
+    max_size: Nodes of the largest programs that count.
+  """
+  vocabulary = bank.universe.vocabulary
+  parts = [
+    _holes(bank, tok_PxL[low : low + _ROWS], task_P[low : low + _ROWS], node_I)
+    for low in range(0, len(tok_PxL), _ROWS)
+  ]
+  row_Q, hole_Q, node_Q = (
+    np.concatenate(column) for column in zip(*parts, strict=True)
+  )
+  row_Q += np.repeat(
+    np.arange(len(parts)) * _ROWS, [len(part[0]) for part in parts]
+  )
+  size_Q = structure.subtree_sizes(tok_PxL, vocabulary)[row_Q, hole_Q]
+  context_QxL = _replaced(tok_PxL[row_Q], hole_Q, size_Q)
+  # The first of equal ones; `row` and `hole` ascend.
+  key_QxM = np.column_stack([task_P[row_Q], context_QxL])
+  _, first_U = np.unique(key_QxM, axis=0, return_index=True)
+  first_U = first_U[np.lexsort((first_U, task_P[row_Q[first_U]]))]
+  row_U, hole_U, node_U = row_Q[first_U], hole_Q[first_U], node_Q[first_U]
+  task_U = task_P[row_U]
+  lookups_I = np.bincount(task_U, minlength=len(node_I))
+  lookup_U = np.arange(len(task_U)) - (np.cumsum(lookups_I) - lookups_I)[task_U]
+  whole_U = (context_QxL[first_U] != tokens.PAD).sum(axis=1) - 1
+  whole_U += np.where(node_U >= 0, bank.universe.forest.size_N[node_U], 0)
+  (kept,) = np.nonzero((node_U >= 0) & (whole_U <= max_size))
+  return Hits(
+    task_U[kept],
+    row_U[kept],
+    hole_U[kept],
+    node_U[kept],
+    lookup_U[kept] + 1,
+    lookups_I,
+  )
+
+
+def programs(
+  bank: bank_lib.Bank, tok_PxL: np.ndarray, hits: Hits, rows: np.ndarray
+) -> np.ndarray:
+  """The programs of some hits: tok_HxL, as long as the largest can be."""
+  vocabulary = bank.universe.vocabulary
+  sketch_HxL, hole_H = tok_PxL[hits.sketch_H[rows]], hits.hole_H[rows]
+  fill_HxM, fill_H = bank.programs(hits.node_H[rows])
+  hole_size_H = structure.subtree_sizes(sketch_HxL, vocabulary)[
+    np.arange(len(rows)), hole_H
+  ]
+  longest = sketch_HxL.shape[1] + fill_HxM.shape[1]
+  place_L = np.arange(longest)
+  after_HxL = place_L - (hole_H + fill_H)[:, None]
+  found_HxL = np.zeros((len(rows), longest), tokens.DTYPE)
+  for from_HxL, start_H, there_HxL in (
+    (sketch_HxL, np.zeros_like(hole_H), place_L < hole_H[:, None]),
+    (fill_HxM, -hole_H, (place_L >= hole_H[:, None]) & (after_HxL < 0)),
+    (sketch_HxL, hole_size_H - fill_H, after_HxL >= 0),
+  ):
+    at_HxL = place_L + start_H[:, None]
+    inside_HxL = there_HxL & (at_HxL < from_HxL.shape[1])
+    at_HxL = np.clip(at_HxL, 0, from_HxL.shape[1] - 1)
+    taken_HxL = np.take_along_axis(from_HxL, at_HxL, axis=1)
+    found_HxL = np.where(inside_HxL, taken_HxL, found_HxL)
+  return found_HxL
+
+
+def _replaced(
+  tok_QxL: np.ndarray, hole_Q: np.ndarray, size_Q: np.ndarray
+) -> np.ndarray:
+  """The rows with one token, which no program has, for a subtree: tok_QxL."""
+  place_L = np.arange(tok_QxL.shape[1])
+  from_QxL = place_L + np.where(
+    place_L > hole_Q[:, None], size_Q[:, None] - 1, 0
+  )
+  inside_QxL = from_QxL < len(place_L)
+  from_QxL = np.minimum(from_QxL, len(place_L) - 1)
+  found_QxL = np.take_along_axis(tok_QxL, from_QxL, axis=1)
+  found_QxL = np.where(inside_QxL, found_QxL, tokens.PAD)
+  found_QxL[np.arange(len(hole_Q)), hole_Q] = tokens.BOS
+  return found_QxL
+
+
+def _holes(
+  bank: bank_lib.Bank,
+  tok_PxL: np.ndarray,
+  task_P: np.ndarray,
+  node_I: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Every hole of some sketches: row, position, what fits there or -1."""
+  grammar = bank.universe.grammar
+  child_PxLxA = structure.children(tok_PxL, bank.universe.vocabulary)
+  type_PxL, derived_P = _nonterminals(bank, tok_PxL, child_PxLxA)
+  wanted, keep_PxL = _wanted(bank, tok_PxL, child_PxLxA, task_P, node_I)
+  there_PxL = derived_P[:, None] & keep_PxL & (type_PxL >= 0)
+  row_Q, hole_Q = np.nonzero(there_PxL)
+  node_Q = np.full(len(row_Q), -1)
+  type_Q = type_PxL[row_Q, hole_Q]
+  for number, name in enumerate(grammar.nonterminals):
+    (some,) = np.nonzero(type_Q == number)
+    values = tuple(column[row_Q[some], hole_Q[some]] for column in wanted)
+    node_Q[some] = bank.find(name, values, None)
+  return row_Q, hole_Q, node_Q
+
+
+def _wanted(
+  bank: bank_lib.Bank,
+  tok_PxL: np.ndarray,
+  child_PxLxA: np.ndarray,
+  task_P: np.ndarray,
+  node_I: np.ndarray,
+) -> tuple[identity.Values, np.ndarray]:
+  """What each node must compute: values of PxL, and where there is such."""
+  policy, vocabulary = bank.policy, bank.universe.vocabulary
+  shape = tok_PxL.shape
+  width = len(bank.values(node_I[:0]))
+  value = tuple(np.zeros(shape, np.uint32) for _ in range(width))
+  wanted = tuple(np.zeros(shape, np.uint32) for _ in range(width))
+  defined_PxL, keep_PxL = np.zeros(shape, bool), np.zeros(shape, bool)
+
+  def at(
+    columns: identity.Values, row_R: np.ndarray, place: np.ndarray | int
+  ) -> identity.Values:
+    return tuple(column[row_R, place] for column in columns)
+
+  def put(
+    columns: identity.Values,
+    values: identity.Values,
+    row_R: np.ndarray,
+    place: np.ndarray | int,
+  ) -> None:
+    for column, part in zip(columns, values, strict=True):
+      column[row_R, place] = part
+
+  symbols = [
+    (number, symbol, int(arity))
+    for number, (symbol, arity) in enumerate(
+      zip(vocabulary.symbols, vocabulary.arity_V, strict=True)
+    )
+    if arity >= 0
+  ]
+  for position in range(shape[1] - 1, -1, -1):  # from the leaves up
+    for number, symbol, arity in symbols:
+      (row,) = np.nonzero(tok_PxL[:, position] == number)
+      if not len(row):
+        continue
+      if not arity:
+        put(value, policy.leaf(symbol), row, position)
+        defined_PxL[row, position] = True
+        continue
+      children = child_PxLxA[row, position, :arity].T
+      args = tuple(
+        policy.ready(symbol, place, at(value, row, child))
+        for place, child in enumerate(children)
+      )
+      found, keep = policy.apply(symbol, args, identity.undecided)
+      put(value, found, row, position)
+      defined_PxL[row, position] = (True if keep is None else keep) & np.all(
+        [defined_PxL[row, child] for child in children], axis=0
+      )
+  put(wanted, bank.values(node_I[task_P]), np.arange(shape[0]), 0)
+  keep_PxL[:, 0] = True
+  for position in range(shape[1]):  # from the root down
+    for number, symbol, arity in symbols:
+      if not arity or not arguments.invertible(symbol, arity):
+        continue
+      (row,) = np.nonzero(
+        (tok_PxL[:, position] == number) & keep_PxL[:, position]
+      )
+      if not len(row):
+        continue
+      whole = at(wanted, row, position)
+      children = child_PxLxA[row, position, :arity].T
+      for place, child in enumerate(children):
+        if arity == 1:
+          found, keep = arguments.only_argument(policy, symbol, whole)
+          known_R = np.ones(len(row), bool)
+        else:
+          other = children[1 - place]
+          found, keep = arguments.other_argument(
+            policy, symbol, 1 - place, whole, at(value, row, other)
+          )
+          known_R = defined_PxL[row, other]
+        put(wanted, found, row, child)
+        keep_PxL[row, child] = known_R & (True if keep is None else keep)
+  return wanted, keep_PxL
+
+
+def _nonterminals(
+  bank: bank_lib.Bank, tok_PxL: np.ndarray, child_PxLxA: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Number of the nonterminal that each node is of, and what the start derives.
+
+  A grammar is unambiguous: at most one rule of a nonterminal fits a node.
+  """
+  grammar, vocabulary = bank.universe.grammar, bank.universe.vocabulary
+  number_of = {name: n for n, name in enumerate(grammar.nonterminals)}
+  assert len(number_of) < 64
+  derives_PxL = np.zeros(tok_PxL.shape, np.int64)  # a bit a nonterminal
+  row_P = np.arange(len(tok_PxL))
+
+  def fits(rule: grammar_lib.Production, position: int) -> np.ndarray:
+    fits_P = tok_PxL[:, position] == vocabulary.index[rule.symbol]
+    for place, name in enumerate(rule.args):
+      child_P = child_PxLxA[:, position, place]
+      fits_P &= (derives_PxL[row_P, child_P] >> number_of[name] & 1) == 1
+    return fits_P
+
+  for position in range(tok_PxL.shape[1] - 1, -1, -1):
+    for rule in grammar.productions:
+      bit = 1 << number_of[rule.nonterminal]
+      derives_PxL[fits(rule, position), position] |= bit
+  type_PxL = np.full(tok_PxL.shape, -1)
+  start = number_of[grammar.start]
+  derived_P = (derives_PxL[:, 0] >> start & 1) == 1
+  type_PxL[:, 0] = start
+  for position in range(tok_PxL.shape[1]):
+    for rule in grammar.productions:
+      if not rule.args:
+        continue
+      mine_P = type_PxL[:, position] == number_of[rule.nonterminal]
+      (row,) = np.nonzero(mine_P & fits(rule, position))
+      for place, name in enumerate(rule.args):
+        type_PxL[row, child_PxLxA[row, position, place]] = number_of[name]
+  return type_PxL, derived_P
