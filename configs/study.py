@@ -368,7 +368,8 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
     yield from _arms(table, f'region_{space}', 'region', _ARMS, held_out)
   yield from _arms(table, 'density', 'density', table['density']['arms'])
   yield from _coverage(table)
-  yield from _arms(table, 'search', 'support', _ARMS)
+  for run in _arms(table, 'search', 'support', _ARMS):
+    yield dataclasses.replace(run, search=True)
   yield from _scaling(table)
   rungs = [f'rung_{rung}' for rung in (0, 4, 2, 1, 3)]
   yield from _arms(table, 'ladder', 'ladder', rungs)

@@ -1,11 +1,12 @@
 """A study: runs of several recipes, in the order in which they matter.
 
 `configs/study.py` lists them; `launch.sweep --config=configs/study.py:TIER`
-runs them. A run is trained and evaluated, then its record
-(`synth.records`) is written: with that it is finished. Runs with the same
-settings of training share it, runs of the same universe share their data. At
-last the tests of every arm of every split are given to what needs no model
-(`synth.baselines`), and what it comes to is added to the record of a run.
+runs them. A run is trained and evaluated, some are searched (`synth.search`),
+then its record (`synth.records`) is written: with that it is finished. Runs
+with the same settings of training share it, runs of the same universe share
+their data. At last the tests of every arm of every split are given to what
+needs no model (`synth.baselines`), and what it comes to is added to the record
+of a run.
 """
 
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class Run:
     recipe: FILE.py:VARIANT of `configs/`.
     settings: Keys of its config -> values.
     baselines: Whether its record gets what needs no model, too.
+    search: Whether its samples are completed (`synth.search`).
   """
 
   contrast: str
@@ -56,6 +58,7 @@ class Run:
   recipe: str
   settings: Mapping[str, Any]
   baselines: bool = False
+  search: bool = False
 
   @property
   def defaults(self) -> dict[str, Any]:
@@ -242,6 +245,8 @@ class Study:
        f'--contrast={run.contrast}', f'--run={run.name}',
        f'--out={self.record(run)}'],
     ]  # fmt: skip
+    if run.search:
+      commands.insert(1, [*python, 'synth.search', f'--workdir={workdir}'])
     if not (workdir / runs.TRAINED).exists():
       places = [f'--workdir={workdir}', f'--data={self._out / run.data}']
       training = local.training([*_flags(run, run.settings), *places])

@@ -31,6 +31,9 @@ below a directory. A record holds:
     without_model          what `synth.baselines --record` has added, if it was
                            called: baseline -> its preparation and, of each test
                            set, the shares solved and what it was charged
+    search                 what `synth.search` has found, if it was called:
+                           `bank_functions`, and test set -> nodes of the bank
+                           -> source of sketches -> what they solve
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `record_tasks.Tasks`
@@ -201,6 +204,7 @@ def make(
     },
     **{key: result[key] for key in _AS_THEY_ARE},
     **{key: result[key] for key in _OF_EDGES if key in result},
+    **_search(workdir, result),
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
@@ -243,6 +247,32 @@ def add_baselines(path: pathlib.Path, baselines: pathlib.Path) -> None:
   except (KeyError, TypeError, AttributeError) as error:
     raise runs.RunError(f'{baselines} is damaged: {error!r}') from None
   runs.write_json(path, facts)
+
+
+def _search(workdir: pathlib.Path, result: Mapping[str, Any]) -> dict[str, Any]:
+  """What `synth.search` has found on the samples of a result, if anything.
+
+  Raises:
+    RunError: if it is of other samples.
+  """
+  path = workdir / runs.SEARCH
+  if not path.exists():
+    return {}
+  found = runs.read_json(path)
+  try:
+    for key in ('arm', 'seeds', 'step', 'config', 'inputs_sha256'):
+      if found[key] != result[key]:
+        raise runs.RunError(
+          f'{path} is of another evaluation (its {key} differs): search again'
+        )
+    return {
+      'search': {
+        'bank_functions': found['bank_functions'],
+        'tests': {name: one['banks'] for name, one in found['tests'].items()},
+      }
+    }
+  except (KeyError, TypeError, AttributeError) as error:
+    raise runs.RunError(f'{path} is damaged: {error!r}') from None
 
 
 def _powers(samples: int) -> list[int]:

@@ -1,0 +1,155 @@
+"""What completing programs solves, by whose programs they are.
+
+Sources of sketches stand as the arms of a grid, so that differences of them are
+contrasts like any other: paired by task and by model, clustered in cells.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from analysis.study import cells as cells_lib
+from analysis.study import effects
+from analysis.study import study as study_lib
+from synth import packing
+from synth import records as records_lib
+from synth import seeding
+from synth.search import __main__ as search
+from synth.splits import support as support_split
+from synth.statistics import design
+from synth.statistics.design import Interval
+
+CONTRAST = 'search'
+KEY = 'search'  # of a record
+SAMPLES = 'samples'  # no search: any of the samples themselves
+BANK = 5  # nodes of the bank that claims are judged with
+SOURCES = (
+  SAMPLES,
+  search.OWN,
+  search.OTHERS,
+  search.GRAMMAR,
+  search.TRAINING,
+  search.MEET_IN_THE_MIDDLE,
+)
+
+
+def grid(
+  study: study_lib.Study,
+  arm: str,
+  bank: int = BANK,
+  lookups: float = np.inf,
+) -> cells_lib.Grid:
+  """Tasks solved by each source (in the place of an arm), once each.
+
+  Args:
+    study: The records.
+    arm: The models' training arm.
+    bank: Nodes of the largest programs of the bank.
+    lookups: That a task may take, at most; samples take none.
+
+  Raises:
+    NotMeasured: if a record lacks the search or the bank.
+  """
+  found = [r for r in study.of(CONTRAST) if r.facts['arm'] == arm]
+  if not found:
+    raise cells_lib.NotMeasured(f'no record of {CONTRAST} is of {arm}')
+  lost = study_lib.lost_seeds(found)
+  return cells_lib.Grid(
+    cell.without(lost[cell.split])
+    for record in found
+    for cell in _cells(record, bank, lookups)
+  )
+
+
+def _cells(
+  record: records_lib.Record, bank: int, lookups: float
+) -> list[cells_lib.Cell]:
+  told = record.facts.get(KEY)
+  if told is None:
+    raise cells_lib.NotMeasured(f'{record.path} holds no search')
+  if str(bank) not in told['bank_functions']:
+    raise cells_lib.NotMeasured(f'{record.path} has no bank of {bank} nodes')
+  found = []
+  for cell in study_lib.cells(record):
+    whole = cell.test.partition(',')[0]  # 'novel, forced' is a part of novel
+    (at_I,) = np.nonzero(np.isin(record.tests[whole].class_I, cell.item_I))
+    for source in SOURCES:
+      if source == SAMPLES:
+        solved_SxI = cell.correct_SxI > 0
+      else:
+        one = told['tests'][whole][str(bank)][source]
+        lookup_SxI = packing.unpack(one['lookup_SxI'])[:, at_I]
+        solved_SxI = (lookup_SxI > 0) & (lookup_SxI <= lookups)
+      found.append(
+        dataclasses.replace(
+          cell,
+          arm=source,
+          correct_SxI=np.broadcast_to(
+            solved_SxI, cell.correct_SxI.shape
+          ).astype(np.int64),
+          samples=1,
+          facts={},
+        )
+      )
+  return found
+
+
+@functools.cache
+def gain(
+  study: study_lib.Study,
+  over: str,
+  arm: str = support_split.WITHOUT,
+  test: str = support_split.NOVEL,
+) -> effects.Effect:
+  """Completing the model's own samples, less another source (or no search).
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  weights = {(search.OWN, test): 1.0, (over, test): -1.0}
+  return effects.effect(grid(study, arm), weights)
+
+
+def share(found: cells_lib.Grid, source: str, test: str) -> Interval:
+  """Share of tasks solved, 95 % for these splits over new seeds and tasks.
+
+  Raises:
+    NotMeasured: if a split lacks the source or the test.
+  """
+  terms = [
+    [design.Term(cell.value(1), cluster_I=cell.cluster_I)]
+    for cell in (found.get(split, source, test) for split in found.splits)
+  ]
+  return effects.share(terms, seeding.generator(0, 'search'))
+
+
+def lookups(
+  study: study_lib.Study, arm: str, source: str, test: str, bank: int = BANK
+) -> float:
+  """Look-ups of a task that is not solved, mean over tasks and splits.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  found = [
+    record.facts[KEY]['tests'][test][str(bank)][source]['lookups']
+    for record in study.of(CONTRAST)
+    if record.facts['arm'] == arm and KEY in record.facts
+  ]
+  if not found:
+    raise cells_lib.NotMeasured(f'no search of {arm}')
+  return float(np.mean(found))
+
+
+def banks(study: study_lib.Study) -> dict[int, int]:
+  """Nodes of each bank -> its functions.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  for record in study.of(CONTRAST):
+    if KEY in record.facts:
+      told = record.facts[KEY]['bank_functions']
+      return {int(size): number for size, number in told.items()}
+  raise cells_lib.NotMeasured('no record holds a search')

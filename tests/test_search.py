@@ -1,0 +1,119 @@
+"""Search on a run's samples: who is asked, what counts, what is refused."""
+
+import numpy as np
+import pytest
+
+from synth import errors
+from synth import packing
+from synth import runs
+from synth.evaluation.verify import Outcome
+from synth.inversion import bank as bank_lib
+from synth.inversion import one_level
+from synth.language import tokens
+from synth.search import __main__ as search
+from synth.search import sketches
+from synth.spaces import grids
+from synth.universe import build as build_lib
+from tests import sampled_run
+
+
+@pytest.fixture(scope='module')
+def workdir(tmp_path_factory):
+  """A run of two models whose samples are programs of known classes."""
+  return sampled_run.write(tmp_path_factory.mktemp('run'))
+
+
+@pytest.fixture(scope='module')
+def found(workdir):
+  return search.run(workdir, (1, 3))
+
+
+def _lookups(found, name, size, source):
+  packed = found['tests'][name]['banks'][str(size)][source]['lookup_SxI']
+  return packing.unpack(packed)
+
+
+def test_what_a_sample_solves_its_completions_solve_at_no_more_samples(
+  workdir, found
+):
+  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  some = 0
+  for name, told in found['tests'].items():
+    right_SxIxn = arrays[f'{name}_outcome'] == Outcome.CORRECT
+    for bank in told['banks'].values():
+      sample_SxI = packing.unpack(bank['own']['sample_SxI'])
+      solved_SxI = right_SxIxn.any(axis=2)
+      first_SxI = right_SxIxn.argmax(axis=2) + 1
+      assert (sample_SxI[solved_SxI] > 0).all()
+      assert (sample_SxI <= first_SxI)[solved_SxI].all()
+      some += solved_SxI.sum()
+      assert (sample_SxI > 0).mean() == bank['own']['solved']
+      lookup_SxI = packing.unpack(bank['own']['lookup_SxI'])
+      assert ((lookup_SxI > 0) == (sample_SxI > 0)).all()
+  assert some > 4
+
+
+def test_a_larger_bank_solves_no_less(found):
+  more = 0
+  for name in found['tests']:
+    for source in ('own', 'others', 'grammar', 'training'):
+      small, large = (_lookups(found, name, size, source) for size in (1, 3))
+      assert (large > 0)[small > 0].all()
+      # The same look-ups are made: what is found sooner is found no later.
+      assert (large <= small)[small > 0].all()
+      more += (large > 0).sum() - (small > 0).sum()
+  assert more > 0
+
+
+def test_meet_in_the_middle_answers_within_the_largest_size(workdir, found):
+  inputs, config = sampled_run.inputs(workdir)
+  universe = inputs.universe
+  grid = grids.specification(list(config.spaces.grid), ('x',), 0)
+  bank = bank_lib.Bank(universe, *bank_lib.on_grid(universe, grid), 3)
+  level = one_level.OneLevel(bank)
+  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  refused = 0
+  for name in found['tests']:
+    class_I = arrays[f'{name}_class']
+    hits = level.find(universe.node_C[class_I])
+    tok_HxL = level.programs(hits, np.arange(len(hits.task_H)))
+    fits_H = (tok_HxL != tokens.PAD).sum(axis=1) <= universe.max_size
+    refused += (~fits_H).sum()
+    lookup_1xI = _lookups(found, name, 3, 'meet_in_the_middle')
+    for task, lookup in enumerate(lookup_1xI[0].tolist()):
+      mine_H = fits_H & (hits.task_H == task)
+      assert lookup == min(hits.lookup_H[mine_H], default=0)
+  assert refused
+
+
+def test_sketches_of_others_are_of_tasks_of_about_the_same_size():
+  size_I = np.random.default_rng(0).integers(3, 6, 50)
+  other_I = sketches.others(size_I, 'novel')
+  assert sorted(other_I.tolist()) == list(range(50))
+  assert (other_I != np.arange(50)).all()
+  assert (size_I[other_I] != size_I).sum() <= 3  # once a size
+  assert (other_I != sketches.others(size_I, 'control')).any()
+
+
+def test_the_same_again_is_the_same(workdir, found):
+  again = search.run(workdir, (1, 3))
+  for one in (again, found):
+    for told in one['tests'].values():
+      for bank in told['banks'].values():
+        for source in bank.values():
+          source['seconds'] = 0
+  assert again == found
+  assert runs.read_json(workdir / runs.SEARCH).keys() == found.keys()
+
+
+def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):
+  inputs, _ = sampled_run.inputs(workdir)
+  universe = build_lib.build(
+    workdir / 'conditional', sampled_run.conditional(), 3, seed=0
+  )
+  monkeypatch.setitem(inputs.__dict__, 'universe', universe)
+  monkeypatch.setattr(search.inputs_lib, 'of_run', lambda *_: inputs)
+  with pytest.raises(errors.InputError, match=r'conditional.*inverted'):
+    search.run(workdir)
+  with pytest.raises(errors.InputError, match='bank_sizes has 0'):
+    search.run(workdir, (3, 0))
