@@ -50,6 +50,7 @@ def write(
   functions=8000,
   parameters=100_000,
   forced=None,
+  search=None,
 ):
   """Writes one record.
 
@@ -77,6 +78,7 @@ def write(
     parameters: Of the model.
     forced: Test set -> mean success on its tasks that force the structure,
       every other one; as on the rest where it names none.
+    search: Source of sketches -> share of tasks it solves, within 100 look-ups.
   """
   tests, found = {}, {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -196,10 +198,32 @@ def write(
     },
     'tests': tests,
   }
+  if search:
+    facts['search'] = {
+      'bank_functions': {'5': 281},
+      'tests': {
+        test: {'5': _searches(search, (seeds, items), rng)} for test in rates
+      },
+    }
   path = root / contrast / f'{name}.json'
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(facts))
   return path
+
+
+def _searches(search, shape, rng):
+  """Look-ups of planted searches: alike for all models where they have none."""
+  found = {}
+  for source, rate in search.items():
+    rows = shape if source in ('own', 'others') else (1, shape[1])
+    lookup_SxI = rng.integers(1, 101, rows) * (rng.random(rows) < rate)
+    found[source] = {
+      'solved': float((lookup_SxI > 0).mean()),
+      'lookups': 100.0,
+      'lookup_SxI': packing.pack(lookup_SxI, '<u4'),
+      'seconds': 1.0,
+    }
+  return found
 
 
 def _of_samples(arrays, samples):

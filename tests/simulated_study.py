@@ -53,3 +53,9 @@ def write(root, seeds=3):
       dev_loss=(0.2 + 0.5 * 2.5 ** (-0.4 * level))
       * np.exp(0.02 * rng.standard_normal(seeds)), **options,
     )  # fmt: skip
+  searched = dict.fromkeys(('others', 'grammar', 'training'), 0.2)
+  for arm, rate in (('train_s', 0.02), ('train_c', 0.3)):
+    simulated.write(
+      root, 'search', arm, {'novel': rate, 'control': 0.4, 'dev': 0.5},
+      search={**searched, 'own': 0.6, 'meet_in_the_middle': 0.9}, **options,
+    )  # fmt: skip

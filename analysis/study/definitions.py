@@ -253,11 +253,13 @@ one-sided tests against a margin of 3 points.</p>
 SCOPE = """
 <h2>What is not claimed?</h2>
 <ul>
-<li><b>Search.</b> No search that uses a model was run, and none at equal
-compute. That search is necessary, or breaks a bottleneck, is neither supported
-nor refuted by these records: the coverage figure says only what more samples of
-the same models reach, and enumeration without a model only how hard the tasks
-are.</li>
+<li><b>Search at equal compute.</b> Searches are compared by look-ups, each of
+which costs some arithmetic at four points; the samples that a model's search
+starts from cost millions of operations each and are not charged there. Where a
+search without a model does as well, it does so at a small part of the cost. And
+in a universe that can be enumerated a bank of all functions solves every task
+by one look-up: what is tested is what search adds to a model at equal banks,
+not whether these tasks are hard.</li>
 <li><b>Need or habit.</b> C1 is the loss of functions that need a structure. It
 does not show that they are lost because they need it: in the negative control
 no function does, and what it loses (table of support contrasts) is the loss of

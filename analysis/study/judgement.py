@@ -44,18 +44,6 @@ class Measured(NamedTuple):
   remark: str = ''
 
 
-def never() -> Measured:
-  """Of a claim that no run of the study tells of.
-
-  Raises:
-    NotMeasured: always.
-  """
-  raise cells_lib.NotMeasured(
-    'no search that uses a model was run; what more samples of the same models '
-    'reach: figure F11'
-  )
-
-
 def positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
   """Of an effect that should be above 0."""
   verdict, remark = verdicts.positive(effect, p), ''

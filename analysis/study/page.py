@@ -36,6 +36,8 @@ from analysis.study import power
 from analysis.study import preregistration
 from analysis.study import retrieval
 from analysis.study import scaling_view
+from analysis.study import search
+from analysis.study import search_view
 from analysis.study import study as study_lib
 from analysis.study import support_figures
 from analysis.study import tables
@@ -99,6 +101,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     'How does success grow with the functions shown?',
     training_size.draw,
     (contrasts.DATA,),
+  ),
+  'F16-search': (
+    'Does search reach what sampling does not, and needs it the model?',
+    search_view.draw,
+    (search.CONTRAST,),
   ),
   'F19-retrieval': (
     'Are wrong answers programs of training, near and far?',
@@ -172,6 +179,9 @@ def write(
     calibration.table(study),
     '<h2>Is confidence worse far from training?</h2>',
     near_and_far.table(study),
+    '<h2>What does every search solve?</h2>',
+    _incomplete(study, (search.CONTRAST,)),
+    search_view.table(study),
     '<h2>What do the tests take without a model?</h2>',
     without_model.table(study),
     '<h2>All support contrasts</h2>',

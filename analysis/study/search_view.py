@@ -1,0 +1,159 @@
+"""The figure and the table of search: whose programs are worth completing."""
+
+from typing import Any
+
+from matplotlib import axes as axes_lib
+from matplotlib import ticker
+import numpy as np
+
+from analysis import picture
+from analysis import webpage
+from analysis.study import cells as cells_lib
+from analysis.study import drawn
+from analysis.study import search
+from analysis.study import study as study_lib
+from synth.search import __main__ as command
+from synth.splits import split as split_lib
+from synth.splits import support as support_split
+
+_NAMES = {
+  search.SAMPLES: 'one of the samples itself',
+  command.OWN: "the model's samples for the task",
+  command.OTHERS: 'its samples for other tasks',
+  command.GRAMMAR: 'draws of a grammar',
+  command.TRAINING: 'training programs, nearest in outputs',
+  command.MEET_IN_THE_MIDDLE: 'meet in the middle',
+}
+_COLOURS = {
+  search.SAMPLES: picture.BLACK,
+  command.OWN: picture.VERMILION,
+  command.OTHERS: picture.ORANGE,
+  command.GRAMMAR: picture.GREEN,
+  command.TRAINING: picture.BLUE,
+  command.MEET_IN_THE_MIDDLE: picture.PURPLE,
+}
+_PANELS = (
+  (support_split.WITHOUT, support_split.NOVEL,
+   'out of support: structure never seen'),
+  (support_split.WITHOUT, support_split.CONTROL, 'the same models, in support'),
+  (support_split.WITH, support_split.NOVEL, 'the structure seen'),
+)  # fmt: skip
+
+
+def draw(study: study_lib.Study) -> drawn.Drawn:
+  """F16: tasks solved by so many look-ups, by whose programs are completed.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  fig, axes = picture.mosaic(
+    'Does search reach what sampling does not, and needs it the model?',
+    [[f'{arm} {test}' for arm, test, _ in _PANELS]],
+    (13, 4.6),
+    sharey=True,
+  )
+  numbers = {}
+  for arm, test, title in _PANELS:
+    axis = axes[f'{arm} {test}']
+    numbers[f'{arm} on {test}'] = _panel(study, axis, arm, test)
+    axis.set_title(f'{title}\n({arm} on {test})', fontsize=10)
+  left = axes[' '.join(_PANELS[0][:2])]
+  left.set_ylabel('tasks solved')
+  left.set_ylim(0, 1)
+  left.yaxis.set_major_formatter(ticker.PercentFormatter(1))
+  fig.legend(
+    *left.get_legend_handles_labels(),
+    loc='outside lower center',
+    ncols=3,
+    frameon=False,
+    fontsize=9,
+  )
+  grid = study.grid(search.CONTRAST)
+  samples = {cell.samples for cell in grid}
+  size = search.banks(study)[search.BANK]
+  caption = (
+    'Each node of each of '
+    f'{" or ".join(map(str, sorted(samples)))} programs a task is left open '
+    'in turn; what must stand there is looked up in a bank of '
+    f'{size:,} functions of at most {search.BANK} nodes. A line ends where '
+    'the mean task has no more look-ups. Dashed: the share of tasks that one '
+    'of the samples solves without any search. Answers have at most as many '
+    f'nodes as a model may write. {drawn.design(grid)}; bands: 95 % intervals '
+    'for these splits, over new seeds and tasks.'
+  )
+  return drawn.Drawn(fig, caption, {'bank_functions': size, **numbers})
+
+
+def _panel(
+  study: study_lib.Study, axis: axes_lib.Axes, arm: str, test: str
+) -> dict[str, Any]:
+  """Draws a panel; what it shows as numbers."""
+  whole = search.grid(study, arm)
+  told: dict[str, dict[str, Any]] = {}
+  flat = search.share(whole, search.SAMPLES, test)
+  told[search.SAMPLES] = {'solved': list(flat)}
+  axis.axhline(flat.estimate, color=_COLOURS[search.SAMPLES], ls='--', lw=1.5,
+               label=_NAMES[search.SAMPLES])  # fmt: skip
+  for source in search.SOURCES[1:]:
+    most = search.lookups(study, arm, source, test)
+    limit_K = [2.0**i for i in range(int(np.log2(most)) + 1)] + [most]
+    found = [
+      search.share(search.grid(study, arm, lookups=limit), source, test)
+      for limit in limit_K[:-1]
+    ]
+    found.append(search.share(whole, source, test))
+    mean_K, low_K, high_K = np.array(found).T
+    axis.plot(limit_K, mean_K, color=_COLOURS[source], lw=2,
+              label=_NAMES[source])  # fmt: skip
+    axis.plot(limit_K[-1], mean_K[-1], 'o', color=_COLOURS[source], ms=5)
+    axis.fill_between(limit_K, low_K, high_K, color=_COLOURS[source],
+                      alpha=0.15, lw=0)  # fmt: skip
+    told[source] = {
+      'lookups': limit_K,
+      'solved': [list(interval) for interval in found],
+    }
+  axis.set_xscale('log', base=2)
+  axis.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
+  axis.set_xlabel('look-ups a task')
+  return told
+
+
+def table(study: study_lib.Study) -> str:
+  """Shares of tasks solved with every bank, by source.
+
+  Says so if there is no search on record.
+  """
+  rows = []
+  try:
+    sizes = search.banks(study)
+    for arm in (support_split.WITHOUT, support_split.WITH):
+      for test in (
+        support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
+        split_lib.DEV,
+      ):  # fmt: skip
+        for bank, functions in sizes.items():
+          grid = search.grid(study, arm, bank)
+          if test not in grid.tests:
+            continue
+          shares = [search.share(grid, who, test) for who in search.SOURCES]
+          rows.append(
+            [
+              arm,
+              test,
+              f'{bank} ({functions:,} functions)',
+              *(
+                f'{v.estimate:.1%} [{v.low:.1%}, {v.high:.1%}]'.replace('%', '')
+                for v in shares
+              ),
+            ]
+          )
+  except cells_lib.NotMeasured as lack:
+    return f'<p class="note">Not measured: {lack}.</p>'
+  head = ['arm', 'tests', 'bank', *(f'{_NAMES[w]}, %' for w in search.SOURCES)]
+  return webpage.table(head, rows, numeric=3) + (
+    '<p class="note">Share of tasks solved with all look-ups of each source, '
+    'in %, with 95 % intervals for these splits over new seeds and tasks. Look-'
+    'ups differ (figure F16); those of the first column are none. At equal '
+    'arithmetic nothing is left to compare: a look-up is an operation or two '
+    'at four points, a sample millions.</p>'
+  )

@@ -1,0 +1,126 @@
+"""What the study says of search, against what was planted."""
+
+import numpy as np
+import pytest
+
+from analysis.study import cells as cells_lib
+from analysis.study import claims
+from analysis.study import search
+from analysis.study import search_view
+from analysis.study import study as study_lib
+from analysis.study.verdicts import Verdict
+from synth import packing
+from tests import simulated
+
+_RATES = {
+  'own': 0.5,
+  'others': 0.1,
+  'grammar': 0.2,
+  'training': 0.7,
+  'meet_in_the_middle': 0.9,
+}
+
+
+def _study(root, rates=None, **options):
+  rng = np.random.default_rng(0)
+  for split in range(2):
+    for arm in ('train_s', 'train_c'):
+      simulated.write(
+        root / 'a', 'search', arm,
+        {'novel': 0.01, 'control': 0.4, 'dev': 0.4}, rng, split=split,
+        search=rates or _RATES, seeds=4, items=200, **options,
+      )  # fmt: skip
+  return simulated.load(root / 'a')
+
+
+def _rows(study):
+  rows = {row.short: row for row in claims.table(study)}
+  return [
+    rows[short]
+    for short in (
+      'search solves what sampling does not',
+      '... by what was written for the task',
+      '... beyond search without a model',
+    )
+  ]
+
+
+def test_planted_gains_are_found_and_judged(tmp_path):
+  study = _study(tmp_path)
+  for source, rate in _RATES.items():
+    if source != 'own':
+      gain = search.gain(study, source)
+      assert gain.interval.estimate == pytest.approx(0.5 - rate, abs=0.06)
+      assert gain.interval.low < 0.5 - rate < gain.interval.high
+  sampling, task, model = _rows(study)
+  assert sampling.verdict == task.verdict == Verdict.REPRODUCED
+  assert model.verdict == Verdict.NOT_REPRODUCED
+  assert model.measured.interval.high < 0
+  assert model.measured.remark == 'secondary: p not adjusted'
+  assert sampling.measured.splits == 2 and sampling.measured.seeds == 4
+
+
+def test_samples_count_as_a_search_without_look_ups(tmp_path):
+  study = _study(tmp_path)
+  (record, *_) = study.of('search')
+  grid = search.grid(study, 'train_s', lookups=0)
+  cell = grid.get(0, search.SAMPLES, 'novel')
+  solved_SxI = record.tests['novel'].correct_SxI > 0
+  assert record.facts['arm'] == 'train_c'  # sorted by path
+  assert 0 < cell.correct_SxI.mean() < 0.5
+  (own,) = [
+    r for r in study.of('search')
+    if r.facts['arm'] == 'train_s' and study_lib.split_seed(r) == 0
+  ]  # fmt: skip
+  solved_SxI = own.tests['novel'].correct_SxI > 0
+  np.testing.assert_array_equal(cell.correct_SxI, solved_SxI)
+  assert not grid.get(0, 'own', 'novel').correct_SxI.any()
+
+
+def test_fewer_look_ups_solve_what_they_reach(tmp_path):
+  study = _study(tmp_path)
+  (record,) = [
+    r for r in study.of('search')
+    if r.facts['arm'] == 'train_s' and study_lib.split_seed(r) == 1
+  ]  # fmt: skip
+  told = record.facts['search']['tests']['control']['5']['own']
+  lookup_SxI = packing.unpack(told['lookup_SxI'])
+  for limit in (1, 30, 100):
+    cell = search.grid(study, 'train_s', lookups=limit).get(1, 'own', 'control')
+    wanted = (lookup_SxI > 0) & (lookup_SxI <= limit)
+    np.testing.assert_array_equal(cell.correct_SxI, wanted)
+
+
+def test_parts_of_novel_are_the_same_tasks(tmp_path):
+  study = _study(tmp_path)
+  grid = search.grid(study, 'train_s')
+  novel = grid.get(0, 'own', 'novel')
+  forced = grid.get(0, 'own', study_lib.FORCED)
+  at_I = np.flatnonzero(np.isin(novel.item_I, forced.item_I))
+  assert 0 < len(at_I) < len(novel.item_I)
+  np.testing.assert_array_equal(novel.correct_SxI[:, at_I], forced.correct_SxI)
+
+
+def test_what_lacks_is_not_measured(tmp_path):
+  study = _study(tmp_path)
+  with pytest.raises(cells_lib.NotMeasured, match='bank of 3'):
+    search.grid(study, 'train_s', bank=3)
+  for record in study.of('search'):
+    del record.facts['search']
+  with pytest.raises(cells_lib.NotMeasured, match='holds no search'):
+    search.grid(study, 'train_s')
+  assert {row.verdict for row in _rows(study)} == {Verdict.NOT_MEASURED}
+  assert 'Not measured' in search_view.table(study)
+
+
+def test_the_figure_and_the_table_show_the_same_shares(tmp_path):
+  study = _study(tmp_path)
+  drawn = search_view.draw(study)
+  text = search_view.table(study)
+  for source, rate in _RATES.items():
+    told = drawn.numbers['train_s on novel'][source]
+    assert told['lookups'][-1] == 100
+    shares = [estimate for estimate, _, _ in told['solved']]
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(rate, abs=0.06)
+    assert f'{100 * shares[-1]:.1f} [' in text
