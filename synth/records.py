@@ -57,6 +57,7 @@ from synth import inputs as inputs_lib
 from synth import packing
 from synth import record_tasks
 from synth import runs
+from synth.search import results as search_results
 from synth.splits import split as split_lib
 
 FORMAT = 1
@@ -172,6 +173,7 @@ def make(
   tests = record_tasks.of_tests(
     inputs, arm, arrays, programs, list(result['items'])
   )
+  searched = search_results.read(workdir, result)
   metrics = runs.read_metrics(workdir)
   hashes, sets = inputs.split.facts['class_sha256'], inputs.split.all_sets()
   evaluated = [n for n in hashes if not n.startswith('arm_')]
@@ -204,7 +206,7 @@ def make(
     },
     **{key: result[key] for key in _AS_THEY_ARE},
     **{key: result[key] for key in _OF_EDGES if key in result},
-    **_search(workdir, result),
+    **({'search': searched} if searched else {}),
     'split': _certificate(inputs.split, arm),
     'tests': {
       name: {
@@ -247,32 +249,6 @@ def add_baselines(path: pathlib.Path, baselines: pathlib.Path) -> None:
   except (KeyError, TypeError, AttributeError) as error:
     raise runs.RunError(f'{baselines} is damaged: {error!r}') from None
   runs.write_json(path, facts)
-
-
-def _search(workdir: pathlib.Path, result: Mapping[str, Any]) -> dict[str, Any]:
-  """What `synth.search` has found on the samples of a result, if anything.
-
-  Raises:
-    RunError: if it is of other samples.
-  """
-  path = workdir / runs.SEARCH
-  if not path.exists():
-    return {}
-  found = runs.read_json(path)
-  try:
-    for key in ('arm', 'seeds', 'step', 'config', 'inputs_sha256'):
-      if found[key] != result[key]:
-        raise runs.RunError(
-          f'{path} is of another evaluation (its {key} differs): search again'
-        )
-    return {
-      'search': {
-        'bank_functions': found['bank_functions'],
-        'tests': {name: one['banks'] for name, one in found['tests'].items()},
-      }
-    }
-  except (KeyError, TypeError, AttributeError) as error:
-    raise runs.RunError(f'{path} is damaged: {error!r}') from None
 
 
 def _powers(samples: int) -> list[int]:

@@ -48,6 +48,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     target_IxL = universe.representative_CxL[class_I]
     arrays |= {
       f'{name}_class': class_I,
+      f'{name}_cluster': class_I,
       f'{name}_target': target_IxL,
       f'{name}_tok': tok,
       f'{name}_outcome': np.stack(

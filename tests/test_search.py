@@ -1,8 +1,12 @@
 """Search on a run's samples: who is asked, what counts, what is refused."""
 
+import copy
+
 import numpy as np
 import pytest
 
+from analysis.runs import results as run_results
+from analysis.runs import searches
 from synth import errors
 from synth import packing
 from synth import runs
@@ -11,6 +15,7 @@ from synth.inversion import bank as bank_lib
 from synth.inversion import one_level
 from synth.language import tokens
 from synth.search import __main__ as search
+from synth.search import results as search_results
 from synth.search import sketches
 from synth.spaces import grids
 from synth.universe import build as build_lib
@@ -96,7 +101,7 @@ def test_sketches_of_others_are_of_tasks_of_about_the_same_size():
 
 
 def test_the_same_again_is_the_same(workdir, found):
-  again = search.run(workdir, (1, 3))
+  again, found = search.run(workdir, (1, 3)), copy.deepcopy(found)
   for one in (again, found):
     for told in one['tests'].values():
       for bank in told['banks'].values():
@@ -104,6 +109,27 @@ def test_the_same_again_is_the_same(workdir, found):
           source['seconds'] = 0
   assert again == found
   assert runs.read_json(workdir / runs.SEARCH).keys() == found.keys()
+
+
+def test_the_report_and_records_take_it_from_the_same_samples_only(
+  workdir, found
+):
+  result = runs.read_result(workdir)
+  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  run = run_results.Run(workdir, result, arrays, [], workdir, 'train_s')
+  title, table, _ = searches.section([run])
+  assert title.startswith('<h2>') and table.count('<tr>') == 1 + 3 * 2 * 5
+  novel = found['tests']['novel']['banks']['3']['own']
+  assert f'{novel["solved"]:.1%} [' in table
+  told = search_results.read(workdir, result)
+  assert told['tests']['novel']['3']['own'] == novel
+  other = {**result, 'config': {**result['config'], 'eval': {'seed': 9}}}
+  with pytest.raises(errors.InputError, match='search again'):
+    search_results.read(workdir, other)
+  assert search_results.read(workdir / 'data', result) is None
+  (workdir / runs.SEARCH).write_text('{"arm": "train_s"}')
+  with pytest.raises(errors.InputError, match='is damaged'):
+    search_results.read(workdir, result)
 
 
 def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):

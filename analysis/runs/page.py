@@ -11,6 +11,7 @@ from analysis import webpage
 from analysis.runs import examples
 from analysis.runs import figures
 from analysis.runs import results
+from analysis.runs import searches
 from analysis.runs import sections
 from analysis.runs import temperatures
 from synth import runs
@@ -54,6 +55,7 @@ def write(
     f'{_sampling(found)}</p>',
     *temperatures.section(found),
     *sections.without_model(found),
+    *searches.section(found),
     '<h2>Solved with the held-out structure, or around it?</h2>'
     if settings['kind'] in holdout.KINDS
     else '<h2>How many tasks are solved by any sample?</h2>',

@@ -16,7 +16,7 @@ from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
-from synth.search import __main__ as search_command
+from synth.search import results as search_results
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics.design import Interval
@@ -232,7 +232,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'less those of what the same models wrote for other tasks of that size',
       'points',
       _ALONE,
-      lambda: judgement.alone(search.gain(study, search_command.OTHERS)),
+      lambda: judgement.alone(search.gain(study, search_results.OTHERS)),
     ),
     row(
       search.CONTRAST,
@@ -243,7 +243,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points',
       _ALONE,
       lambda: judgement.alone(
-        search.gain(study, search_command.MEET_IN_THE_MIDDLE)
+        search.gain(study, search_results.MEET_IN_THE_MIDDLE)
       ),
     ),
     row(

@@ -15,7 +15,7 @@ from analysis.study import study as study_lib
 from synth import packing
 from synth import records as records_lib
 from synth import seeding
-from synth.search import __main__ as search
+from synth.search import results
 from synth.splits import support as support_split
 from synth.statistics import design
 from synth.statistics.design import Interval
@@ -26,11 +26,11 @@ SAMPLES = 'samples'  # no search: any of the samples themselves
 BANK = 5  # nodes of the bank that claims are judged with
 SOURCES = (
   SAMPLES,
-  search.OWN,
-  search.OTHERS,
-  search.GRAMMAR,
-  search.TRAINING,
-  search.MEET_IN_THE_MIDDLE,
+  results.OWN,
+  results.OTHERS,
+  results.GRAMMAR,
+  results.TRAINING,
+  results.MEET_IN_THE_MIDDLE,
 )
 
 
@@ -107,7 +107,7 @@ def gain(
   Raises:
     NotMeasured: if records lack.
   """
-  weights = {(search.OWN, test): 1.0, (over, test): -1.0}
+  weights = {(results.OWN, test): 1.0, (over, test): -1.0}
   return effects.effect(grid(study, arm), weights)
 
 

@@ -12,25 +12,25 @@ from analysis.study import cells as cells_lib
 from analysis.study import drawn
 from analysis.study import search
 from analysis.study import study as study_lib
-from synth.search import __main__ as command
+from synth.search import results
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
 
 _NAMES = {
   search.SAMPLES: 'one of the samples itself',
-  command.OWN: "the model's samples for the task",
-  command.OTHERS: 'its samples for other tasks',
-  command.GRAMMAR: 'draws of a grammar',
-  command.TRAINING: 'training programs, nearest in outputs',
-  command.MEET_IN_THE_MIDDLE: 'meet in the middle',
+  results.OWN: "the model's samples for the task",
+  results.OTHERS: 'its samples for other tasks',
+  results.GRAMMAR: 'draws of a grammar',
+  results.TRAINING: 'training programs, nearest in outputs',
+  results.MEET_IN_THE_MIDDLE: 'meet in the middle',
 }
 _COLOURS = {
   search.SAMPLES: picture.BLACK,
-  command.OWN: picture.VERMILION,
-  command.OTHERS: picture.ORANGE,
-  command.GRAMMAR: picture.GREEN,
-  command.TRAINING: picture.BLUE,
-  command.MEET_IN_THE_MIDDLE: picture.PURPLE,
+  results.OWN: picture.VERMILION,
+  results.OTHERS: picture.ORANGE,
+  results.GRAMMAR: picture.GREEN,
+  results.TRAINING: picture.BLUE,
+  results.MEET_IN_THE_MIDDLE: picture.PURPLE,
 }
 _PANELS = (
   (support_split.WITHOUT, support_split.NOVEL,

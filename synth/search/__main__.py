@@ -45,12 +45,11 @@ from synth.inversion import answers
 from synth.inversion import bank as bank_lib
 from synth.inversion import completion
 from synth.inversion import one_level
+from synth.search import results
 from synth.search import sketches
 from synth.spaces import grids
 from synth.universe import field
 
-OWN, OTHERS, GRAMMAR, TRAINING = 'own', 'others', 'grammar', 'training'
-MEET_IN_THE_MIDDLE = 'meet_in_the_middle'
 BANK_SIZES = (1, 3, 5)
 _HEAD = ('arm', 'seeds', 'step', 'config', 'inputs_sha256', 'versions')
 
@@ -123,10 +122,10 @@ class _Search:
       self._universe.node_C[class_I],
       arrays[f'{name}_target'],
       {
-        OWN: own_SxIxnxL,
-        OTHERS: own_SxIxnxL[:, other_I],
-        GRAMMAR: grammar_IxnxL[None],
-        TRAINING: self._retriever.nearest(class_I, number)[None],
+        results.OWN: own_SxIxnxL,
+        results.OTHERS: own_SxIxnxL[:, other_I],
+        results.GRAMMAR: grammar_IxnxL[None],
+        results.TRAINING: self._retriever.nearest(class_I, number)[None],
       },
     )
 
@@ -261,7 +260,7 @@ def run(
         source: search.complete(bank, tasks, source)
         for source in tasks.sketches
       }
-      told[MEET_IN_THE_MIDDLE] = search.meet(bank, tasks)
+      told[results.MEET_IN_THE_MIDDLE] = search.meet(bank, tasks)
       found[name]['banks'][str(size)] = told
       print(
         f'search: {name}, bank of {len(bank):,} functions: '

@@ -1,0 +1,69 @@
+"""What completing the samples of runs solves, where `synth.search` was run."""
+
+from collections.abc import Sequence
+import html
+
+from analysis import webpage
+from analysis.runs import results
+from synth import packing
+from synth import seeding
+from synth.search import results as search_results
+from synth.statistics import design
+from synth.statistics import interval
+
+_COMMAND = 'python -m synth.search --workdir=RUN'
+_NAMES = {
+  search_results.OWN: "the model's samples for the task",
+  search_results.OTHERS: 'its samples for other tasks',
+  search_results.GRAMMAR: 'draws of a grammar fitted to training',
+  search_results.TRAINING: 'training programs, nearest in outputs',
+  search_results.MEET_IN_THE_MIDDLE: 'none: meet in the middle',
+}
+
+
+def section(found: Sequence[results.Run]) -> list[str]:
+  """Tasks solved by completing programs, by whose programs they are.
+
+  Raises:
+    InputError: if a search is of other samples than its run.
+  """
+  rows = []
+  for run in found:
+    told = search_results.read(run.path, run.result)
+    if told is None:
+      continue
+    for name, banks in told['tests'].items():
+      for size, sources in banks.items():
+        functions = told['bank_functions'][size]
+        rows += [
+          [
+            html.escape(run.label),
+            html.escape(name),
+            f'{size} nodes ({functions:,} functions)',
+            _NAMES[source],
+            f'{one["lookups"]:,.0f}',
+            _share(run, name, source, one['lookup_SxI']),
+          ]
+          for source, one in sources.items()
+        ]
+  if not rows:
+    return []
+  head = ['arm', 'tests', 'bank', 'what is completed', 'look-ups', 'solved']
+  return [
+    '<h2>What does search make of the samples?</h2>',
+    webpage.table(head, rows, numeric=2),
+    '<p class="note">Each node of a program is left open in turn, and what '
+    'must stand there is looked up in a bank of small functions. Look-ups: of '
+    'a task that is not solved, on average. Brackets: 95 % intervals. Made by '
+    f'<code>{_COMMAND}</code>.</p>',
+  ]
+
+
+def _share(
+  run: results.Run, name: str, source: str, packed: dict[str, object]
+) -> str:
+  solved_SxI = (packing.unpack(packed) > 0).astype(float)
+  rng = seeding.generator(0, 'search', run.label, name, source)
+  term = design.Term(solved_SxI, cluster_I=run.cluster(name))
+  mean, low, high = interval.share([[term]], rng)
+  return f'{mean:.1%} [{low:.1%}, {high:.1%}]'

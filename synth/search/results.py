@@ -1,0 +1,41 @@
+"""search.json: whose programs were completed, and what was found."""
+
+from collections.abc import Mapping
+import pathlib
+from typing import Any
+
+from synth import runs
+
+OWN, OTHERS, GRAMMAR, TRAINING = 'own', 'others', 'grammar', 'training'
+MEET_IN_THE_MIDDLE = 'meet_in_the_middle'
+_SAME = ('arm', 'seeds', 'step', 'config', 'inputs_sha256')  # as in result.json
+
+
+def read(
+  workdir: pathlib.Path, result: Mapping[str, Any]
+) -> dict[str, Any] | None:
+  """What `synth.search` has found on the samples of a result; None: nothing.
+
+  Returns:
+    `bank_functions` (nodes of a bank -> its functions) and `tests`: test set ->
+    nodes of the bank -> source of sketches -> what they solve.
+
+  Raises:
+    RunError: if it is damaged or of other samples.
+  """
+  path = workdir / runs.SEARCH
+  if not path.exists():
+    return None
+  found = runs.read_json(path)
+  try:
+    for key in _SAME:
+      if found[key] != result[key]:
+        raise runs.RunError(
+          f'{path} is of another evaluation (its {key} differs): search again'
+        )
+    return {
+      'bank_functions': found['bank_functions'],
+      'tests': {name: one['banks'] for name, one in found['tests'].items()},
+    }
+  except (KeyError, TypeError, AttributeError) as error:
+    raise runs.RunError(f'{path} is damaged: {error!r}') from None
