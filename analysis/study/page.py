@@ -103,7 +103,7 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     (contrasts.DATA,),
   ),
   'F16-search': (
-    'Does search reach what sampling does not, and needs it the model?',
+    'Does search reach what sampling does not, and does it need the model?',
     search_view.draw,
     (search.CONTRAST,),
   ),

@@ -47,7 +47,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     NotMeasured: if records lack.
   """
   fig, axes = picture.mosaic(
-    'Does search reach what sampling does not, and needs it the model?',
+    'Does search reach what sampling does not, and does it need the model?',
     [[f'{arm} {test}' for arm, test, _ in _PANELS]],
     (13, 4.6),
     sharey=True,
@@ -61,13 +61,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   left.set_ylabel('tasks solved')
   left.set_ylim(0, 1)
   left.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-  fig.legend(
-    *left.get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=3,
-    frameon=False,
-    fontsize=9,
-  )
+  left.legend(frameon=False, fontsize=8, loc='upper left')
   grid = study.grid(search.CONTRAST)
   samples = {cell.samples for cell in grid}
   size = search.banks(study)[search.BANK]
