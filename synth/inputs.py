@@ -187,7 +187,7 @@ def with_split(
   wanted = {
     'settings': cli.plain(config.split),
     'spaces': cli.plain(config.spaces),
-    'universe_sha256': store.content_hash(universe.manifest),
+    **space_lib.made_from(universe),
   }
   split = _split(context, wanted, directory)
   hashes = {
@@ -288,7 +288,7 @@ def stored_context(
   split = split_lib.load(directory)
   universe = universe_lib.load(data / universe_lib.KIND)
   spaces = space_lib.load(data / space_lib.KIND)
-  same = {'universe_sha256': store.content_hash(universe.manifest)}
+  same = space_lib.made_from(universe)
   store.check_facts(directory, split.facts, same)
   store.check_facts(data / space_lib.KIND, spaces.manifest, same)
   settings = split.facts['settings']

@@ -72,6 +72,14 @@ def load(directory: pathlib.Path) -> Spaces:
   return Spaces(**arrays, manifest=manifest)
 
 
+def made_from(universe: universe_lib.Universe) -> dict[str, str]:
+  """What manifests of spaces and splits say of their universe and points."""
+  return {
+    'universe_sha256': store.content_hash(universe.manifest),
+    **grids.layout(universe.grammar.variables),
+  }
+
+
 def load_or_build(
   directory: pathlib.Path,
   universe: universe_lib.Universe,
@@ -100,7 +108,7 @@ def load_or_build(
     InputError: for bad settings or spaces of other settings.
   """
   wanted = {
-    'universe_sha256': store.content_hash(universe.manifest),
+    **made_from(universe),
     'grid': list(grid),
     'p': p,
     'q': q,

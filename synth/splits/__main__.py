@@ -82,11 +82,7 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     raise errors.InputError(f'{manifest} is not a {store.MANIFEST}')
   split = split_lib.load(directory)
   universe = universe_lib.load(data / universe_lib.KIND)
-  store.check_facts(
-    directory,
-    split.facts,
-    {'universe_sha256': store.content_hash(universe.manifest)},
-  )
+  store.check_facts(directory, split.facts, space_lib.made_from(universe))
   settings = split.facts['settings']
   with tempfile.TemporaryDirectory() as name:
     scratch = pathlib.Path(name)
