@@ -24,16 +24,19 @@ from synth.language import multiprecision
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.spaces import blocks
+from synth.spaces import space as space_lib
 from synth.spaces import specification
 from synth.spaces import syntactic
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
+from synth.splits import context as context_lib
 from synth.splits import divergence
 from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.splits import support
 from synth.universe import build as build_lib
 from synth.universe import executors
+from synth.universe import policies
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 
@@ -578,6 +581,43 @@ def test_a_leak_into_a_density_arm_is_caught(real_density, tmp_path):
     _consistent(inputs, facts, arrays)
 
   assert 'L1_classes_disjoint' in _refusal(_doctor(directory, tmp_path, leak))
+
+
+def test_functions_that_differ_between_fresh_points_are_two(
+  tmp_path, monkeypatch
+):
+  # `max(9, 1 / x)` is `9` but for 0 < x < 1/9, where the audit has one point
+  # or none.
+  path = tmp_path / 'own.bnf'
+  path.write_text('e ::= x | 1 | 9 | e / e | max(e, e)')
+  universe = build_lib.build(
+    tmp_path / 'universe', grammar_lib.load(path), 5, 0
+  )
+  settings = {'p': 2, 'q': 3, 'trees': 'ordered', 'syntactic_dimensions': 4}
+  spaces = space_lib.load_or_build(
+    tmp_path / 'spaces', universe, grid=[5, 200], **settings
+  )
+  one, other = np.array([
+    universe.class_of(program_lib.parse(text))
+    for text in ('9', 'max(9, 1 / x)')
+  ])  # fmt: skip
+  split = split_lib.Split({'arm': np.array([one])}, {}, np.array([other]))
+
+  def alike(seed):
+    policy = policies.draw(universe.grammar, seed, certificate._AUDIT_ATTEMPT)
+    word_NxW = np.stack(policy.pack(universe.values_under(policy)), axis=1)
+    a, b = word_NxW[universe.node_C[[one, other]]]
+    return np.array_equal(a, b)
+
+  found = [alike(seed) for seed in range(6)]
+  assert 0 < sum(found) < len(found)
+  for points, wanted in (([5, 200], True), ([200, 300], False)):
+    with monkeypatch.context() as patch:
+      patch.setitem(spaces.manifest, 'grid', points)
+      for seed, is_alike in enumerate(found):
+        context = context_lib.make(universe, spaces, {'seed': seed}, None)
+        told_apart = certificate._disjoint(context, split)
+        assert told_apart == (wanted or not is_alike)
 
 
 def test_a_density_arm_of_another_law_is_caught(real_density, tmp_path):

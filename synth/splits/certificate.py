@@ -13,6 +13,8 @@ from synth import errors
 from synth import seeding
 from synth.language import edges as edges_lib
 from synth.language import operators
+from synth.language import reference
+from synth.spaces import grids
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import distances
@@ -95,7 +97,12 @@ def certify(
 
 
 def _disjoint(context: context_lib.Context, split: split_lib.Split) -> bool:
-  """L1 by other means than enumeration: other primes, fresh points."""
+  """L1 by other means than enumeration: other primes, fresh points.
+
+  Two functions of an order can differ only between those points, as `9` and
+  `max(9, 1 / x)` where 0 < x < 1/9. Exact values on the specification grid say
+  whether they do. Transcendental ones have none: alike is equal.
+  """
   universe = context.universe
   policy = policies.draw(universe.grammar, context.seed, _AUDIT_ATTEMPT)
   word_NxW = np.stack(policy.pack(universe.values_under(policy)), axis=1)
@@ -105,10 +112,36 @@ def _disjoint(context: context_lib.Context, split: split_lib.Split) -> bool:
   identity_C = np.zeros(len(order), np.int64)
   identity_C[order[1:]] = np.cumsum(differs)
   sets = list(split.evaluation_sets().values())
+  if operators.TRANSCENDENTAL not in operators.kinds(
+    universe.grammar.operators
+  ):
+    used = np.unique(np.concatenate([*split.arms.values(), *sets]))
+    _, group_U, number = np.unique(
+      identity_C[used], return_inverse=True, return_counts=True
+    )
+    names: dict[tuple[int, tuple[Any, ...]], int] = {}
+    for alike in used[number[group_U] > 1].tolist():
+      name = int(identity_C[alike]), _exact_values(context, alike)
+      identity_C[alike] = len(order) + names.setdefault(name, len(names))
   tested = np.concatenate([identity_C[classes] for classes in sets])
   trained = [identity_C[classes] for classes in split.arms.values()]
   return len(np.unique(tested)) == len(tested) and not any(
     np.isin(tested, train).any() for train in trained
+  )
+
+
+def _exact_values(context: context_lib.Context, number: int) -> tuple[Any, ...]:
+  """What a class is on the specification grid, by its representative."""
+  universe = context.universe
+  program = universe.vocabulary.decode(universe.representative_CxL[number])
+  grid = grids.specification(
+    context.spaces.manifest['grid'],
+    universe.grammar.variables,
+    universe.manifest['seed'],
+  )
+  return tuple(
+    reference.evaluate(program, dict(zip(grid, point, strict=True)))
+    for point in zip(*grid.values(), strict=True)
   )
 
 
