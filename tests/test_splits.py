@@ -8,6 +8,7 @@ are false.
 import collections
 import dataclasses
 import fractions
+import itertools
 import json
 import shutil
 
@@ -618,6 +619,81 @@ def test_functions_that_differ_between_fresh_points_are_two(
         context = context_lib.make(universe, spaces, {'seed': seed}, None)
         told_apart = certificate._disjoint(context, split)
         assert told_apart == (wanted or not is_alike)
+
+
+def _renamed(program, names):
+  if program.args:
+    args = tuple(_renamed(arg, names) for arg in program.args)
+    return program_lib.Node(program.symbol, args)
+  return program_lib.Node(names.get(program.symbol, program.symbol))
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    'e ::= x | y | 1 | e - e | e / e',
+    'e ::= x | y | z | 1 | e - e | e / e',
+    # Not every renamed function has a program.
+    's ::= e - e | b / e\nb ::= y | 1 | e / e\ne ::= x | y | 1 | e - e',
+  ],
+  ids=['two', 'three', 'unequal'],
+)
+def test_renamed_functions_of_training_are_those_of_brute_force(tmp_path, text):
+  grammar = grammar_lib.parse(text)
+  universe = build_lib.build(tmp_path / 'universe', grammar, 5, 0)
+  function = reference.RationalFunctions(grammar.variables)
+  program_C = list(map(universe.vocabulary.decode, universe.representative_CxL))
+  rng = np.random.default_rng(0)
+  tests, dev, *arms = np.split(rng.permutation(len(program_C)), [20, 40, 70])
+  context = context_lib.Context(universe, None, None, {}, None)
+  found = certificate._renamed(
+    context,
+    split_lib.Split(dict(zip('ab', arms, strict=True)), {'test': tests}, dev),
+  )
+  others = list(itertools.permutations(grammar.variables))[1:]
+  shares = []
+  for name, train in zip('ab', arms, strict=True):
+    trained = {function(program_C[c]) for c in train}
+    for part, classes in (('test', tests), ('dev', dev)):
+      wanted = [
+        any(
+          function(
+            _renamed(
+              program_C[c], dict(zip(grammar.variables, other, strict=True))
+            )
+          )
+          in trained
+          for other in others
+        )
+        for c in classes
+      ]
+      assert found[name][part] == np.mean(wanted)
+      shares.append(np.mean(wanted))
+  assert 0 < np.mean(shares) < 1
+
+
+@pytest.mark.parametrize(
+  # `log(exp(1 / y))` is `1 / y` or not by the points of y.
+  'name, size, lost',
+  [('conditional', 5, 0), ('scientific', 4, 1)],
+)
+def test_renaming_twice_gives_every_class_back(tmp_path, name, size, lost):
+  text = (GRAMMARS / f'{name}.bnf').read_text()
+  if name == 'conditional':  # it has one variable only
+    text = text.replace('x | 1 | 2 | 3', 'x | y | 1')
+  universe = build_lib.build(
+    tmp_path / 'universe', grammar_lib.parse(text), size, 0
+  )
+  policy = universe.policy.renamed({'x': 'y', 'y': 'x'})
+  key_C = np.zeros(len(universe.node_C), universe.key_C.dtype)
+  values = universe.values_under(policy)
+  key_C['key'], key_C['rest'] = policy.pack(
+    tuple(column[universe.node_C] for column in values)
+  )
+  other_C = universe.find(key_C)  # these grammars know every function's other
+  assert (other_C[other_C] != np.arange(len(other_C))).sum() == lost
+  assert 0 < (other_C == np.arange(len(other_C))).mean() < 0.5
+  assert policy.renamed({'x': 'y', 'y': 'x'}) == universe.policy
 
 
 def test_a_density_arm_of_another_law_is_caught(real_density, tmp_path):

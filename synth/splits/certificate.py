@@ -5,6 +5,7 @@ The labels L1, L2, ... are those of the leakage certificate in methods 1.5.
 """
 
 from collections.abc import Mapping
+import itertools
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from synth.universe import policies
 
 _AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
 _SAMPLE = 200  # novel classes of a ladder whose other programs are searched
+_MOST_VARIABLES = 6  # whose 719 renamings are all looked up
 _DRAWS = 4  # programs of each training class that are searched for the edge
 
 
@@ -92,6 +94,8 @@ def certify(
     _certify_ladder(context, split, checks, measurements)
   if settings['kind'] != 'density':
     measurements.update(_divergences(context, split))
+  if 1 < len(universe.grammar.variables) <= _MOST_VARIABLES:
+    measurements['L6_share_renamed_in_training'] = _renamed(context, split)
   measurements['distances'] = _distances(split)
   return {'checks': checks, 'measurements': measurements}
 
@@ -264,6 +268,39 @@ def _certify_ladder(
   measurements['share_of_novel_without_other_minimal_programs'] = float(
     np.mean(np.bincount(owner_Q, without_Q) == 0)
   )
+
+
+def _renamed(
+  context: context_lib.Context, split: split_lib.Split
+) -> dict[str, dict[str, float]]:
+  """Of each arm and set the share that is a function of the arm, renamed.
+
+  That is, some permutation of the variables makes it one.
+  """
+  universe = context.universe
+  variables = universe.grammar.variables
+  sets = split.evaluation_sets()
+  tested = np.concatenate(list(sets.values()))
+  node_I = universe.node_C[tested]
+  in_arm_AxC = np.zeros((len(split.arms), len(universe.node_C)), bool)
+  for in_arm_C, train in zip(in_arm_AxC, split.arms.values(), strict=True):
+    in_arm_C[train] = True
+  found_AxI = np.zeros((len(split.arms), len(tested)), bool)
+  for order in list(itertools.permutations(variables))[1:]:
+    policy = universe.policy.renamed(dict(zip(variables, order, strict=True)))
+    value = universe.values_under(policy)
+    key_I = np.zeros(len(node_I), universe.key_C.dtype)
+    key_I['key'], key_I['rest'] = policy.pack(tuple(v[node_I] for v in value))
+    class_I = universe.find(key_I)
+    found_AxI |= in_arm_AxC[:, class_I] & (class_I >= 0)
+  ends = np.cumsum([len(classes) for classes in sets.values()])[:-1]
+  return {
+    arm: {
+      name: float(part_I.mean())
+      for name, part_I in zip(sets, np.split(found_I, ends), strict=True)
+    }
+    for arm, found_I in zip(split.arms, found_AxI, strict=True)
+  }
 
 
 def _distances(split: split_lib.Split) -> dict[str, Any]:

@@ -95,6 +95,10 @@ class Field(identity.Policy):
   def _residues(self) -> list[residues_lib.Residues]:
     return [residues_lib.Residues(prime) for prime in self.primes]
 
+  def renamed(self, other: Mapping[str, str]) -> 'Field':
+    residues = {name: self.residues[other[name]] for name in self.residues}
+    return dataclasses.replace(self, residues=residues)
+
   def leaf(self, symbol: str) -> identity.Values:
     constant = constants.value(symbol)
     if constant is None:

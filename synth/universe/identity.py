@@ -12,6 +12,7 @@ applied to whole blocks of argument classes at once.
 
 import abc
 from collections.abc import Callable
+from collections.abc import Mapping
 import fractions
 from typing import Any
 
@@ -128,6 +129,10 @@ class Policy(abc.ABC):
   @abc.abstractmethod
   def moved(self, variable: str) -> 'Policy':
     """The same policy where one variable has other values."""
+
+  @abc.abstractmethod
+  def renamed(self, other: Mapping[str, str]) -> 'Policy':
+    """The same policy where each variable has the values of another."""
 
   def check(self, values: Values) -> None:
     """Looks at the values of new classes.

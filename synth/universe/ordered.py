@@ -89,6 +89,10 @@ class Ordered(identity.Policy):
     other = self.points[variable][1:] + self.points[variable][:1]
     return dataclasses.replace(self, points={**self.points, variable: other})
 
+  def renamed(self, other: Mapping[str, str]) -> 'Ordered':
+    points = {name: self.points[other[name]] for name in self.points}
+    return dataclasses.replace(self, points=points)
+
   def __reduce__(self) -> tuple[Any, ...]:
     return type(self), (self.points, self.attempt)
 

@@ -103,6 +103,13 @@ class Rounded(identity.Policy):
       congruence=self.congruence.moved(variable),
     )
 
+  def renamed(self, other: Mapping[str, str]) -> 'Rounded':
+    return dataclasses.replace(
+      self,
+      points={name: self.points[other[name]] for name in self.points},
+      congruence=self.congruence.renamed(other),
+    )
+
   @functools.cached_property
   def _real(self) -> arithmetic.Real:
     return arithmetic.Real(np, np.float64)
