@@ -8,13 +8,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
 import contextlib
-import ctypes
 import logging
 import multiprocessing
 import os
 from typing import Any
 
 from synth import errors
+from synth import host_memory
 
 SERIAL, PROCESSES, DASK = 'serial', 'processes', 'dask'
 
@@ -64,7 +64,7 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
     # shared; and only when the first task comes.
     context = multiprocessing.get_context('spawn')
     pool = futures.ProcessPoolExecutor(
-      int(rest or cores()), context, _keep_memory
+      int(rest or cores()), context, host_memory.keep_freed
     )
     try:
       yield pool
@@ -82,19 +82,6 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
       f'unknown executor {spec!r}: choose from {SERIAL}, {PROCESSES}, '
       f'{PROCESSES}:N, {DASK}, {DASK}:ADDRESS'
     )
-
-
-def _keep_memory() -> None:
-  """Tells the C library to keep freed memory for the next array.
-
-  Else each large array is mapped and unmapped anew, and touching fresh pages
-  takes longer than computing what goes there.
-  """
-  library = ctypes.CDLL(None)
-  if hasattr(library, 'mallopt'):  # glibc
-    trim_threshold, mmap_threshold = -1, -3
-    library.mallopt(mmap_threshold, 1 << 30)
-    library.mallopt(trim_threshold, 1 << 30)
 
 
 @contextlib.contextmanager
