@@ -124,7 +124,10 @@ def _printed(script, devices, directory):
       **os.environ,
       'JAX_PLATFORMS': 'cpu',
       'JAX_DISABLE_MOST_OPTIMIZATIONS': '1',  # compiles in half the time
-      'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}',
+      'XLA_FLAGS': (
+        f'{os.environ["XLA_FLAGS"]} '
+        f'--xla_force_host_platform_device_count={devices}'
+      ),
     },
     capture_output=True,
     text=True,

@@ -81,14 +81,15 @@ def test_submitit_runs_a_training_on_this_host(tmp_path):
   for package in ('submitit', 'tensorboardX'):  # of `.[dev]`
     pytest.importorskip(package)
   workdir = tmp_path / 'run'
-  steps = ['--config.opt.num_steps=2', '--config.train.dev_every_steps=2']
+  rare = [f'--config.train.{what}_every_steps=120'
+          for what in ('dev', 'checkpoint')]  # fmt: skip
   lines, result = _launch(
     dict(os.environ), tmp_path / 'logs', ['--cluster=local', '--wait'],
-    [*_TINY, *steps, '--tensorboard', f'--workdir={workdir}'],
+    [*_TINY, *_AS_ELSEWHERE, *rare, '--tensorboard', f'--workdir={workdir}'],
   )  # fmt: skip
-  assert json.loads(lines[-1].splitlines()[-1])['steps'] == 2
-  assert runs.read_json(workdir / runs.TRAINED)['steps'] == 2
-  assert 'train run: 2/2' in pathlib.Path(result['logs'][0]).read_text()
+  assert json.loads(lines[-1].splitlines()[-1])['steps'] == 120
+  assert runs.read_json(workdir / runs.TRAINED)['steps'] == 120
+  assert 'train run: 120/120' in pathlib.Path(result['logs'][0]).read_text()
   assert list(workdir.glob('events.out.*'))
 
 
