@@ -11,7 +11,6 @@ import importlib.util
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from synth import errors
 from synth import progress
@@ -129,4 +128,6 @@ def compare(
 
 
 def _spearman(first_P: np.ndarray, second_P: np.ndarray) -> float:
+  import scipy.stats  # here, for it loads slowly
+
   return round(float(scipy.stats.spearmanr(first_P, second_P).statistic), 4)

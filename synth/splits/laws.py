@@ -6,7 +6,6 @@ Each law gives the logarithm of a weight for every class; see methods 1.3
 
 import numpy as np
 import scipy.spatial
-import scipy.stats
 
 from synth.spaces import blocks
 from synth.spaces import dimension as dimension_lib
@@ -104,6 +103,8 @@ def bins(point_CxD: np.ndarray, cells: int) -> np.ndarray:
     point_CxD: Coordinates.
     cells: About so many.
   """
+  import scipy.stats  # here, for it loads slowly
+
   axes = min(_BINNED_AXES, point_CxD.shape[1])
   number = max(2, round(cells ** (1 / axes)))
   cell_C = np.zeros(len(point_CxD), np.int64)

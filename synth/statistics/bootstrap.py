@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import math
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from synth.statistics import design as design_lib
 from synth.statistics.design import Contrast
@@ -118,7 +118,7 @@ def few_seeds(
     mean_BxL.
   """
   spare = sum(len(value_S) - 1 for value_S in value_by_level)
-  student = scipy.stats.t.ppf(_END, spare) / scipy.stats.norm.ppf(_END)
+  student = scipy.special.stdtrit(spare, _END) / scipy.special.ndtri(_END)
   mean_BxL = np.empty((resamples, len(value_by_level)))
   for level, value_S in enumerate(value_by_level):
     seeds = len(value_S)
