@@ -52,6 +52,8 @@ _FORMS = {
   'operator': ('any > div, div > any', 'arities'),
   'role': ('any:1 > 3', 'symbols'),
 }
+# The temperature at which samples are worth most to search, on dev of tier cpu.
+_HOT = 1.2
 # Models of the scaling contrast, beside those of `configs/base.py`.
 _D16 = {'D': 16, 'H': 2, 'N': 1, 'F': 64, 'W': 128, 'M': 1}
 _D32 = {'D': 32, 'H': 2, 'N': 2, 'F': 128, 'W': 256, 'M': 1}
@@ -368,8 +370,7 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
     yield from _arms(table, f'region_{space}', 'region', _ARMS, held_out)
   yield from _arms(table, 'density', 'density', table['density']['arms'])
   yield from _coverage(table)
-  for run in _arms(table, 'search', 'support', _ARMS):
-    yield dataclasses.replace(run, search=True)
+  yield from _search(table)
   yield from _scaling(table)
   rungs = [f'rung_{rung}' for rung in (0, 4, 2, 1, 3)]
   yield from _arms(table, 'ladder', 'ladder', rungs)
@@ -476,6 +477,16 @@ def _coverage(table: Mapping[str, Any]) -> Iterator[study.Run]:
         run.recipe,
         {**run.settings, **settings},
       )
+
+
+def _search(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Samples completed: as the other contrasts draw them, and more diverse."""
+  for run in _arms(table, 'search', 'support', _ARMS):
+    yield dataclasses.replace(run, search=True)
+  hot = {**table, 'search_hot': table['search']}
+  warmer = {'eval.temperature': _HOT}
+  for run in _arms(hot, 'search_hot', 'support', ('train_s',), warmer):
+    yield dataclasses.replace(run, search=True)
 
 
 def _scaling(table: Mapping[str, Any]) -> Iterator[study.Run]:

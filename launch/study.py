@@ -236,6 +236,7 @@ class Study:
         ('num_samples', 'samples'),
         ('num_tasks', 'tasks'),
         ('batch_size', 'batch_size'),
+        ('temperature', 'temperatures'),
       )
     }
     commands = [
