@@ -124,3 +124,23 @@ def test_the_figure_and_the_table_show_the_same_shares(tmp_path):
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(rate, abs=0.06)
     assert f'{100 * shares[-1]:.1f} [' in text
+
+
+def test_more_diverse_samples_stand_beside(tmp_path):
+  for split in range(2):
+    simulated.write(
+      tmp_path / 'a', 'search_hot', 'train_s',
+      {'novel': 0.01, 'control': 0.4, 'dev': 0.4}, np.random.default_rng(1),
+      split=split, search={**_RATES, 'own': 0.65}, seeds=4, items=200,
+    )  # fmt: skip
+  study = _study(tmp_path)
+  numbers = search_view.draw(study).numbers
+  (hot,) = [k for k in numbers['train_s on novel'] if 'temperature' in k]
+  shares = [
+    numbers['train_s on novel'][name]['solved'][-1][0] for name in ('own', hot)
+  ]
+  assert shares == pytest.approx([0.5, 0.65], abs=0.06)
+  assert not [k for k in numbers['train_c on novel'] if 'temperature' in k]
+  text = search_view.table(study)
+  assert f'{100 * shares[0]:.1f} [' in text
+  assert f'{100 * shares[1]:.1f} [' in text

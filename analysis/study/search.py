@@ -21,6 +21,7 @@ from synth.statistics import design
 from synth.statistics.design import Interval
 
 CONTRAST = 'search'
+HOT = 'search_hot'  # the same models, more diverse samples
 KEY = 'search'  # of a record
 SAMPLES = 'samples'  # no search: any of the samples themselves
 BANK = 5  # nodes of the bank that claims are judged with
@@ -39,6 +40,7 @@ def grid(
   arm: str,
   bank: int = BANK,
   lookups: float = np.inf,
+  contrast: str = CONTRAST,
 ) -> cells_lib.Grid:
   """Tasks solved by each source (in the place of an arm), once each.
 
@@ -47,13 +49,14 @@ def grid(
     arm: The models' training arm.
     bank: Nodes of the largest programs of the bank.
     lookups: That a task may take, at most; samples take none.
+    contrast: `CONTRAST` or `HOT`.
 
   Raises:
     NotMeasured: if a record lacks the search or the bank.
   """
-  found = [r for r in study.of(CONTRAST) if r.facts['arm'] == arm]
+  found = [r for r in study.of(contrast) if r.facts['arm'] == arm]
   if not found:
-    raise cells_lib.NotMeasured(f'no record of {CONTRAST} is of {arm}')
+    raise cells_lib.NotMeasured(f'no record of {contrast} is of {arm}')
   lost = study_lib.lost_seeds(found)
   return cells_lib.Grid(
     cell.without(lost[cell.split])
@@ -125,21 +128,38 @@ def share(found: cells_lib.Grid, source: str, test: str) -> Interval:
 
 
 def lookups(
-  study: study_lib.Study, arm: str, source: str, test: str, bank: int = BANK
+  study: study_lib.Study,
+  arm: str,
+  source: str,
+  test: str,
+  contrast: str = CONTRAST,
 ) -> float:
   """Look-ups of a task that is not solved, mean over tasks and splits.
+
+  Those of meet in the middle with the bank `BANK`; the others need no bank.
 
   Raises:
     NotMeasured: if records lack.
   """
   found = [
-    record.facts[KEY]['tests'][test][str(bank)][source]['lookups']
-    for record in study.of(CONTRAST)
+    record.facts[KEY]['tests'][test][str(BANK)][source]['lookups']
+    for record in study.of(contrast)
     if record.facts['arm'] == arm and KEY in record.facts
   ]
   if not found:
     raise cells_lib.NotMeasured(f'no search of {arm}')
   return float(np.mean(found))
+
+
+def temperature(study: study_lib.Study, contrast: str) -> float:
+  """Of the samples that are completed.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  (found, *_) = study.of(contrast)
+  value: float = found.facts['config']['eval']['temperature']
+  return value
 
 
 def banks(study: study_lib.Study) -> dict[int, int]:

@@ -73,7 +73,8 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     'the mean task has no more look-ups. Dashed: the share of tasks that one '
     'of the samples solves without any search. Answers have at most as many '
     f'nodes as a model may write. {drawn.design(grid)}; bands: 95 % intervals '
-    'for these splits, over new seeds and tasks.'
+    'for these splits, over new seeds and tasks. Dotted: more diverse samples '
+    'of the same models, told after the others.'
   )
   return drawn.Drawn(fig, caption, {'bank_functions': size, **numbers})
 
@@ -88,21 +89,29 @@ def _panel(
   told[search.SAMPLES] = {'solved': list(flat)}
   axis.axhline(flat.estimate, color=_COLOURS[search.SAMPLES], ls='--', lw=1.5,
                label=_NAMES[search.SAMPLES])  # fmt: skip
-  for source in search.SOURCES[1:]:
-    most = search.lookups(study, arm, source, test)
+  lines = [(source, search.CONTRAST) for source in search.SOURCES[1:]]
+  if _has_hot(study, arm):
+    lines.insert(1, (results.OWN, search.HOT))
+  for source, contrast in lines:
+    name, label = source, _NAMES[source]
+    if contrast == search.HOT:
+      name, label = _hot(study), f'... {_hot(study).partition(", ")[2]}'
+    most = search.lookups(study, arm, source, test, contrast)
     limit_K = [2.0**i for i in range(int(np.log2(most)) + 1)] + [most]
+    limits = [*limit_K[:-1], np.inf]
     found = [
-      search.share(search.grid(study, arm, lookups=limit), source, test)
-      for limit in limit_K[:-1]
+      search.share(
+        search.grid(study, arm, lookups=limit, contrast=contrast), source, test
+      )
+      for limit in limits
     ]
-    found.append(search.share(whole, source, test))
     mean_K, low_K, high_K = np.array(found).T
-    axis.plot(limit_K, mean_K, color=_COLOURS[source], lw=2,
-              label=_NAMES[source])  # fmt: skip
-    axis.plot(limit_K[-1], mean_K[-1], 'o', color=_COLOURS[source], ms=5)
-    axis.fill_between(limit_K, low_K, high_K, color=_COLOURS[source],
-                      alpha=0.15, lw=0)  # fmt: skip
-    told[source] = {
+    colour = _COLOURS[source]
+    axis.plot(limit_K, mean_K, color=colour, lw=2, label=label,
+              ls=':' if contrast == search.HOT else '-')  # fmt: skip
+    axis.plot(limit_K[-1], mean_K[-1], 'o', color=colour, ms=5)
+    axis.fill_between(limit_K, low_K, high_K, color=colour, alpha=0.15, lw=0)
+    told[name] = {
       'lookups': limit_K,
       'solved': [list(interval) for interval in found],
     }
@@ -110,6 +119,17 @@ def _panel(
   axis.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
   axis.set_xlabel('look-ups a task')
   return told
+
+
+def _has_hot(study: study_lib.Study, arm: str) -> bool:
+  found = study.contrasts.get(search.HOT, ())
+  return any(r.facts['arm'] == arm and search.KEY in r.facts for r in found)
+
+
+def _hot(study: study_lib.Study) -> str:
+  return (
+    f'{results.OWN}, at temperature {search.temperature(study, search.HOT):g}'
+  )
 
 
 def table(study: study_lib.Study) -> str:
@@ -120,19 +140,26 @@ def table(study: study_lib.Study) -> str:
   rows = []
   try:
     sizes = search.banks(study)
-    for arm in (support_split.WITHOUT, support_split.WITH):
+    kinds = [
+      (search.CONTRAST, support_split.WITHOUT),
+      (search.CONTRAST, support_split.WITH),
+    ]
+    if _has_hot(study, support_split.WITHOUT):
+      kinds.append((search.HOT, support_split.WITHOUT))
+    for contrast, arm in kinds:
+      warmth = f'temperature {search.temperature(study, contrast):g}'
       for test in (
         support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
         split_lib.DEV,
       ):  # fmt: skip
         for bank, functions in sizes.items():
-          grid = search.grid(study, arm, bank)
+          grid = search.grid(study, arm, bank, contrast=contrast)
           if test not in grid.tests:
             continue
           shares = [search.share(grid, who, test) for who in search.SOURCES]
           rows.append(
             [
-              arm,
+              f'{arm}, {warmth}',
               test,
               f'{bank} ({functions:,} functions)',
               *(
