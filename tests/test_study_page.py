@@ -435,13 +435,13 @@ def test_a_whole_study_opens_in_a_browser(tmp_path):
   browser = browser_lib.Browser(path, tmp_path / 'profile', (1300, 1300))
   try:
     browser.open(page)
-    assert browser.run('document.images.length') == 13
+    assert browser.run('document.images.length') == 14
     assert browser.run(
       '[...document.images].every(i => i.complete && i.naturalWidth > 300)'
     )
-    assert browser.run("document.querySelectorAll('.plot svg').length") == 13
+    assert browser.run("document.querySelectorAll('.plot svg').length") == 14
     box = "document.querySelector('#hover')"
-    for number in range(13):
+    for number in range(14):
       mark = f"document.querySelectorAll('.plot svg')[{number}].children[3]"
       x, y, label = browser.run(
         f"{mark}.scrollIntoView({{block: 'center'}}); "
