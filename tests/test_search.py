@@ -10,6 +10,7 @@ from analysis.runs import searches
 from synth import errors
 from synth import packing
 from synth import runs
+from synth.baselines import nearest_neighbour
 from synth.evaluation.verify import Outcome
 from synth.inversion import bank as bank_lib
 from synth.inversion import one_level
@@ -100,6 +101,27 @@ def test_sketches_of_others_are_of_tasks_of_about_the_same_size():
   assert (other_I != sketches.others(size_I, 'control')).any()
 
 
+def test_a_task_on_its_own_has_no_samples_of_others():
+  tok_SxIxnxL = np.arange(1, 25, dtype=tokens.DTYPE).reshape(2, 3, 2, 2)
+  other_I = sketches.others(np.array([5, 5, 7]), 'novel')
+  several = sketches.of_others(tok_SxIxnxL, other_I)
+  np.testing.assert_array_equal(several, tok_SxIxnxL[:, other_I])
+  alone = sketches.of_others(
+    tok_SxIxnxL[:, :1], sketches.others(np.array([5]), 'novel')
+  )
+  assert alone.shape == (2, 1, 2, 2) and (alone == tokens.PAD).all()
+
+
+def test_more_sketches_than_training_has_are_all_of_training(workdir):
+  inputs, config = sampled_run.inputs(workdir)
+  retriever = nearest_neighbour.Retriever(inputs, config.data.arm)
+  train_N = inputs.split.arms[config.data.arm]
+  class_I = inputs.split.arms[config.data.arm][:2]
+  tok_IxnxL = retriever.nearest(class_I, len(train_N) + 3)
+  for tok_nxL in tok_IxnxL:
+    assert len(tok_nxL) == len(np.unique(tok_nxL, axis=0)) == len(train_N)
+
+
 def test_the_same_again_is_the_same(workdir, found):
   again, found = search.run(workdir, (1, 3)), copy.deepcopy(found)
   for one in (again, found):
@@ -127,9 +149,49 @@ def test_the_report_and_records_take_it_from_the_same_samples_only(
   with pytest.raises(errors.InputError, match='search again'):
     search_results.read(workdir, other)
   assert search_results.read(workdir / 'data', result) is None
-  (workdir / runs.SEARCH).write_text('{"arm": "train_s"}')
-  with pytest.raises(errors.InputError, match='is damaged'):
-    search_results.read(workdir, result)
+
+
+def _lose(found):
+  del found['tests']['novel']['banks']['3']['own']['lookup_SxI']
+
+
+def _rename(found):
+  sources = found['tests']['novel']['banks']['3']
+  sources['mine'] = sources.pop('own')
+
+
+def _cut(found):
+  packed = found['tests']['novel']['banks']['3']['own']['lookup_SxI']
+  packed['data'] = packed['data'][:-5]
+
+
+def _swap(found):
+  novel, dev = (found['tests'][name]['banks']['3'] for name in ('novel', 'dev'))
+  novel['own']['lookup_SxI'] = dev['own']['lookup_SxI']
+
+
+def _replace(found):
+  found['tests']['novel']['banks']['3'] = 3
+
+
+def _clear(found):
+  found['bank_functions'].clear()
+
+
+@pytest.mark.parametrize(
+  'harm', [_lose, _rename, _cut, _swap, _replace, _clear]
+)
+def test_what_is_damaged_is_refused(workdir, found, tmp_path, harm):
+  result = runs.read_result(workdir)
+  harmed = copy.deepcopy(found)
+  harm(harmed)
+  runs.write_json(tmp_path / runs.SEARCH, harmed)
+  with pytest.raises(errors.InputError, match=r'search\.json is damaged'):
+    search_results.read(tmp_path, result)
+  runs.write_json(tmp_path / runs.SEARCH, found)
+  assert search_results.read(tmp_path, result)['tests'].keys() == {
+    'novel', 'control', 'dev',
+  }  # fmt: skip
 
 
 def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):
@@ -143,3 +205,5 @@ def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):
     search.run(workdir)
   with pytest.raises(errors.InputError, match='bank_sizes has 0'):
     search.run(workdir, (3, 0))
+  with pytest.raises(errors.InputError, match='bank_sizes is empty'):
+    search.run(workdir, ())

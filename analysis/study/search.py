@@ -25,14 +25,7 @@ HOT = 'search_hot'  # the same models, more diverse samples
 KEY = 'search'  # of a record
 SAMPLES = 'samples'  # no search: any of the samples themselves
 BANK = 5  # nodes of the bank that claims are judged with
-SOURCES = (
-  SAMPLES,
-  results.OWN,
-  results.OTHERS,
-  results.GRAMMAR,
-  results.TRAINING,
-  results.MEET_IN_THE_MIDDLE,
-)
+SOURCES = (SAMPLES, *results.SOURCES)
 
 
 def grid(

@@ -32,8 +32,11 @@ class Retriever:
     return self._tok_NxL[nearest_I]
 
   def nearest(self, class_I: np.ndarray, number: int) -> np.ndarray:
-    """So many programs for each task, the nearest first: tok_IxnxL."""
-    ranks = range(1, number + 1)
+    """So many programs for each task, the nearest first: tok_IxnxL.
+
+    Fewer where the arm has fewer.
+    """
+    ranks = range(1, min(number, len(self._tok_NxL)) + 1)
     _, nearest_Ixn = self._tree.query(self._semantic_CxD[class_I], ranks)
     return self._tok_NxL[nearest_Ixn]
 

@@ -123,7 +123,7 @@ class _Search:
       arrays[f'{name}_target'],
       {
         results.OWN: own_SxIxnxL,
-        results.OTHERS: own_SxIxnxL[:, other_I],
+        results.OTHERS: sketches.of_others(own_SxIxnxL, other_I),
         results.GRAMMAR: grammar_IxnxL[None],
         results.TRAINING: self._retriever.nearest(class_I, number)[None],
       },
@@ -233,6 +233,8 @@ def run(
     InputError: if the run is not evaluated by samples, or its grammar has
       operators without an inverse.
   """
+  if not bank_sizes:
+    raise errors.InputError('bank_sizes is empty: nothing to search with')
   for size in bank_sizes:
     if size < 1:
       raise errors.InputError(f'bank_sizes has {size}: sizes are positive')

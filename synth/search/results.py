@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 import pathlib
 from typing import Any
+import zlib
 
+from synth import packing
 from synth import runs
 
 OWN, OTHERS, GRAMMAR, TRAINING = 'own', 'others', 'grammar', 'training'
 MEET_IN_THE_MIDDLE = 'meet_in_the_middle'
+SOURCES = (OWN, OTHERS, GRAMMAR, TRAINING, MEET_IN_THE_MIDDLE)
 _SAME = ('arm', 'seeds', 'step', 'config', 'inputs_sha256')  # as in result.json
 
 
@@ -33,9 +36,26 @@ def read(
         raise runs.RunError(
           f'{path} is of another evaluation (its {key} differs): search again'
         )
+    for name, one in found['tests'].items():
+      for size, told in one['banks'].items():
+        float(found['bank_functions'][size])
+        _check(told, len(found['seeds']), result['items'][name])
     return {
       'bank_functions': found['bank_functions'],
       'tests': {name: one['banks'] for name, one in found['tests'].items()},
     }
-  except (KeyError, TypeError, AttributeError) as error:
+  except (
+    KeyError, TypeError, AttributeError, ValueError, zlib.error,
+  ) as error:  # fmt: skip
     raise runs.RunError(f'{path} is damaged: {error!r}') from None
+
+
+def _check(told: Mapping[str, Any], seeds: int, items: int) -> None:
+  """Raises what `read` calls damage."""
+  if told.keys() != set(SOURCES):
+    raise ValueError(f'sources {sorted(told)}')
+  for source, one in told.items():
+    shape = packing.unpack(one['lookup_SxI']).shape
+    if shape not in ((1, items), (seeds, items)):
+      raise ValueError(f'look-ups of {source} of shape {shape}')
+    float(one['lookups'])

@@ -26,13 +26,22 @@ def of_samples(
 def others(size_I: np.ndarray, name: str) -> np.ndarray:
   """For each task of a set another one: the next in order of size.
 
-  Within a size the order is random, so almost all get one of their own size.
+  Within a size the order is random, so almost all get one of their own size. A
+  task on its own gets itself.
   """
   random_I = seeding.generator(0, 'other tasks', name).random(len(size_I))
   order_I = np.lexsort((random_I, size_I))
   other_I = np.empty_like(order_I)
   other_I[order_I] = np.roll(order_I, -1)
   return other_I
+
+
+def of_others(tok_SxIxnxL: np.ndarray, other_I: np.ndarray) -> np.ndarray:
+  """The rows of other tasks, PAD where there is no other: tok_SxIxnxL."""
+  alone_I = other_I == np.arange(len(other_I))
+  return np.where(
+    alone_I[:, None, None], tokens.PAD, tok_SxIxnxL[:, other_I]
+  ).astype(tokens.DTYPE)
 
 
 def of_grammar(
