@@ -53,9 +53,9 @@ def section(found: Sequence[results.Run]) -> list[str]:
     '<h2>What does search make of the samples?</h2>',
     webpage.table(head, rows, numeric=2),
     '<p class="note">Each node of a program is left open in turn, and what '
-    'must stand there is looked up in a bank of small functions. Look-ups: of '
-    'a task that is not solved, on average. Brackets: 95 % intervals. Made by '
-    f'<code>{_COMMAND}</code>.</p>',
+    'must stand there is looked up in a bank of small functions. Look-ups: all '
+    'for a task, whether it is solved sooner or not, on average. Brackets: '
+    f'95 % intervals. Made by <code>{_COMMAND}</code>.</p>',
   ]
 
 

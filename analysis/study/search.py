@@ -127,7 +127,7 @@ def lookups(
   test: str,
   contrast: str = CONTRAST,
 ) -> float:
-  """Look-ups of a task that is not solved, mean over tasks and splits.
+  """All look-ups for a task, mean over tasks and splits.
 
   Those of meet in the middle with the bank `BANK`; the others need no bank.
 
