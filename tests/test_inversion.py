@@ -222,3 +222,22 @@ def test_hits_are_executed_until_one_is_right():
   assert row_I.tolist() == [1, -1, 4]
   assert executed_I.tolist() == [2, 0, 2]
   assert sorted(asked) == [0, 1, 3, 4]
+
+
+def test_a_grammar_may_have_any_number_of_nonterminals(tmp_path):
+  rules = (f'n{i} ::= x | {i + 1} | n{(i + 1) % 70} + n{i}' for i in range(70))
+  grammar = grammar_lib.parse('\n'.join(rules))
+  universe = build_lib.build(tmp_path / 'universe', grammar, 3, seed=0)
+  # No rule derives the last: 3 is not of n1.
+  sketches = map(program_lib.parse, ('2 + 1', 'x + x', '3 + x'))
+  task = universe.class_of(program_lib.parse('x + 1'))
+  hits = completion.complete(
+    _bank(universe, 1),
+    _rows(universe, sketches, 3),
+    np.arange(3),
+    universe.node_C[[task] * 3],
+    3,
+  )
+  assert hits.lookups_I.tolist() == [3, 3, 0]
+  # x + 1 by x for 2, and by 1 for the second x.
+  assert list(zip(hits.task_H, hits.hole_H, strict=True)) == [(0, 1), (1, 2)]

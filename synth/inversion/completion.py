@@ -264,24 +264,23 @@ def _nonterminals(
   """
   grammar, vocabulary = bank.universe.grammar, bank.universe.vocabulary
   number_of = {name: n for n, name in enumerate(grammar.nonterminals)}
-  assert len(number_of) < 64
-  derives_PxL = np.zeros(tok_PxL.shape, np.int64)  # a bit a nonterminal
+  derives_PxLxN = np.zeros((*tok_PxL.shape, len(number_of)), bool)
   row_P = np.arange(len(tok_PxL))
 
   def fits(rule: grammar_lib.Production, position: int) -> np.ndarray:
     fits_P = tok_PxL[:, position] == vocabulary.index[rule.symbol]
     for place, name in enumerate(rule.args):
       child_P = child_PxLxA[:, position, place]
-      fits_P &= (derives_PxL[row_P, child_P] >> number_of[name] & 1) == 1
+      fits_P &= derives_PxLxN[row_P, child_P, number_of[name]]
     return fits_P
 
   for position in range(tok_PxL.shape[1] - 1, -1, -1):
     for rule in grammar.productions:
-      bit = 1 << number_of[rule.nonterminal]
-      derives_PxL[fits(rule, position), position] |= bit
+      fits_P = fits(rule, position)
+      derives_PxLxN[fits_P, position, number_of[rule.nonterminal]] = True
   type_PxL = np.full(tok_PxL.shape, -1)
   start = number_of[grammar.start]
-  derived_P = (derives_PxL[:, 0] >> start & 1) == 1
+  derived_P = derives_PxLxN[:, 0, start]
   type_PxL[:, 0] = start
   for position in range(tok_PxL.shape[1]):
     for rule in grammar.productions:
