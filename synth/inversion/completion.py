@@ -67,6 +67,10 @@ def complete(
     max_size: Nodes of the largest programs that count.
   """
   vocabulary = bank.universe.vocabulary
+  # Of equal sketches of a task the first; holes are opened in that alone.
+  _, once_P = np.unique(_words(task_P, tok_PxL), return_index=True)
+  once_P.sort()
+  tok_PxL, task_P = tok_PxL[once_P], task_P[once_P]
   parts = [
     _holes(bank, tok_PxL[low : low + _ROWS], task_P[low : low + _ROWS], node_I)
     for low in range(0, len(tok_PxL), _ROWS)
@@ -91,7 +95,7 @@ def complete(
   (kept,) = np.nonzero((node_U >= 0) & (whole_U <= max_size))
   return Hits(
     task_U[kept],
-    row_U[kept],
+    once_P[row_U[kept]],
     hole_U[kept],
     node_U[kept],
     lookup_U[kept] + 1,
