@@ -106,6 +106,7 @@ _GOOD = [
     'synth.baselines',
     '--workdir={dir}/run --budget=100 --bank_size=3',
   ),
+  Case('search', 'synth.search', '--workdir={dir}/run --bank_sizes=1'),
   Case(
     'interpret',
     'synth.interpret',
@@ -237,6 +238,13 @@ _BAD = [
     ('--temperatures', "'hot'"),
   ),
   Case('no_run', 'synth.baselines', '--workdir={dir}/data', ('run.json',)),
+  Case('no_search', 'synth.search', '--workdir={dir}/nope', ('{dir}/nope',)),
+  Case(
+    'no_sizes',
+    'synth.search',
+    '--workdir={dir}/run --bank_sizes=3,large',
+    ('--bank_sizes=3,large',),
+  ),
   Case(
     'no_directory', 'synth.evaluate', '--workdir={dir}/nope', ('{dir}/nope',)
   ),
@@ -319,6 +327,7 @@ _HELP = [
     'train',
     'evaluate',
     'baselines',
+    'search',
   ]
 ]
 
@@ -432,6 +441,7 @@ def test_help_lists_the_flags(done, case):
     ],
     'evaluate': ['--workdir'],
     'baselines': ['--workdir', '--config', '--budget', '--bank_size'],
+    'search': ['--workdir', '--bank_sizes'],
   }[case.module.split('.')[1]]:
     assert f'  {flag}: ' in text or f'  --[no]{flag[2:]}: ' in text
   assert 'Traceback' not in text
