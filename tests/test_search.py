@@ -144,7 +144,8 @@ def test_the_report_and_records_take_it_from_the_same_samples_only(
   novel = found['tests']['novel']['banks']['3']['own']
   assert f'{novel["solved"]:.1%} [' in table
   told = search_results.read(workdir, result)
-  assert told['tests']['novel']['3']['own'] == novel
+  own = told['tests']['novel']['3']['own']
+  assert {**own, 'seconds': 0} == {**novel, 'seconds': 0}  # maybe run again
   other = {**result, 'config': {**result['config'], 'eval': {'seed': 9}}}
   with pytest.raises(errors.InputError, match='search again'):
     search_results.read(workdir, other)
