@@ -137,13 +137,7 @@ def _evaluate(
       'counts it as it was then',
       file=sys.stderr,
     )
-  verifier = verify.Verifier(
-    inputs.universe.vocabulary,
-    inputs.universe.grammar.variables,
-    list(config.spaces.grid),
-    config.universe.seed,
-    config.eval.seed,
-  )
+  verifier = verify.Verifier.of(config, inputs.universe)
   facts = cli.plain(config)
   del facts['eval']['temperature']  # parts are told apart by it
   parts = parts_lib.Parts(

@@ -125,8 +125,7 @@ def test_draws_are_right_as_often_as_told(universe7):
 
 
 def test_the_sampler_is_fitted_to_the_programs_of_its_arm(inputs):
-  tasks = _tasks(inputs)
-  sampler = pcfg_baseline.fit(tasks)
+  sampler = pcfg_baseline.fit(inputs, 'train_s')
   size_N = inputs.universe.size_C[inputs.split.arms['train_s']]
   for size, share in enumerate(sampler.share_S):
     assert share == pytest.approx((size_N == size).mean())

@@ -35,7 +35,7 @@ def found(workdir):
 
 
 def _lookups(found, name, size, source):
-  packed = found['tests'][name]['banks'][str(size)][source]['lookup_SxI']
+  packed = found['tests'][name][str(size)][source]['lookup_SxI']
   return packing.unpack(packed)
 
 
@@ -46,7 +46,7 @@ def test_what_a_sample_solves_its_completions_solve_at_no_more_samples(
   some = 0
   for name, told in found['tests'].items():
     right_SxIxn = arrays[f'{name}_outcome'] == Outcome.CORRECT
-    for bank in told['banks'].values():
+    for bank in told.values():
       sample_SxI = packing.unpack(bank['own']['sample_SxI'])
       solved_SxI = right_SxIxn.any(axis=2)
       first_SxI = right_SxIxn.argmax(axis=2) + 1
@@ -126,7 +126,7 @@ def test_the_same_again_is_the_same(workdir, found):
   again, found = search.run(workdir, (1, 3)), copy.deepcopy(found)
   for one in (again, found):
     for told in one['tests'].values():
-      for bank in told['banks'].values():
+      for bank in told.values():
         for source in bank.values():
           source['seconds'] = 0
   assert again == found
@@ -141,7 +141,7 @@ def test_the_report_and_records_take_it_from_the_same_samples_only(
   run = run_results.Run(workdir, result, arrays, [], workdir, 'train_s')
   title, table, _ = searches.section([run])
   assert title.startswith('<h2>') and table.count('<tr>') == 1 + 3 * 2 * 5
-  novel = found['tests']['novel']['banks']['3']['own']
+  novel = found['tests']['novel']['3']['own']
   assert f'{novel["solved"]:.1%} [' in table
   told = search_results.read(workdir, result)
   own = told['tests']['novel']['3']['own']
@@ -153,26 +153,26 @@ def test_the_report_and_records_take_it_from_the_same_samples_only(
 
 
 def _lose(found):
-  del found['tests']['novel']['banks']['3']['own']['lookup_SxI']
+  del found['tests']['novel']['3']['own']['lookup_SxI']
 
 
 def _rename(found):
-  sources = found['tests']['novel']['banks']['3']
+  sources = found['tests']['novel']['3']
   sources['mine'] = sources.pop('own')
 
 
 def _cut(found):
-  packed = found['tests']['novel']['banks']['3']['own']['lookup_SxI']
+  packed = found['tests']['novel']['3']['own']['lookup_SxI']
   packed['data'] = packed['data'][:-5]
 
 
 def _swap(found):
-  novel, dev = (found['tests'][name]['banks']['3'] for name in ('novel', 'dev'))
+  novel, dev = (found['tests'][name]['3'] for name in ('novel', 'dev'))
   novel['own']['lookup_SxI'] = dev['own']['lookup_SxI']
 
 
 def _replace(found):
-  found['tests']['novel']['banks']['3'] = 3
+  found['tests']['novel']['3'] = 3
 
 
 def _clear(found):

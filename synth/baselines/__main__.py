@@ -33,7 +33,6 @@ from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg
 from synth.evaluation import verify
-from synth.spaces import grids
 
 BASELINES: dict[str, Callable[[charges.Tasks], charges.Charged]] = {
   'nearest_neighbour': nearest_neighbour.solve,
@@ -85,17 +84,11 @@ def run(
     'versions': runs.versions(),
     'device': jax.devices()[0].device_kind,
   }
-  universe = inputs.universe
-  numerators = list(config.spaces.grid)
-  seed = config.universe.seed
-  variables = universe.grammar.variables
   tasks = charges.Tasks(
     inputs,
     arm,
-    grids.specification(numerators, variables, seed),
-    verify.Verifier(
-      universe.vocabulary, variables, numerators, seed, config.eval.seed
-    ),
+    inputs.context.grid,
+    verify.Verifier.of(config, inputs.universe),
     budget,
     bank_size,
   )

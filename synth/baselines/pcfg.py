@@ -16,6 +16,7 @@ import time
 
 import numpy as np
 
+from synth import inputs as inputs_lib
 from synth import progress
 from synth import seeding
 from synth.baselines import charges
@@ -54,15 +55,15 @@ class Sampler:
     return float(self.share_S @ np.arange(len(self.share_S)))
 
 
-def fit(tasks: charges.Tasks) -> Sampler:
-  """The programs of a training epoch, one of each class."""
-  universe = tasks.inputs.universe
-  train_N = tasks.inputs.split.arms[tasks.arm]
+def fit(inputs: inputs_lib.Inputs, arm: str) -> Sampler:
+  """The programs of a training epoch of an arm, one of each class."""
+  universe = inputs.universe
+  train_N = inputs.split.arms[arm]
   rng = seeding.generator(0, 'pcfg')
-  tok_NxL = tasks.inputs.programs_at(
+  tok_NxL = inputs.programs_at(
     train_N, rng.random((len(train_N), universe.max_size))
   )
-  bar = progress.Progress(f'pcfg: fit {tasks.arm}', len(tok_NxL), 'programs')
+  bar = progress.Progress(f'pcfg: fit {arm}', len(tok_NxL), 'programs')
 
   def programs() -> Iterator[program_lib.Node]:
     for number, tok_L in enumerate(tok_NxL):
@@ -222,7 +223,7 @@ def _log_wrong(probability_I: np.ndarray) -> np.ndarray:
 def solve(tasks: charges.Tasks) -> charges.Charged:
   """pass@k of independent draws."""
   start = time.monotonic()
-  sampler = fit(tasks)
+  sampler = fit(tasks.inputs, tasks.arm)
   preparation = time.monotonic() - start
   probability_C = class_probability(tasks.inputs.universe, sampler)
   seconds = _seconds(tasks, sampler)

@@ -16,6 +16,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 
 from synth import seeding
@@ -23,6 +24,7 @@ from synth.language import interpreter
 from synth.language import operators
 from synth.language import tokens
 from synth.spaces import grids
+from synth.universe import universe as universe_lib
 
 _POINTS = 8
 _COMMON = 4  # points at which both must be defined
@@ -81,6 +83,19 @@ class Verifier:
     self._grid = grids.floats(
       grids.specification(grid, variables, grid_seed),
       np.float32 if rational else np.float64,
+    )
+
+  @classmethod
+  def of(
+    cls, config: ml_collections.ConfigDict, universe: universe_lib.Universe
+  ) -> 'Verifier':
+    """The judge of all programs that are written for a config."""
+    return cls(
+      universe.vocabulary,
+      universe.grammar.variables,
+      list(config.spaces.grid),
+      config.universe.seed,
+      config.eval.seed,
     )
 
   def outcomes(

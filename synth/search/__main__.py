@@ -3,8 +3,8 @@
   python -m synth.search --workdir=DIR [--bank_sizes=1,3,5]
 
 reads DIR/samples.npz and writes DIR/search.json: of each set of tasks, bank and
-source of sketches the share of tasks solved, look-ups, and of each task the
-look-up and the sample that solved it. Sources:
+source of sketches the share of tasks solved (and solved with a held-out edge),
+look-ups, and of each task the look-up and the sample that solved it. Sources:
 
     own                  the samples the model wrote for the task
     others               those it wrote for another task of the same size
@@ -37,7 +37,6 @@ from synth import errors
 from synth import inputs as inputs_lib
 from synth import packing
 from synth import runs
-from synth.baselines import charges
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg
 from synth.evaluation import verify
@@ -47,7 +46,6 @@ from synth.inversion import completion
 from synth.inversion import one_level
 from synth.search import results
 from synth.search import sketches
-from synth.spaces import grids
 from synth.universe import field
 
 BANK_SIZES = (1, 3, 5)
@@ -55,7 +53,7 @@ _HEAD = ('arm', 'seeds', 'step', 'config', 'inputs_sha256', 'versions')
 
 
 @dataclasses.dataclass(frozen=True)
-class _Set:
+class _Tasks:
   """A set of I tasks.
 
   Attributes:
@@ -81,32 +79,28 @@ class _Search:
     self, config: ml_collections.ConfigDict, inputs: inputs_lib.Inputs
   ):
     universe = self._universe = inputs.universe
-    variables, seed = universe.grammar.variables, config.universe.seed
-    numerators = list(config.spaces.grid)
     if not isinstance(universe.policy, field.Field):
       raise errors.InputError(
         f'{universe.grammar.name} has operators that cannot be inverted: '
         'search is for grammars of + - * /, neg and inv'
       )
-    grid = grids.specification(numerators, variables, seed)
     try:
-      self._policy, self._values = bank_lib.on_grid(universe, grid)
+      self._policy, self._values = bank_lib.on_grid(
+        universe, inputs.context.grid
+      )
     except bank_lib.NoPoints as reason:
       raise errors.InputError(f'{universe.grammar.name}: {reason}') from None
-    self._verifier = verify.Verifier(
-      universe.vocabulary, variables, numerators, seed, config.eval.seed
-    )
+    self._verifier = verify.Verifier.of(config, universe)
     self._has = inputs.holdout.has if inputs.holdout is not None else None
     arm = config.data.arm
     self._retriever = nearest_neighbour.Retriever(inputs, arm)
-    tasks = charges.Tasks(inputs, arm, grid, self._verifier, 1, 1)
-    self._sampler = pcfg.fit(tasks)
+    self._sampler = pcfg.fit(inputs, arm)
 
   def bank(self, size: int) -> bank_lib.Bank:
     """All functions of at most so many nodes."""
     return bank_lib.Bank(self._universe, self._policy, self._values, size)
 
-  def set(self, name: str, arrays: Mapping[str, np.ndarray]) -> _Set:
+  def tasks(self, name: str, arrays: Mapping[str, np.ndarray]) -> _Tasks:
     """A set of tasks with its sketches."""
     class_I = arrays[f'{name}_class']
     longest = self._universe.max_size
@@ -118,7 +112,7 @@ class _Search:
     grammar_IxnxL = sketches.of_grammar(
       self._sampler, self._universe.vocabulary, name, (items, number, longest)
     )
-    return _Set(
+    return _Tasks(
       self._universe.node_C[class_I],
       arrays[f'{name}_target'],
       {
@@ -130,7 +124,7 @@ class _Search:
     )
 
   def complete(
-    self, bank: bank_lib.Bank, tasks: _Set, source: str
+    self, bank: bank_lib.Bank, tasks: _Tasks, source: str
   ) -> dict[str, Any]:
     """What completions of one source's sketches solve."""
     start = time.monotonic()
@@ -158,7 +152,7 @@ class _Search:
       'seconds': round(time.monotonic() - start, 2),
     }
 
-  def meet(self, bank: bank_lib.Bank, tasks: _Set) -> dict[str, Any]:
+  def meet(self, bank: bank_lib.Bank, tasks: _Tasks) -> dict[str, Any]:
     """What an operator between two functions of the bank solves."""
     start = time.monotonic()
     search = one_level.OneLevel(bank)
@@ -182,7 +176,7 @@ class _Search:
     self,
     task_H: np.ndarray,
     programs: Callable[[np.ndarray], np.ndarray],
-    tasks: _Set,
+    tasks: _Tasks,
     models: int,
   ) -> np.ndarray:
     """The hit that solves each task of each model, -1 if none: row_J."""
@@ -252,18 +246,15 @@ def run(
   banks = {size: search.bank(size) for size in dict.fromkeys(bank_sizes)}
   found: dict[str, Any] = {}
   for name in result['items']:
-    tasks = search.set(name, arrays)
-    found[name] = {
-      'class_I': packing.pack(arrays[f'{name}_class'], '<i4'),
-      'banks': {},
-    }
+    tasks = search.tasks(name, arrays)
+    found[name] = {}
     for size, bank in banks.items():
       told = {
         source: search.complete(bank, tasks, source)
         for source in tasks.sketches
       }
       told[results.MEET_IN_THE_MIDDLE] = search.meet(bank, tasks)
-      found[name]['banks'][str(size)] = told
+      found[name][str(size)] = told
       print(
         f'search: {name}, bank of {len(bank):,} functions: '
         + ', '.join(f'{who} {one["solved"]:.1%}' for who, one in told.items()),
@@ -304,9 +295,9 @@ def main() -> dict[str, Any]:
   return {
     name: {
       size: {who: one['solved'] for who, one in told.items()}
-      for size, told in tests['banks'].items()
+      for size, told in banks.items()
     }
-    for name, tests in found['tests'].items()
+    for name, banks in found['tests'].items()
   }
 
 

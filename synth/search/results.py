@@ -36,14 +36,11 @@ def read(
         raise runs.RunError(
           f'{path} is of another evaluation (its {key} differs): search again'
         )
-    for name, one in found['tests'].items():
-      for size, told in one['banks'].items():
+    for name, banks in found['tests'].items():
+      for size, told in banks.items():
         float(found['bank_functions'][size])
         _check(told, len(found['seeds']), result['items'][name])
-    return {
-      'bank_functions': found['bank_functions'],
-      'tests': {name: one['banks'] for name, one in found['tests'].items()},
-    }
+    return {key: found[key] for key in ('bank_functions', 'tests')}
   except (
     KeyError, TypeError, AttributeError, ValueError, zlib.error,
   ) as error:  # fmt: skip

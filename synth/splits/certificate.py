@@ -15,7 +15,6 @@ from synth import seeding
 from synth.language import edges as edges_lib
 from synth.language import operators
 from synth.language import reference
-from synth.spaces import grids
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import distances
@@ -138,14 +137,9 @@ def _exact_values(context: context_lib.Context, number: int) -> tuple[Any, ...]:
   """What a class is on the specification grid, by its representative."""
   universe = context.universe
   program = universe.vocabulary.decode(universe.representative_CxL[number])
-  grid = grids.specification(
-    context.spaces.manifest['grid'],
-    universe.grammar.variables,
-    universe.manifest['seed'],
-  )
   return tuple(
-    reference.evaluate(program, dict(zip(grid, point, strict=True)))
-    for point in zip(*grid.values(), strict=True)
+    reference.evaluate(program, dict(zip(context.grid, point, strict=True)))
+    for point in zip(*context.grid.values(), strict=True)
   )
 
 

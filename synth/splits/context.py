@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from synth import seeding
+from synth.spaces import grids
 from synth.spaces import space as space_lib
 from synth.spaces import syntactic
 from synth.splits import holdout as holdout_lib
@@ -35,6 +36,15 @@ class Context:
   def seed(self) -> int:
     """Of all random choices."""
     return int(self.settings['seed'])
+
+  @functools.cached_property
+  def grid(self) -> grids.Grid:
+    """The specification grid: where a task's outputs are told."""
+    return grids.specification(
+      self.spaces.manifest['grid'],
+      self.universe.grammar.variables,
+      self.universe.manifest['seed'],
+    )
 
   def draw(self, class_P: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A random minimal program of each class, as training would show it."""
