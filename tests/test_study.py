@@ -450,16 +450,23 @@ def test_the_toy_tier_runs_to_its_end_though_it_is_stopped(tmp_path):
   assert max(r.path.stat().st_size for r in found) < 100_000
   runs = study_config.get_config('toy').runs
   having = {(run.contrast, run.name) for run in runs if run.baselines}
-  assert having
+  searched = {(run.contrast, run.name) for run in runs if run.search}
+  assert having and searched
+  trains: dict[str, tuple[str, str]] = {}
+  for run in runs:
+    trains.setdefault(run.training, (run.contrast, run.name))
   for record in found:
     assert record.facts['step'] == record.facts['config']['opt']['num_steps']
     expected = {'evaluate'}
-    # Coverage is of models that other runs trained.
-    if record.facts['contrast'] != 'coverage':
+    name = record.facts['contrast'], record.facts['run']
+    # Some are of models that other runs trained.
+    if name in trains.values():
       expected.add('train')
+    if name in searched:
+      expected.add('search')
     # And the writing of a record that was stopped, of the run at that moment.
     assert record.facts['seconds'].keys() - {'records'} == expected
-    name = record.facts['contrast'], record.facts['run']
+    assert ('search' in record.facts) == (name in searched)
     assert ('without_model' in record.facts) == (name in having)
   assert sweep('--dry_run')['left'] == 0
   # So few tasks measure next to nothing, and the page says so.

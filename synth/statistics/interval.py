@@ -49,8 +49,8 @@ def of_share(found: Interval, error: float, items: int) -> Interval:
   that of as many tasks of one outcome each (Clopper and Pearson 1934).
 
   Simulated with 95 % for success of 0.4 % of 1,000 tasks (2.3 % can be solved),
-  2 to 8 seeds: 93 to 97 % of cases, of the symmetric one 90 to 95; of 0.1 %
-  (1 %), 90 to 94, of the symmetric one 83 to 90. Where most of a share is in so
+  2 to 8 seeds: 92 to 96 % of cases, of the symmetric one 89 to 92; of 0.1 %
+  (1 %), 92 to 93, of the symmetric one 83 to 89. Where most of a share is in so
   few tasks that a test set may hold none of them (0.1 % of 1,000 tasks solved
   every second time, beside many a thousand times rarer), what was seen does not
   tell of them: 73 %.

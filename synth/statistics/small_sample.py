@@ -21,20 +21,18 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
   Balanced, these are the mean squares of the crossed two-way analysis of
   variance.
 
-  With A + C, Satterthwaite's degrees of freedom give an interval that is short
-  when U < 5, and t_U^2 A + t_G^2 C (Cochran 1964; Banerjee 1960, Sankhya 22)
-  one that is never short but long. The half-width is the mean of the two.
+  Its quantile is that of `_quantile` for the part that needs the larger.
 
   Simulated with 95 % and normal effects: 95 % exactly for splits with items of
-  their own, whatever U (a t interval); for the seeds of one split 93 to 98 %
-  with U = 2, 94 to 97 % with 3, 95 to 96 % with 4, 94.8 to 95.8 % from 5 on, by
-  what the variance is made of. Success of 8 seeds, effects normal in the logit:
-  94 to 96 % (`tests/test_intervals.py`, simulations).
+  their own, whatever U (a t interval); for the seeds of one split 93.5 to
+  96.5 % with U = 2 and 94.5 to 95.5 % from 3 on, by what the variance is made
+  of. Success of 8 seeds, effects normal in the logit: 94 to 96 %
+  (`tests/test_intervals.py`, quadrature and simulations).
 
   Raises:
     ValueError: if there is one split with one seed.
   """
-  return _around(contrast, _half(_parts(contrast), level))
+  return _around(contrast, half_width(_parts(contrast), level))
 
 
 def these_splits(contrast: Contrast, level: float = 0.95) -> Interval:
@@ -46,7 +44,7 @@ def these_splits(contrast: Contrast, level: float = 0.95) -> Interval:
   Raises:
     ValueError: if a split has one seed.
   """
-  return _around(contrast, _half(_within(contrast), level))
+  return _around(contrast, half_width(_within(contrast), level))
 
 
 def careful(contrast: Contrast, level: float = 0.95) -> Interval:
@@ -59,9 +57,9 @@ def careful(contrast: Contrast, level: float = 0.95) -> Interval:
     ValueError: if there is one split with one seed.
   """
   used = _parts(contrast)
-  half = _half(used, level)
+  half = half_width(used, level)
   if min(design_lib.of(contrast).seeds_R) > 1:
-    half = max(half, _half(_within(contrast), level))
+    half = max(half, half_width(_within(contrast), level))
   return _around(contrast, half)
 
 
@@ -79,18 +77,55 @@ def _around(contrast: Contrast, half: float) -> Interval:
   return Interval(mean, mean - half, mean + half)
 
 
-def _half(used: Sequence[tuple[float, float]], level: float) -> float:
-  """Half the width, from parts of the variance and their degrees."""
+def half_width(used: Sequence[tuple[float, float]], level: float) -> float:
+  """Half the width of an interval.
+
+  Args:
+    used: Parts of the estimate's variance and the degrees of freedom of each.
+    level: That the interval is to hold the truth.
+  """
   if not used:
     return 0.0
   tail = (1 + level) / 2
   variance = sum(v for v, _ in used)
-  short = scipy.special.stdtrit(_satterthwaite(used), tail)
-  short *= math.sqrt(variance)
-  long = math.sqrt(
-    sum(v * scipy.special.stdtrit(d, tail) ** 2 for v, d in used)
-  )
-  return float(short + long) / 2
+  quantile = max(_quantile(v / variance, d, tail) for v, d in used)
+  return float(quantile * math.sqrt(variance))
+
+
+def _quantile(share: float, degrees: float, tail: float) -> float:
+  """Half the width over the root of a variance that is estimated in part.
+
+  A share rho of the variance was estimated with d degrees of freedom, the rest
+  is known. Student's quantile t with Satterthwaite's degrees, d / rho^2, gives
+  an interval that is short where d < 5, and t^2 rho + z^2 (1 - rho) (Cochran
+  1964; Banerjee 1960, Sankhya 22) one that is never short but long. This is
+
+    (z^p (1 - rho^s) + t^p rho^s)^(1/p)
+
+  with s / p and p such that the coverage, an integral over the chi-square law
+  of the estimate, is nominal for every true share: within 0.005 for d >= 1.5
+  and levels of 90 to 99 %, 0.011 for 1.25 and 0.014 for 1. The formulas for
+  both are fits to their best values at ten d from 1 to 30. Nor can any interval
+  be as exact with d = 1 (two seeds): the best step function of the estimate
+  that never shortens as it grows, without any other condition, was found 0.010
+  off.
+
+  Args:
+    share: rho, as estimated.
+    degrees: d.
+    tail: Probability below the upper end.
+  """
+  z = float(scipy.special.ndtri(tail))
+  t = float(scipy.special.stdtrit(degrees, tail))
+  # Where p is past all bounds, the sum is its larger part: z, or t rho^(s/p).
+  p = 1 / max(0.16 * (1 - (2 / degrees) ** 2), 0.002)
+  s = p * (1 / 3 + (2 / degrees) ** 1.22 / 6)
+  if share == 1:
+    return t
+  # In logarithms, for (t / z)^p is large.
+  of_t = p * math.log(t / z) + s * math.log(share)
+  of_z = math.log(-math.expm1(s * math.log(share)))
+  return z * math.exp(float(np.logaddexp(of_z, of_t)) / p)
 
 
 def _within(contrast: Contrast) -> list[tuple[float, float]]:
