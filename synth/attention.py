@@ -4,6 +4,8 @@ Letters: B batch, T new positions, M all positions (keys), H heads, K width of a
 head.
 """
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 
@@ -23,16 +25,20 @@ def among_themselves(
     q_BxTxHxK, k_BxTxHxK, v_BxTxHxK: Queries, keys and values.
     scale: Multiplies the products of queries and keys.
   """
-  return jax.nn.dot_product_attention(
-    q_BxTxHxK,
-    k_BxTxHxK,
-    v_BxTxHxK,
-    scale=scale,
-    is_causal=True,
-    implementation=implementation(
-      q_BxTxHxK.dtype, q_BxTxHxK.shape[-1], q_BxTxHxK.shape[1]
-    ),
+  kernel = implementation(q_BxTxHxK.dtype, q_BxTxHxK.shape[-1])
+  positions = q_BxTxHxK.shape[1]
+  # JAX 0.10 to 0.12 refuse to differentiate the fused kernel at odd numbers of
+  # positions, which they mean to do only where there is a bias. One more at the
+  # end is seen by no other.
+  spare = positions % 2 if kernel == 'cudnn' else 0
+  even = [
+    jnp.pad(x_BxTxHxK, ((0, 0), (0, spare), (0, 0), (0, 0)))
+    for x_BxTxHxK in (q_BxTxHxK, k_BxTxHxK, v_BxTxHxK)
+  ]
+  y_BxTxHxK = jax.nn.dot_product_attention(
+    *even, scale=scale, is_causal=True, implementation=kernel
   )
+  return y_BxTxHxK[:, :positions]
 
 
 def rotate(x_BxTxHxK: jax.Array, position_T: jax.Array) -> jax.Array:
@@ -92,18 +98,15 @@ def to_cache(
   return y_BxHxTxK.swapaxes(1, 2).astype(v_BxHxMxK.dtype)
 
 
-def implementation(dtype: jnp.dtype, head_width: int, positions: int) -> str:
-  """The fused kernel (cudnn) where it exists, else XLA's products (xla).
-
-  JAX 0.10 to 0.12 refuse to differentiate it at odd numbers of positions, which
-  they mean to do only where there is a bias.
-  """
+def implementation(
+  dtype: jnp.dtype, head_width: int
+) -> Literal['cudnn', 'xla']:
+  """The fused kernel (cudnn) where it exists, else XLA's products (xla)."""
   device = jax.devices()[0]
   fused = (
     dtype == jnp.bfloat16
     and head_width % 8 == 0
     and head_width <= _FUSED_HEAD
-    and positions % 2 == 0
     and device.platform == 'gpu'
     and device.device_kind.startswith('NVIDIA')
     and float(device.compute_capability) >= 8

@@ -328,7 +328,6 @@ def test_rotated_products_depend_on_the_distance_alone():
     ('NVIDIA H100', '9.0', {'dtype': 'bfloat16'}, 'cudnn'),
     ('NVIDIA H100', '9.0', {'dtype': 'float32'}, 'xla'),
     ('NVIDIA H100', '9.0', {'dtype': 'bfloat16', 'H': 4}, 'xla'),
-    ('NVIDIA H100', '9.0', {'dtype': 'bfloat16', 'length': 6}, 'xla'),
     ('Tesla V100', '7.0', {'dtype': 'bfloat16'}, 'xla'),
     ('AMD MI300', 'gfx942', {'dtype': 'bfloat16'}, 'xla'),
     ('cpu', None, {'dtype': 'bfloat16'}, 'xla'),
@@ -343,15 +342,57 @@ def test_the_fused_kernel_is_used_where_it_exists(
     compute_capability=capability,
   )
   monkeypatch.setattr(jax, 'devices', lambda: [device])
-  config = dataclasses.replace(_SHAPE, **{'H': 2, 'length': 7, **options})
-  dtype, width = config.compute_dtype, config.head_width
-  positions = config.prefix + config.length
-  assert attention.implementation(dtype, width, positions) == wanted
+  config = dataclasses.replace(_SHAPE, **{'H': 2, **options})
+  found = attention.implementation(config.compute_dtype, config.head_width)
+  assert found == wanted
+
+
+@pytest.mark.parametrize('positions', [12, 13])
+def test_the_fused_kernel_can_be_differentiated(monkeypatch, positions):
+  """Lowered for a GPU, by JAX's own checks, which want to see cuDNN."""
+  kernel = pytest.importorskip('jax._src.cudnn.fused_attention_stablehlo')
+  monkeypatch.setattr(kernel, 'check_cudnn_version', lambda: 91000)
+  monkeypatch.setattr(attention, 'implementation', lambda *_: 'cudnn')
+  x = jnp.ones((2, positions, 2, 32), jnp.bfloat16)
+
+  def loss(q, k, v):
+    return attention.among_themselves(q, k, v, scale=1.0).sum()
+
+  step = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
+  lowered = step.trace(x, x, x).lower(lowering_platforms=('cuda',)).as_text()
+  assert '__cudnn$fmhaSoftmaxBackward' in lowered
+
+
+def test_a_spare_position_changes_nothing(monkeypatch):
+  rng = np.random.default_rng(0)
+  qkv = rng.standard_normal((3, 2, 13, 2, 32)).astype(np.float32)
+
+  def with_gradients():
+    def values(*qkv):
+      y = attention.among_themselves(*qkv, scale=0.2)
+      return (y**2).sum(), y
+
+    found = jax.value_and_grad(values, argnums=(0, 1, 2), has_aux=True)(*qkv)
+    return [found[0][1], *found[1]]
+
+  wanted = with_gradients()
+  seen = []
+
+  def fused(*qkv, implementation, **options):
+    seen.append((qkv[0].shape[1], implementation))
+    return in_xla(*qkv, implementation='xla', **options)
+
+  in_xla = jax.nn.dot_product_attention
+  monkeypatch.setattr(jax.nn, 'dot_product_attention', fused)
+  monkeypatch.setattr(attention, 'implementation', lambda *_: 'cudnn')
+  for one, other in zip(with_gradients(), wanted, strict=True):
+    np.testing.assert_allclose(one, other, atol=1e-5)
+  assert seen == [(14, 'cudnn')]
 
 
 @pytest.mark.parametrize('positions', [12, 13])
 def test_attention_in_bfloat16_follows_that_in_float32(positions):
-  # On a GPU it is the fused kernel for one of them.
+  # On a GPU it is the fused kernel, for one of them with a spare position.
   rng = np.random.default_rng(0)
   qkv = rng.standard_normal((3, 4, positions, 2, 32)).astype(np.float32)
   weight = rng.standard_normal(qkv.shape[1:])

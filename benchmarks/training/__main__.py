@@ -21,7 +21,8 @@ latter suffer less from other work on the machine, but count threads that spin.
 peers      one model and the same one in PyTorch (`benchmarks.plain_torch`),
            eager and by `torch.compile`: same parameters, batches, optimizer.
            Logits and losses of the first steps are compared. Batches are made
-           up, each is transferred to the device. MFU: `synth.flops`
+           up, each is transferred to the device. Where attention is cuDNN's
+           kernel, our model with XLA's products, too. MFU: `synth.flops`
 loader     steps on batches of `synth.data.iterate` (`--data`, built if it is
            not there) and on one batch that stays on the device
 specification   what the models of a batch see, read from the store, and the

@@ -2,6 +2,7 @@
 
 import statistics
 from typing import Any
+from unittest import mock
 
 from absl import flags
 import jax
@@ -39,6 +40,14 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
   first: dict[str, float] = {}
   first['synth'] = turns.seconds(lambda: ours.steps(_CHECKED))
   losses = [float(loss[0]) for loss in ours.losses]
+  shape = ours.trainer.shape
+  kernel = attention.implementation(shape.compute_dtype, shape.head_width)
+  if kernel != 'xla':
+    # Whether the kernel is worth it at so few positions.
+    with mock.patch.object(attention, 'implementation', lambda *_: 'xla'):
+      products = ours_lib.Ours(config)
+      first['xla_attention'] = turns.seconds(lambda: products.steps(_CHECKED))
+    contestants['xla_attention'] = products.steps
   for name in ('eager', 'compile'):
     if plain_torch is None or name in args.skip:
       continue
@@ -46,7 +55,7 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
     try:
       theirs = plain_torch.Trainer(
         params_S,
-        ours.trainer.shape,
+        shape,
         config.opt,
         np.asarray(
           optimizer.make_schedule(config.opt)(np.arange(config.opt.num_steps))
@@ -70,7 +79,7 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
       continue
     found['losses'] = _difference(np.array(losses), np.array(said))
     differences[name] = found
-    if not max(found.values()) <= _TOLERANCE[ours.trainer.shape.dtype]:
+    if not max(found.values()) <= _TOLERANCE[shape.dtype]:
       failed[name] = f'it is not the same model: it differs by {found}'
       continue
 
@@ -81,13 +90,12 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
     contestants[name] = steps
   seconds = turns.alternate(contestants, args.steps, args.rounds)
-  operations = config.data.batch_size * flops.training(ours.trainer.shape)
+  operations = config.data.batch_size * flops.training(shape)
   rate = {
     name: args.steps / statistics.median(s['wall'])
     for name, s in seconds.items()
   }
   peak = flops.peak()
-  shape = ours.trainer.shape
   return {
     'speed_of_synth_over': {
       name: turns.ratios(seconds, name, 'synth')
@@ -99,10 +107,8 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
     },
     'operations_per_second': {name: r * operations for name, r in rate.items()},
     'mfu': {name: peak and r * operations / peak for name, r in rate.items()},
-    'attention': attention.implementation(
-      shape.compute_dtype, shape.head_width, shape.prefix + shape.length
-    ),
-    'parameters': sum(model_lib.count_by_group(ours.trainer.shape).values()),
+    'attention': kernel,
+    'parameters': sum(model_lib.count_by_group(shape).values()),
     'largest_relative_difference': differences,
     'failed': failed,
     'seconds_first_steps_and_compilation': first,
