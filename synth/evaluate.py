@@ -44,9 +44,7 @@ from synth.evaluation import writing
 from synth.splits import distances
 from synth.splits import kinds
 from synth.splits import split as split_lib
-from synth.training import checkpoint
-from synth.training import freezing
-from synth.training import trainer as trainer_lib
+from synth.training import restored
 
 
 def evaluate(
@@ -114,24 +112,15 @@ def _evaluate(
       f'--tests={",".join(tests)} lacks {split_lib.DEV}, which chooses among '
       'several temperatures'
     )
-  here = config.copy_and_resolve_references()
-  here.mesh = {'data': 0, 'fsdp': 1, 'tensor': 1}  # whatever it was trained on
-  trainer = trainer_lib.Trainer(here, inputs)
-  with checkpoint.Checkpoints(workdir) as checkpoints:
-    step = checkpoint.newest_good([checkpoints])
-    if step is None:
-      raise errors.InputError(f'{workdir} holds no checkpoint: train it first')
-    state, _ = checkpoints.restore(step, trainer.abstract_state)
+  run = restored.load(workdir, config, inputs)
+  trainer, state, step = run.trainer, run.state, run.step
   if step < config.opt.num_steps:
     print(
       f'warning: {workdir} was trained for {step} of {config.opt.num_steps} '
       'steps: the result says so and is replaced by evaluating again',
       file=sys.stderr,
     )
-  diverged = freezing.Divergences(trainer.seeds, checkpoints.latest).report(
-    state['diverged']
-  )
-  for seed, when in diverged.items():
+  for seed, when in run.diverged.items():
     print(
       f'warning: the model of seed {seed} diverged at step {when}: the result '
       'counts it as it was then',
@@ -144,7 +133,7 @@ def _evaluate(
     workdir / runs.PARTS,
     {
       'config': facts,
-      'checkpoint_sha256': checkpoints.sha256(step),
+      'checkpoint_sha256': run.sha256,
       'inputs_sha256': inputs.sha256,
       'versions': runs.versions(),
       'device': jax.devices()[0].device_kind,
@@ -190,7 +179,7 @@ def _evaluate(
     'versions': runs.versions(),
     'params': record['params'],
     'seeds': list(trainer.seeds),
-    'diverged': diverged,
+    'diverged': run.diverged,
     'tests': list(sets) if tests else 'all',
     'temperature': None
     if method.name == decode.BEAM

@@ -200,7 +200,9 @@ def with_split(
   }
   spec_CxF = spaces.spec_CxF
   if config.data.specification == specification.POINTS:
-    spec_CxF = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+    spec_CxF = specification.features(
+      specification.POINTS, spaces.value_CxE, spaces.ok_CxE
+    )
   serialization = serialization_of(config, universe.grammar)
   return Inputs(
     *(universe, spaces, split, context, spec_CxF, serialization),

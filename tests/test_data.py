@@ -236,7 +236,9 @@ def test_other_orders_show_the_same_programs(inputs, order):
 
 def test_one_token_a_point_has_the_features_of_its_point(inputs):
   spaces = inputs.spaces
-  spec = specification.by_point(spaces.value_CxE, spaces.ok_CxE)
+  spec = specification.features(
+    specification.POINTS, spaces.value_CxE, spaces.ok_CxE
+  )
   spec_CxExI = spec.reshape(*spaces.value_CxE.shape, -1)
   for point in (0, 5, 31):
     value_C = np.where(spaces.ok_CxE, spaces.value_CxE, 0)[:, point]

@@ -26,6 +26,7 @@ from synth.evaluation.verify import Outcome
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import tokens
+from synth.search import writer as writer_lib
 from synth.spaces import syntactic
 from synth.splits import kinds
 from synth.splits import split as split_lib
@@ -71,6 +72,24 @@ def run(tmp_path_factory):
 def samples(run):
   with np.load(run[0] / runs.SAMPLES) as arrays:
     return dict(arrays)
+
+
+def test_models_asked_for_outputs_write_what_they_wrote_for_tasks(
+  run, tmp_path
+):
+  workdir = _copy(run[0], tmp_path / 'run')
+  result = evaluate.evaluate(workdir, {'num_samples': 1, 'temperature': 0.0})
+  config = ml_collections.ConfigDict(result['config'])
+  inputs = inputs_lib.of_run(workdir, config)
+  ask = writer_lib.Writer(workdir, config, inputs, result['step'])
+  with np.load(workdir / runs.SAMPLES) as arrays:
+    class_I, tok_SxIxT = arrays['novel_class'], arrays['novel_tok'][:, :, 0]
+  found_SxIxT = ask(inputs.spaces.value_CxE[class_I])
+  assert ask.models == len(found_SxIxT) == len(tok_SxIxT)
+  wanted_SxIxT = np.where(tok_SxIxT == tokens.EOS, tokens.PAD, tok_SxIxT)
+  np.testing.assert_array_equal(found_SxIxT, wanted_SxIxT)
+  with pytest.raises(errors.InputError, match='was evaluated at step 1,'):
+    writer_lib.Writer(workdir, config, inputs, 1)
 
 
 def _copy(workdir, target, **config):

@@ -31,7 +31,7 @@ def workdir(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def found(workdir):
-  return search.run(workdir, (1, 3))
+  return search.run(workdir, (1, 3), ())
 
 
 def _lookups(found, name, size, source):
@@ -123,7 +123,7 @@ def test_more_sketches_than_training_has_are_all_of_training(workdir):
 
 
 def test_the_same_again_is_the_same(workdir, found):
-  again, found = search.run(workdir, (1, 3)), copy.deepcopy(found)
+  again, found = search.run(workdir, (1, 3), ()), copy.deepcopy(found)
   for one in (again, found):
     for told in one['tests'].values():
       for bank in told.values():
@@ -203,8 +203,18 @@ def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):
   monkeypatch.setitem(inputs.__dict__, 'universe', universe)
   monkeypatch.setattr(search.inputs_lib, 'of_run', lambda *_: inputs)
   with pytest.raises(errors.InputError, match=r'conditional.*inverted'):
-    search.run(workdir)
-  with pytest.raises(errors.InputError, match='bank_sizes has 0'):
-    search.run(workdir, (3, 0))
+    search.run(workdir, (3,), ())
+
+
+def test_banks_and_models_that_there_are_not_are_refused(workdir):
+  for banks, divisions, named in (
+    ((3, 0), (), 'at most 0 nodes: .* have 1 to 5'),
+    ((7,), (), 'at most 7 nodes'),
+    ((3,), ((6, 1),), 'at most 6 nodes'),
+    ((3,), ((1, 0),), 'subgoals=1x0'),
+    ((3,), ((1, 1),), 'no checkpoint'),
+  ):
+    with pytest.raises(errors.InputError, match=named):
+      search.run(workdir, banks, divisions)
   with pytest.raises(errors.InputError, match='bank_sizes is empty'):
-    search.run(workdir, ())
+    search.run(workdir, (), ())

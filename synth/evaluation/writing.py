@@ -101,7 +101,7 @@ def write_and_judge(
       num_programs=config.eval.num_samples,
       length=trainer.shape.length,
     )
-    tok_SxBxnxT = _in_prefix_order(tok_SxBxnxT, inputs)
+    tok_SxBxnxT = in_prefix_order(tok_SxBxnxT, inputs)
     outcome_SxBxn = np.stack(
       [verifier.outcomes(tok, target_IxL[filled]) for tok in tok_SxBxnxT]
     )
@@ -169,9 +169,10 @@ def _score(
   return logprob_SxBxM.max(axis=2)
 
 
-def _in_prefix_order(
+def in_prefix_order(
   tok_SxBxnxT: jax.Array, inputs: inputs_lib.Inputs
 ) -> np.ndarray:
+  """What models wrote, read in the order in which they write."""
   tok_RxT = np.asarray(tok_SxBxnxT).reshape(-1, tok_SxBxnxT.shape[-1])
   tok_RxT = inputs.serialization.read(tok_RxT)
   return tok_RxT.reshape(*tok_SxBxnxT.shape[:3], -1)

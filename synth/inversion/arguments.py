@@ -6,6 +6,7 @@ grammars (methods: section 6.3); min, max and the like have no inverse.
 
 import numpy as np
 
+from synth.language import arithmetic
 from synth.universe import field
 from synth.universe import identity
 
@@ -75,3 +76,25 @@ def other_argument(
     nonzero = divisor[0] != 0
     keep = nonzero if keep is None else keep & nonzero
   return values, keep
+
+
+def only_real(
+  system: arithmetic.NumberSystem, symbol: str, wanted: arithmetic.Value
+) -> arithmetic.Value:
+  """`only_argument` in a number system of its own."""
+  found: arithmetic.Value = getattr(system, symbol)(wanted)
+  return found
+
+
+def other_real(
+  system: arithmetic.NumberSystem,
+  symbol: str,
+  place: int,
+  wanted: arithmetic.Value,
+  known: arithmetic.Value,
+) -> arithmetic.Value:
+  """`other_argument` in a number system of its own."""
+  operator, order = _INVERSES[symbol, place]
+  args = (known, wanted) if order == 'at' else (wanted, known)
+  found: arithmetic.Value = getattr(system, operator)(*args)
+  return found

@@ -82,7 +82,11 @@ def complete(
     np.arange(len(parts)) * _ROWS, [len(part[0]) for part in parts]
   )
   size_Q = structure.subtree_sizes(tok_PxL, vocabulary)[row_Q, hole_Q]
-  context_QxL = _replaced(tok_PxL[row_Q], hole_Q, size_Q)
+  # One token, which no program has, for each subtree that is left open.
+  open_Qx1 = np.full((len(hole_Q), 1), tokens.BOS, tokens.DTYPE)
+  context_QxL = structure.replaced(
+    tok_PxL[row_Q], hole_Q, size_Q, open_Qx1, np.ones_like(hole_Q)
+  )
   # The first of equal ones; `row` and `hole` ascend.
   _, first_U = np.unique(_words(task_P[row_Q], context_QxL), return_index=True)
   first_U = first_U[np.lexsort((first_U, task_P[row_Q[first_U]]))]
@@ -113,21 +117,7 @@ def programs(
   hole_size_H = structure.subtree_sizes(sketch_HxL, vocabulary)[
     np.arange(len(rows)), hole_H
   ]
-  longest = sketch_HxL.shape[1] + fill_HxM.shape[1]
-  place_L = np.arange(longest)
-  after_HxL = place_L - (hole_H + fill_H)[:, None]
-  found_HxL = np.zeros((len(rows), longest), tokens.DTYPE)
-  for from_HxL, start_H, there_HxL in (
-    (sketch_HxL, np.zeros_like(hole_H), place_L < hole_H[:, None]),
-    (fill_HxM, -hole_H, (place_L >= hole_H[:, None]) & (after_HxL < 0)),
-    (sketch_HxL, hole_size_H - fill_H, after_HxL >= 0),
-  ):
-    at_HxL = place_L + start_H[:, None]
-    inside_HxL = there_HxL & (at_HxL < from_HxL.shape[1])
-    at_HxL = np.clip(at_HxL, 0, from_HxL.shape[1] - 1)
-    taken_HxL = np.take_along_axis(from_HxL, at_HxL, axis=1)
-    found_HxL = np.where(inside_HxL, taken_HxL, found_HxL)
-  return found_HxL
+  return structure.replaced(sketch_HxL, hole_H, hole_size_H, fill_HxM, fill_H)
 
 
 def _words(task_Q: np.ndarray, context_QxL: np.ndarray) -> np.ndarray:
@@ -136,22 +126,6 @@ def _words(task_Q: np.ndarray, context_QxL: np.ndarray) -> np.ndarray:
   byte_QxW = np.concatenate([task_Qx4, context_QxL.view(np.uint8)], axis=1)
   word_Q: np.ndarray = byte_QxW.view(f'V{byte_QxW.shape[1]}')[:, 0]
   return word_Q
-
-
-def _replaced(
-  tok_QxL: np.ndarray, hole_Q: np.ndarray, size_Q: np.ndarray
-) -> np.ndarray:
-  """The rows with one token, which no program has, for a subtree: tok_QxL."""
-  place_L = np.arange(tok_QxL.shape[1])
-  from_QxL = place_L + np.where(
-    place_L > hole_Q[:, None], size_Q[:, None] - 1, 0
-  )
-  inside_QxL = from_QxL < len(place_L)
-  from_QxL = np.minimum(from_QxL, len(place_L) - 1)
-  found_QxL = np.take_along_axis(tok_QxL, from_QxL, axis=1)
-  found_QxL = np.where(inside_QxL, found_QxL, tokens.PAD)
-  found_QxL[np.arange(len(hole_Q)), hole_Q] = tokens.BOS
-  return found_QxL
 
 
 def _holes(

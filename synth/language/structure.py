@@ -48,6 +48,42 @@ def children(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
   return child_PxLxA
 
 
+def replaced(
+  tok_PxL: np.ndarray,
+  start_P: np.ndarray,
+  size_P: np.ndarray,
+  fill_PxM: np.ndarray,
+  fill_size_P: np.ndarray,
+) -> np.ndarray:
+  """Rows with other tokens in the place of some: tok_PxN, N = L + M.
+
+  Args:
+    tok_PxL: The rows.
+    start_P: The first position that is replaced.
+    size_P: How many tokens are.
+    fill_PxM: The tokens that take their place.
+    fill_size_P: How many of them.
+  """
+  place_N = np.arange(tok_PxL.shape[1] + fill_PxM.shape[1])
+  end_P = start_P + fill_size_P
+  found_PxN = np.full((len(tok_PxL), len(place_N)), tokens.PAD, tokens.DTYPE)
+  for from_PxL, shift_P, there_PxN in (
+    (tok_PxL, np.zeros_like(start_P), place_N < start_P[:, None]),
+    (
+      fill_PxM,
+      -start_P,
+      (place_N >= start_P[:, None]) & (place_N < end_P[:, None]),
+    ),
+    (tok_PxL, size_P - fill_size_P, place_N >= end_P[:, None]),
+  ):
+    at_PxN = place_N + shift_P[:, None]
+    inside_PxN = there_PxN & (at_PxN < from_PxL.shape[1])
+    at_PxN = np.clip(at_PxN, 0, from_PxL.shape[1] - 1)
+    taken_PxN = np.take_along_axis(from_PxL, at_PxN, axis=1)
+    found_PxN = np.where(inside_PxN, taken_PxN, found_PxN)
+  return found_PxN
+
+
 def parents(child_PxLxA: np.ndarray) -> np.ndarray:
   """Position of each node's parent: parent_PxL, `NONE` for root and padding."""
   parent_PxL = np.full(child_PxLxA.shape[:2], NONE, np.int16)

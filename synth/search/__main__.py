@@ -1,6 +1,6 @@
-"""Completes the samples of an evaluated run, beside searches without a model.
+"""Searches with the models of an evaluated run, beside searches without one.
 
-  python -m synth.search --workdir=DIR [--bank_sizes=1,3,5]
+  python -m synth.search --workdir=DIR [--bank_sizes=1,3,5 --subgoals=1x1,3x1]
 
 reads DIR/samples.npz and writes DIR/search.json: of each set of tasks, bank and
 source of sketches the share of tasks solved (and solved with a held-out edge),
@@ -11,6 +11,11 @@ look-ups, and of each task the look-up and the sample that solved it. Sources:
     grammar              as many draws of a grammar fitted to the training arm
     training             as many training programs, nearest in outputs
     meet_in_the_middle   none: an operator between two functions of the bank
+
+By subgoals (`--subgoals=BANKxDEPTH,...`) the outermost operators of a task are
+given, with known arguments of at most BANK nodes, DEPTH of them one in another,
+and the models write programs for what is left: one, greedily, for each subgoal.
+Beside it each subgoal is looked up among the functions of training.
 
 Answers have at most as many nodes as the universe's programs, so that search
 may write nothing that a model may not. A look-up counts once for each sketch
@@ -44,11 +49,14 @@ from synth.inversion import answers
 from synth.inversion import bank as bank_lib
 from synth.inversion import completion
 from synth.inversion import one_level
+from synth.search import by_subgoals as by_subgoals_lib
 from synth.search import results
 from synth.search import sketches
+from synth.search import writer as writer_lib
 from synth.universe import field
 
 BANK_SIZES = (1, 3, 5)
+SUBGOALS = ((1, 1), (3, 1), (1, 2))  # nodes of known arguments, depth
 _HEAD = ('arm', 'seeds', 'step', 'config', 'inputs_sha256', 'versions')
 
 
@@ -90,7 +98,7 @@ class _Search:
       )
     except bank_lib.NoPoints as reason:
       raise errors.InputError(f'{universe.grammar.name}: {reason}') from None
-    self._verifier = verify.Verifier.of(config, universe)
+    self.verifier = verify.Verifier.of(config, universe)
     self._has = inputs.holdout.has if inputs.holdout is not None else None
     arm = config.data.arm
     self._retriever = nearest_neighbour.Retriever(inputs, arm)
@@ -183,7 +191,7 @@ class _Search:
     target_JxL = np.tile(tasks.target_IxL, (models, 1))
 
     def correct(tok_JxL: np.ndarray) -> np.ndarray:
-      found_Jx1 = self._verifier.outcomes(tok_JxL[:, None], target_JxL)
+      found_Jx1 = self.verifier.outcomes(tok_JxL[:, None], target_JxL)
       return found_Jx1[:, 0] == verify.Outcome.CORRECT
 
     row_J, _ = answers.first_right(task_H, len(target_JxL), programs, correct)
@@ -212,13 +220,16 @@ def _at(value_H: np.ndarray, row_J: np.ndarray) -> np.ndarray:
 
 
 def run(
-  workdir: pathlib.Path, bank_sizes: Sequence[int] = BANK_SIZES
+  workdir: pathlib.Path,
+  bank_sizes: Sequence[int] = BANK_SIZES,
+  divisions: Sequence[tuple[int, int]] = SUBGOALS,
 ) -> dict[str, Any]:
   """Searches for the tasks of an evaluated run.
 
   Args:
     workdir: The run; gets search.json.
     bank_sizes: Nodes of the largest programs of each bank.
+    divisions: Nodes of the largest known arguments and depth of subgoals.
 
   Returns:
     What is written.
@@ -229,9 +240,6 @@ def run(
   """
   if not bank_sizes:
     raise errors.InputError('bank_sizes is empty: nothing to search with')
-  for size in bank_sizes:
-    if size < 1:
-      raise errors.InputError(f'bank_sizes has {size}: sizes are positive')
   result = runs.read_result(workdir)
   runs.check_final(workdir, result)
   config = ml_collections.ConfigDict(result['config'])
@@ -240,11 +248,19 @@ def run(
       f'{workdir} is evaluated by eval.method={config.eval.method!r}: search '
       'is compared with independent samples'
     )
+  _check_sizes(bank_sizes, divisions, config.universe.max_size)
   inputs = inputs_lib.of_run(workdir, config)
   arrays = runs.read_arrays(workdir / runs.SAMPLES)
   search = _Search(config, inputs)
   banks = {size: search.bank(size) for size in dict.fromkeys(bank_sizes)}
   found: dict[str, Any] = {}
+  divided: dict[str, Any] = {}
+  by_subgoals = None
+  if divisions:
+    writer = writer_lib.Writer(workdir, config, inputs, result['step'])
+    by_subgoals = by_subgoals_lib.BySubgoals(
+      inputs, config.data.arm, search.verifier, writer
+    )
   for name in result['items']:
     tasks = search.tasks(name, arrays)
     found[name] = {}
@@ -261,15 +277,47 @@ def run(
         file=sys.stderr,
         flush=True,
       )
+    if by_subgoals is None:
+      continue
+    divided[name] = {
+      f'{size}x{depth}': by_subgoals.solve(
+        name,
+        search.bank(size),
+        depth,
+        arrays[f'{name}_class'],
+        arrays[f'{name}_target'],
+      )
+      for size, depth in divisions
+    }
   written = {
     **{key: result[key] for key in _HEAD},
     'device': jax.devices()[0].device_kind,
     'samples': config.eval.num_samples,
     'bank_functions': {str(size): len(bank) for size, bank in banks.items()},
     'tests': found,
+    'subgoals': divided,
   }
   runs.write_json(workdir / runs.SEARCH, written)
   return written
+
+
+def _check_sizes(
+  bank_sizes: Sequence[int],
+  divisions: Sequence[tuple[int, int]],
+  largest: int,
+) -> None:
+  """Refuses banks that there are not."""
+  for size in (*bank_sizes, *(size for size, _ in divisions)):
+    if not 1 <= size <= largest:
+      raise errors.InputError(
+        f'a bank of functions of at most {size} nodes: the programs of the '
+        f"run's universe have 1 to {largest}"
+      )
+  for size, depth in divisions:
+    if depth < 1:
+      raise errors.InputError(
+        f'subgoals={size}x{depth}: at least one operator is given'
+      )
 
 
 def define_flags() -> None:
@@ -279,6 +327,12 @@ def define_flags() -> None:
     'bank_sizes',
     [str(size) for size in BANK_SIZES],
     'Nodes of the largest programs of each bank.',
+  )
+  flags.DEFINE_list(
+    'subgoals',
+    [f'{size}x{depth}' for size, depth in SUBGOALS],
+    'Nodes of known arguments, and how many operators are given; none: no '
+    'search by subgoals.',
   )
 
 
@@ -291,11 +345,26 @@ def main() -> dict[str, Any]:
     raise errors.InputError(
       f'--bank_sizes={",".join(args.bank_sizes)} is not a list of numbers'
     ) from None
-  found = run(pathlib.Path(args.workdir), bank_sizes)
+  try:
+    divisions = [
+      (int(size), int(depth))
+      for size, depth in (text.split('x') for text in args.subgoals)
+    ]
+  except ValueError:
+    raise errors.InputError(
+      f'--subgoals={",".join(args.subgoals)} is not a list like 1x1,3x1'
+    ) from None
+  found = run(pathlib.Path(args.workdir), bank_sizes, divisions)
   return {
     name: {
-      size: {who: one['solved'] for who, one in told.items()}
-      for size, told in banks.items()
+      **{
+        size: {who: one['solved'] for who, one in told.items()}
+        for size, told in banks.items()
+      },
+      **{
+        division: {who: told[who]['solved'] for who in results.BY_SUBGOALS}
+        for division, told in found['subgoals'].get(name, {}).items()
+      },
     }
     for name, banks in found['tests'].items()
   }

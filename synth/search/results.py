@@ -10,7 +10,10 @@ from synth import runs
 
 OWN, OTHERS, GRAMMAR, TRAINING = 'own', 'others', 'grammar', 'training'
 MEET_IN_THE_MIDDLE = 'meet_in_the_middle'
+MODEL = 'model'
+BY_SUBGOALS = (MODEL, TRAINING)  # who is asked for programs of subgoals
 SOURCES = (OWN, OTHERS, GRAMMAR, TRAINING, MEET_IN_THE_MIDDLE)
+_TOLD = ('bank_functions', 'tests', 'subgoals')
 _SAME = ('arm', 'seeds', 'step', 'config', 'inputs_sha256')  # as in result.json
 
 
@@ -21,7 +24,8 @@ def read(
 
   Returns:
     `bank_functions` (nodes of a bank -> its functions) and `tests`: test set ->
-    nodes of the bank -> source of sketches -> what they solve.
+    nodes of the bank -> source of sketches -> what they solve; and of
+    `subgoals`: test set -> BANKxDEPTH -> what they solve (older ones lack it).
 
   Raises:
     RunError: if it is damaged or of other samples.
@@ -40,7 +44,13 @@ def read(
       for size, told in banks.items():
         float(found['bank_functions'][size])
         _check(told, len(found['seeds']), result['items'][name])
-    return {key: found[key] for key in ('bank_functions', 'tests')}
+    for name, divisions in found.get('subgoals', {}).items():
+      for told in divisions.values():
+        float(told['subgoals'])
+        for who in BY_SUBGOALS:
+          _check_shape(told[who]['number_SxI'], len(found['seeds']),
+                       result['items'][name], who)  # fmt: skip
+    return {key: found[key] for key in _TOLD if key in found}
   except (
     KeyError, TypeError, AttributeError, ValueError, zlib.error,
   ) as error:  # fmt: skip
@@ -52,7 +62,11 @@ def _check(told: Mapping[str, Any], seeds: int, items: int) -> None:
   if told.keys() != set(SOURCES):
     raise ValueError(f'sources {sorted(told)}')
   for source, one in told.items():
-    shape = packing.unpack(one['lookup_SxI']).shape
-    if shape not in ((1, items), (seeds, items)):
-      raise ValueError(f'look-ups of {source} of shape {shape}')
+    _check_shape(one['lookup_SxI'], seeds, items, source)
     float(one['lookups'])
+
+
+def _check_shape(packed: Any, seeds: int, items: int, source: str) -> None:
+  shape = packing.unpack(packed).shape
+  if shape not in ((1, items), (seeds, items)):
+    raise ValueError(f'look-ups of {source} of shape {shape}')

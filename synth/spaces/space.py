@@ -166,7 +166,14 @@ def _build(
   once('semantic', lambda: _semantic(value_CxE, ok_CxE, seed))
   once(
     'specification',
-    lambda: ({'spec_CxF': specification.features(value_CxE, ok_CxE)}, {}),
+    lambda: (
+      {
+        'spec_CxF': specification.features(
+          specification.WHITENED, value_CxE, ok_CxE
+        )
+      },
+      {},
+    ),
   )
   once('syntactic', lambda: _syntactic(universe, wanted))
   store.seal(scratch / 'arrays', directory, KIND, {**wanted, **facts})

@@ -10,7 +10,7 @@ Whitened features mix all points; a model that reads one token a grid point gets
 the standardized ones.
 """
 
-from collections.abc import Callable
+import dataclasses
 
 import numpy as np
 
@@ -26,25 +26,68 @@ PER_POINT = 5  # features of each point
 WHITENED, POINTS = 'whitened', 'points'
 
 
-def features(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
-  """Whitened features of every class: spec_CxF, float32, F = 5 E."""
-  number = len(value_CxE)
+@dataclasses.dataclass(frozen=True)
+class Map:
+  """The map from outputs to features, fitted to the classes of a universe.
+
+  Attributes:
+    mean_F, scale_F: Of the features before standardization.
+    axis_FxF: What whitens them; None where those of a point stay together.
+  """
+
+  mean_F: np.ndarray
+  scale_F: np.ndarray
+  axis_FxF: np.ndarray | None
+
+  def __call__(self, value_PxE: np.ndarray, ok_PxE: np.ndarray) -> np.ndarray:
+    """spec_PxF, float32, of outputs and the mask of those that are defined."""
+    z_PxF = (_raw(value_PxE, ok_PxE) - self.mean_F) / self.scale_F
+    if self.axis_FxF is not None:
+      z_PxF = z_PxF @ self.axis_FxF
+    spec_PxF = np.clip(z_PxF, -_CLIP, _CLIP).astype(np.float32)
+    if self.axis_FxF is None:
+      spec_PxExI = spec_PxF.reshape(len(spec_PxF), PER_POINT, -1).swapaxes(1, 2)
+      spec_PxF = spec_PxExI.reshape(spec_PxF.shape)
+    return spec_PxF
+
+
+def fit(kind: str, value_CxE: np.ndarray, ok_CxE: np.ndarray) -> Map:
+  """The map of a kind of features to the outputs of all classes.
+
+  Args:
+    kind: `WHITENED` or `POINTS` (`data.specification`).
+    value_CxE: Outputs of the classes.
+    ok_CxE: Which of them are defined.
+  """
 
   def raw(rows: slice) -> np.ndarray:
     return _raw(value_CxE[rows], ok_CxE[rows])
 
-  mean_F, scale_F, covariance_FxF = _moments(number, raw)
+  mean_F, covariance_FxF = pca.moments(
+    len(value_CxE), raw, 'specification: moments'
+  )
+  variance_F = np.diag(covariance_FxF)
+  scale_F = np.sqrt(np.where(variance_F > 0, variance_F, 1.0))
+  if kind == POINTS:
+    return Map(mean_F, scale_F, None)
   covariance_FxF = covariance_FxF / np.outer(scale_F, scale_F)
   axis_FxF, explained_F = pca.axes(covariance_FxF, len(mean_F))
   variance_F = explained_F * np.trace(covariance_FxF)
   axis_FxF /= np.sqrt(variance_F + _FLOOR * variance_F[0])
-  spec_CxF = np.empty((number, len(mean_F)), np.float32)
+  return Map(mean_F, scale_F, axis_FxF)
 
-  def whiten(rows: slice) -> None:
-    z_CxF = (raw(rows) - mean_F) / scale_F
-    spec_CxF[rows] = np.clip(z_CxF @ axis_FxF, -_CLIP, _CLIP)
 
-  for _ in blocks.over(number, whiten, 'specification: whitening'):
+def features(
+  kind: str, value_CxE: np.ndarray, ok_CxE: np.ndarray
+) -> np.ndarray:
+  """Features of every class: spec_CxF, float32, F = 5 E."""
+  of = fit(kind, value_CxE, ok_CxE)
+  spec_CxF = np.empty((len(value_CxE), len(of.mean_F)), np.float32)
+
+  def write(rows: slice) -> None:
+    spec_CxF[rows] = of(value_CxE[rows], ok_CxE[rows])
+
+  for _ in blocks.over(len(value_CxE), write, f'specification: {kind}'):
     pass
   return spec_CxF
 
@@ -56,36 +99,6 @@ def tokens_of(kind: str, points: int) -> int:
     InputError: if there is no such kind.
   """
   return cli.choose(kind, {WHITENED: 1, POINTS: points}, 'data.specification')
-
-
-def by_point(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
-  """Standardized features, those of one point together: spec_CxF, float32."""
-  number = len(value_CxE)
-
-  def raw(rows: slice) -> np.ndarray:
-    return _raw(value_CxE[rows], ok_CxE[rows])
-
-  mean_F, scale_F, _ = _moments(number, raw)
-  spec_CxF = np.empty((number, len(mean_F)), np.float32)
-
-  def regroup(rows: slice) -> None:
-    z_CxF = np.clip((raw(rows) - mean_F) / scale_F, -_CLIP, _CLIP)
-    z_CxExI = z_CxF.reshape(len(z_CxF), PER_POINT, -1).swapaxes(1, 2)
-    spec_CxF[rows] = z_CxExI.reshape(z_CxF.shape)
-
-  for _ in blocks.over(number, regroup, 'specification: by point'):
-    pass
-  return spec_CxF
-
-
-def _moments(
-  number: int, raw: Callable[[slice], np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Mean, standard deviation (1 where there is none) and covariance."""
-  mean_F, covariance_FxF = pca.moments(number, raw, 'specification: moments')
-  variance_F = np.diag(covariance_FxF)
-  scale_F = np.sqrt(np.where(variance_F > 0, variance_F, 1.0))
-  return mean_F, scale_F, covariance_FxF
 
 
 def _raw(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
