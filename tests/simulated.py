@@ -51,6 +51,7 @@ def write(
   parameters=100_000,
   forced=None,
   search=None,
+  subgoals=None,
 ):
   """Writes one record.
 
@@ -79,6 +80,7 @@ def write(
     forced: Test set -> mean success on its tasks that force the structure,
       every other one; as on the rest where it names none.
     search: Source of sketches -> share of tasks it solves, within 100 look-ups.
+    subgoals: Who is asked for them -> share of tasks solved.
   """
   tests, found = {}, {}
   for place, (name, rate) in enumerate(rates.items()):
@@ -205,10 +207,28 @@ def write(
         test: {'5': _searches(search, (seeds, items), rng)} for test in rates
       },
     }
+    if subgoals:
+      facts['search']['subgoals'] = {
+        test: {'3x1': _subgoals(subgoals, (seeds, items), rng)}
+        for test in rates
+      }
   path = root / contrast / f'{name}.json'
   path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(json.dumps(facts))
   return path
+
+
+def _subgoals(subgoals, shape, rng):
+  """The subgoal that solves each task, planted."""
+  found = {'subgoals': 162.0, 'seconds': 1.0}
+  for who, rate in subgoals.items():
+    rows = shape if who == 'model' else (1, shape[1])
+    number_SxI = rng.integers(1, 162, rows) * (rng.random(rows) < rate)
+    found[who] = {
+      'solved': float((number_SxI > 0).mean()),
+      'number_SxI': packing.pack(number_SxI, '<u4'),
+    }
+  return found
 
 
 def _searches(search, shape, rng):

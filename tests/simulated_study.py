@@ -57,5 +57,6 @@ def write(root, seeds=3):
   for arm, rate in (('train_s', 0.02), ('train_c', 0.3)):
     simulated.write(
       root, 'search', arm, {'novel': rate, 'control': 0.4, 'dev': 0.5},
-      search={**searched, 'own': 0.6, 'meet_in_the_middle': 0.9}, **options,
+      search={**searched, 'own': 0.6, 'meet_in_the_middle': 0.9},
+      subgoals={'model': 0.5, 'training': 0.7}, **options,
     )  # fmt: skip

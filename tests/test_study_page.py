@@ -54,9 +54,9 @@ def test_the_claim_table_comes_first_and_says_what_was_not_measured(small):
   _, result, text = small
   assert text.index('<table>') < text.index('<h2>')
   first = text[: text.index('</table>')]
-  assert first.count('class="verdict') == len(result['verdicts']) == 18
+  assert first.count('class="verdict') == len(result['verdicts']) == 20
   # The one contrast with records lacks a run, so nothing is judged.
-  assert first.count('"verdict not-measured"') == 18
+  assert first.count('"verdict not-measured"') == 20
   assert 'no records of density' in first
   assert 'support is incomplete: 4 of 5 runs; lacking: train_s-split2' in first
   assert (result['records'], result['lacking']) == (4, 2)

@@ -19,6 +19,7 @@ _RATES = {
   'training': 0.7,
   'meet_in_the_middle': 0.9,
 }
+_ANSWERED = {'model': 0.6, 'training': 0.9}  # by subgoals
 
 
 def _study(root, rates=None, **options):
@@ -28,7 +29,8 @@ def _study(root, rates=None, **options):
       simulated.write(
         root / 'a', 'search', arm,
         {'novel': 0.01, 'control': 0.4, 'dev': 0.4}, rng, split=split,
-        search=rates or _RATES, seeds=4, items=200, **options,
+        search=rates or _RATES, seeds=4, items=200,
+        **{'subgoals': _ANSWERED, **options},
       )  # fmt: skip
   return simulated.load(root / 'a')
 
@@ -41,6 +43,8 @@ def _rows(study):
       'search solves what sampling does not',
       '... by what was written for the task',
       '... beyond search without a model',
+      'asking for what is left solves what sampling does not',
+      '... beyond looking it up in training',
     )
   ]
 
@@ -52,10 +56,14 @@ def test_planted_gains_are_found_and_judged(tmp_path):
       gain = search.gain(study, source)
       assert gain.interval.estimate == pytest.approx(0.5 - rate, abs=0.06)
       assert gain.interval.low < 0.5 - rate < gain.interval.high
-  sampling, task, model = _rows(study)
+  sampling, task, model, asked, known = _rows(study)
   assert sampling.verdict == task.verdict == Verdict.REPRODUCED
   assert model.verdict == Verdict.NOT_REPRODUCED
   assert model.measured.interval.high < 0
+  assert asked.verdict == Verdict.REPRODUCED
+  assert known.verdict == Verdict.NOT_REPRODUCED
+  estimate, low, high = known.measured.interval
+  assert estimate == pytest.approx(-0.3, abs=0.06) and low < -0.3 < high
   assert model.measured.remark == 'secondary: p not adjusted'
   assert sampling.measured.splits == 2 and sampling.measured.seeds == 4
 
@@ -144,3 +152,22 @@ def test_more_diverse_samples_stand_beside(tmp_path):
   text = search_view.table(study)
   assert f'{100 * shares[0]:.1f} [' in text
   assert f'{100 * shares[1]:.1f} [' in text
+
+
+def test_shares_by_subgoals_are_in_the_table(tmp_path):
+  study = _study(tmp_path)
+  grid = search.grid(study, 'train_s')
+  table = search_view.subgoals(study)
+  for source, rate in ((search.ASKED, 0.6), (search.KNOWN, 0.9)):
+    share = search.share(grid, source, 'control')
+    assert share.estimate == pytest.approx(rate, abs=0.06)
+    assert f'{100 * share.estimate:.1f} [{100 * share.low:.1f}' in table
+  assert table.count('<tr>') == 1 + 2 * 4 and '>162<' in table
+
+
+def test_records_of_before_there_were_subgoals_are_told(tmp_path):
+  study = _study(tmp_path, subgoals=None)
+  *others, asked, known = _rows(study)
+  assert asked.verdict == known.verdict == Verdict.NOT_MEASURED
+  assert Verdict.NOT_MEASURED not in {row.verdict for row in others}
+  assert 'Not measured: no record' in search_view.subgoals(study)

@@ -21,6 +21,12 @@ _NAMES = {
 }
 
 
+_ASKED = {
+  search_results.MODEL: 'none: the model writes for each subgoal',
+  search_results.TRAINING: 'none: each subgoal is looked up in training',
+}
+
+
 def section(found: Sequence[results.Run]) -> list[str]:
   """Tasks solved by completing programs, by whose programs they are.
 
@@ -46,6 +52,20 @@ def section(found: Sequence[results.Run]) -> list[str]:
           ]
           for source, one in sources.items()
         ]
+    for name, divisions in told.get('subgoals', {}).items():
+      for division, answered in divisions.items():
+        size, depth = division.split('x')
+        rows += [
+          [
+            html.escape(run.label),
+            html.escape(name),
+            f'known arguments to {size} nodes, depth {depth}',
+            _ASKED[who],
+            f'{answered["subgoals"]:,.0f}',
+            _share(run, name, who, answered[who]['number_SxI']),
+          ]
+          for who in search_results.BY_SUBGOALS
+        ]
   if not rows:
     return []
   head = ['arm', 'tests', 'bank', 'what is completed', 'look-ups', 'solved']
@@ -54,7 +74,9 @@ def section(found: Sequence[results.Run]) -> list[str]:
     webpage.table(head, rows, numeric=2),
     '<p class="note">Each node of a program is left open in turn, and what '
     'must stand there is looked up in a bank of small functions. Look-ups: all '
-    'for a task, whether it is solved sooner or not, on average. Brackets: '
+    'for a task, whether it is solved sooner or not, on average. Subgoals are '
+    'what is left of a task when its outermost operators are given with known '
+    'arguments; for each the model writes one program. Brackets: '
     f'95 % intervals. Made by <code>{_COMMAND}</code>.</p>',
   ]
 

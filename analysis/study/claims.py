@@ -247,6 +247,31 @@ def table(study: study_lib.Study) -> list[Row]:
       ),
     ),
     row(
+      search.CONTRAST,
+      'asking for what is left solves what sampling does not',
+      f'{_CHECK}: search by subgoals',
+      'novel tasks that a subgoal solves for which the model is asked, once, '
+      'less those that one of the samples solves; models that never saw the '
+      'structure',
+      'points',
+      _ALONE,
+      lambda: judgement.alone(
+        search.gain(study, search.SAMPLES, source=search.ASKED)
+      ),
+    ),
+    row(
+      search.CONTRAST,
+      '... beyond looking it up in training',
+      f'{_CHECK}: the same subgoals',
+      'less the tasks that they solve when each is looked up among the '
+      'functions of training',
+      'points',
+      _ALONE,
+      lambda: judgement.alone(
+        search.gain(study, search.KNOWN, source=search.ASKED)
+      ),
+    ),
+    row(
       contrasts.DENSITY,
       'diverse training helps at equal sizes and symbols (C3)',
       f'{_CHECK}: diversity beyond size, operators and constants (C3)',

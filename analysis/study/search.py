@@ -26,6 +26,10 @@ KEY = 'search'  # of a record
 SAMPLES = 'samples'  # no search: any of the samples themselves
 BANK = 5  # nodes of the bank that claims are judged with
 SOURCES = (SAMPLES, *results.SOURCES)
+# By subgoals, where the models are asked and where training is looked up.
+ASKED, KNOWN = 'asked', 'known'
+_ANSWERED = {ASKED: results.MODEL, KNOWN: results.TRAINING}
+DIVISION = '3x1'  # the subgoals that claims are judged with
 
 
 def grid(
@@ -34,8 +38,11 @@ def grid(
   bank: int = BANK,
   lookups: float = np.inf,
   contrast: str = CONTRAST,
+  division: str = DIVISION,
 ) -> cells_lib.Grid:
   """Tasks solved by each source (in the place of an arm), once each.
+
+  Sources of subgoals are there where the record has the division.
 
   Args:
     study: The records.
@@ -43,6 +50,7 @@ def grid(
     bank: Nodes of the largest programs of the bank.
     lookups: That a task may take, at most; samples take none.
     contrast: `CONTRAST` or `HOT`.
+    division: Which subgoals; the limit of look-ups is none of theirs.
 
   Raises:
     NotMeasured: if a record lacks the search or the bank.
@@ -54,12 +62,12 @@ def grid(
   return cells_lib.Grid(
     cell.without(lost[cell.split])
     for record in found
-    for cell in _cells(record, bank, lookups)
+    for cell in _cells(record, bank, lookups, division)
   )
 
 
 def _cells(
-  record: records_lib.Record, bank: int, lookups: float
+  record: records_lib.Record, bank: int, lookups: float, division: str
 ) -> list[cells_lib.Cell]:
   told = record.facts.get(KEY)
   if told is None:
@@ -70,24 +78,25 @@ def _cells(
   for cell in study_lib.cells(record):
     whole = cell.test.partition(',')[0]  # 'novel, forced' is a part of novel
     (at_I,) = np.nonzero(np.isin(record.tests[whole].class_I, cell.item_I))
-    for source in SOURCES:
-      if source == SAMPLES:
-        solved_SxI = cell.correct_SxI > 0
-      else:
-        one = told['tests'][whole][str(bank)][source]
-        lookup_SxI = packing.unpack(one['lookup_SxI'])[:, at_I]
-        solved_SxI = (lookup_SxI > 0) & (lookup_SxI <= lookups)
-      found.append(
-        dataclasses.replace(
-          cell,
-          arm=source,
-          correct_SxI=np.broadcast_to(
-            solved_SxI, cell.correct_SxI.shape
-          ).astype(np.int64),
-          samples=1,
-          facts={},
-        )
+    solved = {SAMPLES: cell.correct_SxI > 0}
+    for source, one in told['tests'][whole][str(bank)].items():
+      lookup_SxI = packing.unpack(one['lookup_SxI'])[:, at_I]
+      solved[source] = (lookup_SxI > 0) & (lookup_SxI <= lookups)
+    answered = told.get('subgoals', {}).get(whole, {}).get(division)
+    for source, who in _ANSWERED.items() if answered else ():
+      solved[source] = packing.unpack(answered[who]['number_SxI'])[:, at_I] > 0
+    found += [
+      dataclasses.replace(
+        cell,
+        arm=source,
+        correct_SxI=np.broadcast_to(solved_SxI, cell.correct_SxI.shape).astype(
+          np.int64
+        ),
+        samples=1,
+        facts={},
       )
+      for source, solved_SxI in solved.items()
+    ]
   return found
 
 
@@ -97,13 +106,14 @@ def gain(
   over: str,
   arm: str = support_split.WITHOUT,
   test: str = support_split.NOVEL,
+  source: str = results.OWN,
 ) -> effects.Effect:
-  """Completing the model's own samples, less another source (or no search).
+  """A search (completing the model's own samples), less another or none.
 
   Raises:
     NotMeasured: if records lack.
   """
-  weights = {(results.OWN, test): 1.0, (over, test): -1.0}
+  weights = {(source, test): 1.0, (over, test): -1.0}
   return effects.effect(grid(study, arm), weights)
 
 
@@ -142,6 +152,25 @@ def lookups(
   if not found:
     raise cells_lib.NotMeasured(f'no search of {arm}')
   return float(np.mean(found))
+
+
+def subgoals(study: study_lib.Study, test: str) -> dict[str, float]:
+  """Division -> subgoals of a task, mean over tasks and splits.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  found = [
+    record.facts[KEY]['subgoals'][test]
+    for record in study.of(CONTRAST)
+    if test in record.facts.get(KEY, {}).get('subgoals', {})
+  ]
+  if not found:
+    raise cells_lib.NotMeasured('no record holds a search by subgoals')
+  return {
+    division: float(np.mean([told[division]['subgoals'] for told in found]))
+    for division in found[0]
+  }
 
 
 def temperature(study: study_lib.Study, contrast: str) -> float:
