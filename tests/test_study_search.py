@@ -8,6 +8,7 @@ from analysis.study import claims
 from analysis.study import search
 from analysis.study import search_view
 from analysis.study import study as study_lib
+from analysis.study import subgoal_view
 from analysis.study.verdicts import Verdict
 from synth import packing
 from tests import simulated
@@ -157,7 +158,7 @@ def test_more_diverse_samples_stand_beside(tmp_path):
 def test_shares_by_subgoals_are_in_the_table(tmp_path):
   study = _study(tmp_path)
   grid = search.grid(study, 'train_s')
-  table = search_view.subgoals(study)
+  table = subgoal_view.table(study)
   for source, rate in ((search.ASKED, 0.6), (search.KNOWN, 0.9)):
     share = search.share(grid, source, 'control')
     assert share.estimate == pytest.approx(rate, abs=0.06)
@@ -165,9 +166,26 @@ def test_shares_by_subgoals_are_in_the_table(tmp_path):
   assert table.count('<tr>') == 1 + 2 * 4 and '>162<' in table
 
 
+def test_the_figure_of_subgoals_ends_with_what_the_table_says(tmp_path):
+  study = _study(tmp_path)
+  numbers = subgoal_view.draw(study).numbers['train_s on novel']
+  assert numbers.keys() == {'samples', 'asked, 3x1', 'known, 3x1'}
+  for name, rate in (('asked, 3x1', 0.6), ('known, 3x1', 0.9)):
+    shares = [estimate for estimate, _, _ in numbers[name]['solved']]
+    assert shares == sorted(shares) and shares[0] < 0.1
+    assert shares[-1] == pytest.approx(rate, abs=0.06)
+    assert f'{100 * shares[-1]:.1f} [' in subgoal_view.table(study)
+  rates = [estimate for estimate, _, _ in numbers['samples']['solved']]
+  grid = study.grid('search')
+  wanted = np.mean(
+    [grid.get(split, 'train_s', 'novel').value(16).mean() for split in (0, 1)]
+  )
+  assert rates[-1] == pytest.approx(wanted) and rates == sorted(rates)
+
+
 def test_records_of_before_there_were_subgoals_are_told(tmp_path):
   study = _study(tmp_path, subgoals=None)
   *others, asked, known = _rows(study)
   assert asked.verdict == known.verdict == Verdict.NOT_MEASURED
   assert Verdict.NOT_MEASURED not in {row.verdict for row in others}
-  assert 'Not measured: no record' in search_view.subgoals(study)
+  assert 'Not measured: no record' in subgoal_view.table(study)

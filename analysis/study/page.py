@@ -39,6 +39,7 @@ from analysis.study import scaling_view
 from analysis.study import search
 from analysis.study import search_view
 from analysis.study import study as study_lib
+from analysis.study import subgoal_view
 from analysis.study import support_figures
 from analysis.study import tables
 from analysis.study import training_size
@@ -127,6 +128,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     calibration.draw,
     _HELD_OUT,
   ),
+  'F23-subgoals': (
+    'Is it better to try a task again, or to divide it?',
+    subgoal_view.draw,
+    (search.CONTRAST,),
+  ),
 }
 
 
@@ -184,7 +190,7 @@ def write(
     search_view.table(study),
     '<h2>And if models are asked for what is left of a task?</h2>',
     _incomplete(study, (search.CONTRAST,)),
-    search_view.subgoals(study),
+    subgoal_view.table(study),
     '<h2>What do the tests take without a model?</h2>',
     without_model.table(study),
     '<h2>All support contrasts</h2>',

@@ -48,9 +48,9 @@ def grid(
     study: The records.
     arm: The models' training arm.
     bank: Nodes of the largest programs of the bank.
-    lookups: That a task may take, at most; samples take none.
+    lookups: That a task may take, at most, or subgoals; samples take none.
     contrast: `CONTRAST` or `HOT`.
-    division: Which subgoals; the limit of look-ups is none of theirs.
+    division: Which subgoals.
 
   Raises:
     NotMeasured: if a record lacks the search or the bank.
@@ -84,7 +84,8 @@ def _cells(
       solved[source] = (lookup_SxI > 0) & (lookup_SxI <= lookups)
     answered = told.get('subgoals', {}).get(whole, {}).get(division)
     for source, who in _ANSWERED.items() if answered else ():
-      solved[source] = packing.unpack(answered[who]['number_SxI'])[:, at_I] > 0
+      number_SxI = packing.unpack(answered[who]['number_SxI'])[:, at_I]
+      solved[source] = (number_SxI > 0) & (number_SxI <= lookups)
     found += [
       dataclasses.replace(
         cell,

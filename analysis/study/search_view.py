@@ -18,8 +18,6 @@ from synth.splits import support as support_split
 
 _NAMES = {
   search.SAMPLES: 'one of the samples itself',
-  search.ASKED: 'the model, asked for each subgoal once',
-  search.KNOWN: 'each subgoal looked up in training',
   results.OWN: "the model's samples for the task",
   results.OTHERS: 'its samples for other tasks',
   results.GRAMMAR: 'draws of a grammar',
@@ -179,50 +177,4 @@ def table(study: study_lib.Study) -> str:
     'ups differ (figure F16); those of the first column are none. At equal '
     'arithmetic nothing is left to compare: a look-up is an operation or two '
     'at four points, a sample millions.</p>'
-  )
-
-
-def subgoals(study: study_lib.Study) -> str:
-  """Shares of tasks solved by way of subgoals, by who is asked for them.
-
-  Says so if there is no such search on record.
-  """
-  rows = []
-  sources = (search.SAMPLES, search.ASKED, search.KNOWN)
-  try:
-    for arm in (support_split.WITHOUT, support_split.WITH):
-      for test in (
-        support_split.NOVEL, study_lib.FORCED, support_split.CONTROL,
-        split_lib.DEV,
-      ):  # fmt: skip
-        number = search.subgoals(study, test.partition(',')[0])
-        for division in number:
-          grid = search.grid(study, arm, division=division)
-          if test not in grid.tests:
-            continue
-          shares = [search.share(grid, who, test) for who in sources]
-          size, depth = division.split('x')
-          rows.append(
-            [
-              arm,
-              test,
-              f'{depth} of at most {size} node{"s" if size > "1" else ""}',
-              f'{number[division]:,.0f}',
-              *(
-                f'{v.estimate:.1%} [{v.low:.1%}, {v.high:.1%}]'.replace('%', '')
-                for v in shares
-              ),
-            ]
-          )
-  except cells_lib.NotMeasured as lack:
-    return f'<p class="note">Not measured: {lack}.</p>'
-  head = ['arm', 'tests', 'known arguments', 'subgoals a task',
-          *(f'{_NAMES[who]}, %' for who in sources)]  # fmt: skip
-  return webpage.table(head, rows, numeric=3) + (
-    '<p class="note">The outermost operators of a task are given with known '
-    'arguments, so many one in another; what is left follows and is a subgoal. '
-    'Each model writes one program for each, the most probable token by token; '
-    'beside it each is looked up among the functions of training. Share of '
-    'tasks solved, in %, with 95 % intervals for these splits over new seeds '
-    'and tasks.</p>'
   )
