@@ -108,6 +108,11 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'coverage': {'tasks': 4, 'samples': 16, 'batch_size': 2},
     'search': {'steps': 120, 'seeds': 2, 'splits': 1},
+    'search_data': {
+      'model': _D16,
+      'functions': (50, 100),
+      'tasks': 2,
+    },
     'scaling': {
       'seeds': 1,
       'rates': (1e-3, 3e-3),
@@ -186,6 +191,11 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 1},
     'search': {'steps': 12_000, 'seeds': 2, 'splits': 3},
+    'search_data': {
+      'model': _D64,
+      'functions': (1_000, 4_000, 16_000),
+      'tasks': 300,
+    },
     'scaling': {
       'seeds': 3,
       'rates': (1.5e-3, 3e-3, 6e-3),
@@ -250,6 +260,11 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'coverage': {'tasks': 50, 'samples': 4096, 'batch_size': 2},
     'search': {'steps': 5_000, 'seeds': 8, 'splits': 3},
+    'search_data': {
+      'model': _D128,
+      'functions': (10_000, 40_000, 160_000),
+      'tasks': 300,
+    },
     'scaling': {
       'seeds': 3,
       'rates': (1.5e-3, 3e-3, 6e-3),
@@ -302,6 +317,11 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'coverage': {'tasks': 1000, 'samples': 4096, 'batch_size': 1},
     'search': {'steps': 40_000, 'seeds': 8, 'splits': 5},
+    'search_data': {
+      'model': _D128,
+      'functions': (10_000, 40_000, 160_000),
+      'tasks': 300,
+    },
     'scaling': {
       'seeds': 5,
       'rates': (5e-4, 1e-3, 2e-3),
@@ -389,6 +409,7 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
   yield from _shapes(table, ('shell', 'core'))
   yield from _forms(table, ('operator', 'role'))
   yield from _data(table)
+  yield from _search_data(table)
   if 'density_more' in table:
     arms = table['density_more']['arms']
     yield from _arms(table, 'density_more', 'density', arms)
@@ -480,7 +501,7 @@ def _coverage(table: Mapping[str, Any]) -> Iterator[study.Run]:
 
 
 def _search(table: Mapping[str, Any]) -> Iterator[study.Run]:
-  """Samples completed: as the other contrasts draw them, and more diverse."""
+  """With samples as the other contrasts draw them, and more diverse ones."""
   for run in _arms(table, 'search', 'support', _ARMS):
     yield dataclasses.replace(run, search=True)
   hot = {**table, 'search_hot': table['search']}
@@ -512,20 +533,38 @@ def _scaling(table: Mapping[str, Any]) -> Iterator[study.Run]:
 
 def _data(table: Mapping[str, Any]) -> Iterator[study.Run]:
   """Models trained as long on fewer and on more functions, drawn uniformly."""
+  for number, model in enumerate(table['data']['models']):
+    for functions in table['data']['functions']:
+      name = f'model{number}-{functions}'
+      yield _shown(table, 'data', name, model, functions)
+
+
+def _search_data(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Search with models that were shown fewer functions and more."""
+  sizes = table['search_data']
+  for functions in sizes['functions']:
+    name = f'functions-{functions}'
+    run = _shown(table, 'search_data', name, sizes['model'], functions)
+    settings = {**run.settings, 'eval.num_tasks': sizes['tasks']}
+    yield dataclasses.replace(run, settings=settings, search=True)
+
+
+def _shown(
+  table: Mapping[str, Any],
+  contrast: str,
+  name: str,
+  model: Mapping[str, int],
+  functions: int,
+) -> study.Run:
+  """A model that is shown so many functions, drawn uniformly."""
   sizes = table['data']
-  for number, model in enumerate(sizes['models']):
-    for functions in sizes['functions']:
-      settings = {
-        **table['settings'],
-        **sizes.get('settings', {}),
-        'split.num_arm': functions,
-        'data.arm': 'uniform',
-        **{f'model.{key}': value for key, value in model.items()},
-        **_training(sizes['steps'], sizes['seeds'], 0),
-      }
-      yield study.Run(
-        'data',
-        f'model{number}-{functions}',
-        f'configs/density.py:{table["variant"]}',
-        settings,
-      )
+  settings = {
+    **table['settings'],
+    **sizes.get('settings', {}),
+    'split.num_arm': functions,
+    'data.arm': 'uniform',
+    **{f'model.{key}': value for key, value in model.items()},
+    **_training(sizes['steps'], sizes['seeds'], 0),
+  }
+  recipe = f'configs/density.py:{table["variant"]}'
+  return study.Run(contrast, name, recipe, settings)
