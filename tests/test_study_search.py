@@ -5,6 +5,7 @@ import pytest
 
 from analysis.study import cells as cells_lib
 from analysis.study import claims
+from analysis.study import functions_shown
 from analysis.study import search
 from analysis.study import search_view
 from analysis.study import study as study_lib
@@ -181,6 +182,28 @@ def test_the_figure_of_subgoals_ends_with_what_the_table_says(tmp_path):
     [grid.get(split, 'train_s', 'novel').value(16).mean() for split in (0, 1)]
   )
   assert rates[-1] == pytest.approx(wanted) and rates == sorted(rates)
+
+
+def test_search_by_functions_shown_is_drawn_of_each_record(tmp_path):
+  planted = {50: 0.2, 400: 0.7}
+  for functions, rate in planted.items():
+    simulated.write(
+      tmp_path / 'a', 'search_data', 'uniform', {'uniform': 0.1, 'dev': 0.1},
+      np.random.default_rng(functions), run=f'functions-{functions}',
+      search={**_RATES, 'own': rate}, subgoals={'model': 0.3, 'training': rate},
+      seeds=4, items=200, functions=functions, kind='density',
+    )  # fmt: skip
+  study = simulated.load(tmp_path / 'a')
+  numbers = functions_shown.draw(study).numbers
+  assert numbers['functions'] == [50, 400]
+  for source, rates in (
+    ('own', planted.values()),
+    ('known', planted.values()),
+    ('asked', (0.3, 0.3)),
+    ('meet_in_the_middle', (0.9, 0.9)),
+  ):
+    for (estimate, low, high), rate in zip(numbers[source], rates, strict=True):
+      assert estimate == pytest.approx(rate, abs=0.08) and low < estimate < high
 
 
 def test_records_of_before_there_were_subgoals_are_told(tmp_path):

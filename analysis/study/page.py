@@ -25,6 +25,7 @@ from analysis.study import contrasts
 from analysis.study import definitions
 from analysis.study import density_figures
 from analysis.study import drawn
+from analysis.study import functions_shown
 from analysis.study import hover
 from analysis.study import law_figures
 from analysis.study import learning
@@ -132,6 +133,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     'Is it better to try a task again, or to divide it?',
     subgoal_view.draw,
     (search.CONTRAST,),
+  ),
+  'F24-shown': (
+    'Is retrieval worth less where training shows fewer functions?',
+    functions_shown.draw,
+    (search.SHOWN,),
   ),
 }
 

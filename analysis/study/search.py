@@ -22,6 +22,7 @@ from synth.statistics.design import Interval
 
 CONTRAST = 'search'
 HOT = 'search_hot'  # the same models, more diverse samples
+SHOWN = 'search_data'  # models that were shown fewer functions and more
 KEY = 'search'  # of a record
 SAMPLES = 'samples'  # no search: any of the samples themselves
 BANK = 5  # nodes of the bank that claims are judged with
@@ -99,6 +100,21 @@ def _cells(
       for source, solved_SxI in solved.items()
     ]
   return found
+
+
+def by_functions(study: study_lib.Study) -> dict[int, cells_lib.Grid]:
+  """Functions shown -> tasks solved by each source, fewest first.
+
+  Raises:
+    NotMeasured: if records lack.
+  """
+  found = {
+    record.facts['config']['split']['num_arm']: cells_lib.Grid(
+      _cells(record, BANK, np.inf, DIVISION)
+    )
+    for record in study.of(SHOWN)
+  }
+  return dict(sorted(found.items()))
 
 
 @functools.cache
