@@ -217,8 +217,23 @@ def test_a_task_is_solved_by_the_first_subgoal_that_is(tmp_path):
     universe.node_C[class_I], inputs.spaces.value_CxE[class_I], 1
   )
   assert told['subgoals'] == len(goals) / len(class_I)
-  # By hand: the first of a task's subgoals that is known and leaves room.
+  # x + 1 with the operator in the middle is no program, not even before the 3
+  # of `sub ? 3`, where it would complete one: x - (1 + 3).
+  task = universe.class_of(program_lib.parse('x - (1 + 3)'))
+  target_1xL = universe.representative_CxL[[task]]
+  symbols = [universe.vocabulary.index[s] for s in ('x', 'add', '1')]
+
+  def infix(value_QxE):
+    tok_SxQxL = write(value_QxE) * 0
+    tok_SxQxL[:, :, :3] = symbols
+    return tok_SxQxL
+
   verifier = verify.Verifier.of(config, universe)
+  none = by_subgoals.BySubgoals(
+    inputs, config.data.arm, verifier, _Oracle(universe, infix)
+  ).solve('control', bank, 1, np.array([task]), target_1xL)
+  assert none['model']['solved'] == 0
+  # By hand: the first of a task's subgoals that is known and leaves room.
   wanted_I = np.zeros(len(class_I), int)
   for row in range(len(goals)):
     task = goals.task_Q[row]

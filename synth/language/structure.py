@@ -48,6 +48,24 @@ def children(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
   return child_PxLxA
 
 
+def well_formed(
+  tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary
+) -> np.ndarray:
+  """Whether each row, of any tokens up to PAD, is one complete program."""
+  inside_PxL = np.logical_and.accumulate(tok_PxL != tokens.PAD, axis=1)
+  arity_PxL = vocabulary.arity_V[tok_PxL]
+  # Subtrees that are still to come after each token.
+  open_PxL = 1 + np.cumsum(np.where(inside_PxL, arity_PxL - 1, 0), axis=1)
+  last_P = inside_PxL.sum(axis=1) - 1
+  at_L = np.arange(tok_PxL.shape[1])
+  return (
+    (last_P >= 0)
+    & ((arity_PxL >= 0) | ~inside_PxL).all(axis=1)
+    & ((open_PxL > 0) | (at_L >= last_P[:, None])).all(axis=1)
+    & (open_PxL[:, -1] == 0)
+  )
+
+
 def replaced(
   tok_PxL: np.ndarray,
   start_P: np.ndarray,

@@ -17,6 +17,7 @@ from synth import progress
 from synth.evaluation import verify
 from synth.inversion import bank as bank_lib
 from synth.inversion import subgoals
+from synth.language import structure
 from synth.search import results
 from synth.search import writer as writer_lib
 from synth.spaces import grids
@@ -113,8 +114,12 @@ class BySubgoals:
   ) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
     """By whom, which of them, of which subgoals, and what: tok_RxL."""
     tok_SxQxT = self._writer(goals.value_QxE)
+    vocabulary = self._inputs.universe.vocabulary
     for model, tok_QxT in enumerate(tok_SxQxT):
-      yield results.MODEL, model, np.arange(len(goals)), tok_QxT
+      # Around the known argument what is no program could complete one: `x + x`
+      # in `? / 2`, in prefix order, makes x / (x + 2).
+      (rows,) = np.nonzero(structure.well_formed(tok_QxT, vocabulary))
+      yield results.MODEL, model, rows, tok_QxT[rows]
     found_Q = known.find(*bank.policy.pack(goals.values))
     (rows,) = np.nonzero(found_Q >= 0)
     tok_CxL = self._inputs.universe.representative_CxL
