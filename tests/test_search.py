@@ -208,9 +208,9 @@ def test_operators_without_an_inverse_are_refused(workdir, monkeypatch):
 
 def test_banks_and_models_that_there_are_not_are_refused(workdir):
   for banks, divisions, named in (
-    ((3, 0), (), 'at most 0 nodes: .* have 1 to 5'),
-    ((7,), (), 'at most 7 nodes'),
-    ((3,), ((6, 1),), 'at most 6 nodes'),
+    ((3, 0), (), 'bank_sizes=0: .* at most 0 nodes, .* have 1 to 5'),
+    ((7,), (), 'bank_sizes=7: .* at most 7 nodes'),
+    ((3,), ((6, 1),), 'subgoals=6x1: .* at most 6 nodes'),
     ((3,), ((1, 0),), 'subgoals=1x0'),
     ((3,), ((1, 1),), 'no checkpoint'),
   ):

@@ -307,11 +307,13 @@ def _check_sizes(
   largest: int,
 ) -> None:
   """Refuses banks that there are not."""
-  for size in (*bank_sizes, *(size for size, _ in divisions)):
+  given = [(f'bank_sizes={size}', size) for size in bank_sizes]
+  given += [(f'subgoals={size}x{depth}', size) for size, depth in divisions]
+  for flag, size in given:
     if not 1 <= size <= largest:
       raise errors.InputError(
-        f'a bank of functions of at most {size} nodes: the programs of the '
-        f"run's universe have 1 to {largest}"
+        f'{flag}: a bank of functions of at most {size} nodes, but the '
+        f"programs of the run's universe have 1 to {largest}"
       )
   for size, depth in divisions:
     if depth < 1:
