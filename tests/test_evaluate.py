@@ -90,6 +90,9 @@ def test_models_asked_for_outputs_write_what_they_wrote_for_tasks(
   np.testing.assert_array_equal(found_SxIxT, wanted_SxIxT)
   with pytest.raises(errors.InputError, match='was evaluated at step 1,'):
     writer_lib.Writer(workdir, config, inputs, 1)
+  later = result['step'] + 1
+  with pytest.raises(errors.InputError, match='train it to the end and'):
+    writer_lib.Writer(workdir, config, inputs, later)
 
 
 def _copy(workdir, target, **config):

@@ -38,9 +38,10 @@ class Writer:
   ):
     self._run = restored.load(workdir, config, inputs)
     if self._run.step != step:
+      train = 'train it to the end and ' if self._run.step < step else ''
       raise errors.InputError(
-        f'{workdir} was evaluated at step {step}, its newest checkpoint is of '
-        f'step {self._run.step}: evaluate it again'
+        f'{workdir} was evaluated at step {step}, its newest checkpoint '
+        f'without damage is of step {self._run.step}: {train}evaluate it again'
       )
     self._inputs = inputs
     self._map = specification.fit(
