@@ -378,6 +378,19 @@ def test_a_variance_estimated_in_part_gets_the_level_it_says(
     assert covered == pytest.approx(level, abs=off), share
 
 
+def test_one_cluster_of_items_has_no_variance_of_its_own():
+  """Where rounding leaves it some, too."""
+  rng = np.random.default_rng(0)
+  for _ in range(300):
+    value_SxI = rng.random((3, 7))
+    found = small_sample.crossed(
+      [[Term(value_SxI, cluster_I=np.zeros(7, int))]]
+    )
+    seed_S = value_SxI.mean(axis=1)
+    half = scipy.stats.t.ppf(0.975, 2) * seed_S.std(ddof=1) / np.sqrt(3)
+    assert (found.high - found.low) / 2 == pytest.approx(half)
+
+
 def test_wrong_designs_are_refused():
   ones = np.ones((2, 3))
   with pytest.raises(ValueError, match='at least one split'):
