@@ -179,8 +179,15 @@ def _clear(found):
   found['bank_functions'].clear()
 
 
+def _misname(found):
+  one = {'number_SxI': found['tests']['novel']['3']['own']['lookup_SxI']}
+  found['subgoals'] = {
+    'novel': {'3': dict(subgoals=1, model=one, training=one)}
+  }
+
+
 @pytest.mark.parametrize(
-  'harm', [_lose, _rename, _cut, _swap, _replace, _clear]
+  'harm', [_lose, _rename, _cut, _swap, _replace, _clear, _misname]
 )
 def test_what_is_damaged_is_refused(workdir, found, tmp_path, harm):
   result = runs.read_result(workdir)

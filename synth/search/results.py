@@ -45,7 +45,8 @@ def read(
         float(found['bank_functions'][size])
         _check(told, len(found['seeds']), result['items'][name])
     for name, divisions in found.get('subgoals', {}).items():
-      for told in divisions.values():
+      for division, told in divisions.items():
+        _size, _depth = map(int, division.split('x'))
         float(told['subgoals'])
         for who in BY_SUBGOALS:
           _check_shape(told[who]['number_SxI'], len(found['seeds']),
