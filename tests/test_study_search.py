@@ -1,5 +1,7 @@
 """What the study says of search, against what was planted."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -204,6 +206,17 @@ def test_search_by_functions_shown_is_drawn_of_each_record(tmp_path):
   ):
     for (estimate, low, high), rate in zip(numbers[source], rates, strict=True):
       assert estimate == pytest.approx(rate, abs=0.08) and low < estimate < high
+
+
+def test_subgoals_that_some_records_lack_are_not_in_the_table(tmp_path):
+  _study(tmp_path)
+  for path in (tmp_path / 'a').rglob('train_?-split0.json'):
+    record = json.loads(path.read_text(encoding='utf-8'))
+    for divisions in record['search']['subgoals'].values():
+      divisions['1x1'] = divisions['3x1']
+    path.write_text(json.dumps(record), encoding='utf-8')
+  study = simulated.load(tmp_path / 'a')
+  assert search.subgoals(study, 'novel').keys() == {'3x1'}
 
 
 def test_records_of_before_there_were_subgoals_are_told(tmp_path):

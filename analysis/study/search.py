@@ -174,6 +174,8 @@ def lookups(
 def subgoals(study: study_lib.Study, test: str) -> dict[str, float]:
   """Division -> subgoals of a task, mean over tasks and splits.
 
+  Of the divisions that all records have.
+
   Raises:
     NotMeasured: if records lack.
   """
@@ -187,6 +189,7 @@ def subgoals(study: study_lib.Study, test: str) -> dict[str, float]:
   return {
     division: float(np.mean([told[division]['subgoals'] for told in found]))
     for division in found[0]
+    if all(division in told for told in found)
   }
 
 
