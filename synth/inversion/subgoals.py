@@ -115,6 +115,9 @@ class Divider:
     bank: The functions that known arguments may be.
     inputs: Variable -> floats at the points of the specification grid.
     max_size: Nodes of the largest programs: contexts leave room for a leaf.
+
+  Attributes:
+    per_goal: Subgoals just below one, at most.
   """
 
   def __init__(
@@ -125,6 +128,7 @@ class Divider:
   ):
     self._bank, self._max_size = bank, max_size
     self._moves = list(_moves(bank, inputs))
+    self.per_goal = sum(len(move.size_N) for move in self._moves)
 
   def subgoals(
     self, node_I: np.ndarray, value_IxE: np.ndarray, depth: int

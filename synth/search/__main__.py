@@ -253,6 +253,7 @@ def run(
   arrays = runs.read_arrays(workdir / runs.SAMPLES)
   search = _Search(config, inputs)
   banks = {size: search.bank(size) for size in dict.fromkeys(bank_sizes)}
+  divisions = tuple(dict.fromkeys(divisions))
   found: dict[str, Any] = {}
   divided: dict[str, Any] = {}
   by_subgoals = None

@@ -23,7 +23,8 @@ from synth.search import writer as writer_lib
 from synth.spaces import grids
 from synth.universe import lookup
 
-_TASKS = 256  # whose subgoals are made at once
+_TASKS = 256  # whose subgoals are made at once, at most
+_VALUES = 1 << 26  # of all subgoals made at once, about
 _ROWS = 4096  # answers judged at once
 
 
@@ -84,9 +85,12 @@ class BySubgoals:
     }
     with_structure = {who: np.zeros(n.shape, bool) for who, n in number.items()}
     count = 0
+    points = len(next(iter(self._points.values())))
+    each = points * max(divider.per_goal, 1) ** depth
+    tasks = max(min(_VALUES // each, _TASKS), 1)
     bar = progress.Progress(f'search {name}: subgoals', items, 'tasks')
-    for low in range(0, items, _TASKS):
-      part_I = class_I[low : low + _TASKS]
+    for low in range(0, items, tasks):
+      part_I = class_I[low : low + tasks]
       goals = divider.subgoals(
         universe.node_C[part_I], self._inputs.spaces.value_CxE[part_I], depth
       )
@@ -100,7 +104,7 @@ class BySubgoals:
         number[who][model, task_T] = goals.number_Q[rows[row_T]]
         if self._has is not None and len(row_T):
           with_structure[who][model, task_T] = self._has(answer_RxL[row_T])
-      bar.update(min(low + _TASKS, items))
+      bar.update(min(low + tasks, items))
     told: dict[str, Any] = {'subgoals': count / items}
     for who, number_SxI in number.items():
       told[who] = {'solved': float((number_SxI > 0).mean())}
