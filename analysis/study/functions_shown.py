@@ -35,7 +35,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   fig, axes = picture.mosaic(
     'Is retrieval worth less where training shows fewer functions?',
     [['uniform']],
-    (8, 5.2),
+    (11, 5.2),
   )
   axis = axes['uniform']
   numbers: dict[str, Any] = {'functions': list(grids)}
@@ -59,7 +59,9 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   axis.set_ylabel('tasks solved (drawn uniformly)')
   axis.set_ylim(0, 1)
   axis.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-  axis.legend(frameon=False, fontsize=8, loc='upper left')
+  axis.legend(
+    frameon=False, fontsize=9, loc='upper left', bbox_to_anchor=(1.01, 1)
+  )
   (first, *_) = study.of(search.SHOWN)
   caption = (
     f'Full: what the models do, {first.facts["config"]["eval"]["num_samples"]} '
