@@ -206,6 +206,11 @@ def test_search_by_functions_shown_is_drawn_of_each_record(tmp_path):
   ):
     for (estimate, low, high), rate in zip(numbers[source], rates, strict=True):
       assert estimate == pytest.approx(rate, abs=0.08) and low < estimate < high
+  (many, _) = study.of('search_data')  # by name
+  many.facts['diverged'] = {'1': 5}
+  found = search.by_functions(study)
+  seeds = {n: grid.get(0, 'own', 'uniform').seeds for n, grid in found.items()}
+  assert seeds == {50: (0, 1, 2, 3), 400: (0, 2, 3)}
 
 
 def test_subgoals_that_some_records_lack_are_not_in_the_table(tmp_path):

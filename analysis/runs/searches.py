@@ -1,7 +1,10 @@
 """What completing the samples of runs solves, where `synth.search` was run."""
 
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import html
+from typing import Any
 
 from analysis import webpage
 from analysis.runs import results
@@ -19,8 +22,6 @@ _NAMES = {
   search_results.TRAINING: 'training programs, nearest in outputs',
   search_results.MEET_IN_THE_MIDDLE: 'none: meet in the middle',
 }
-
-
 _ASKED = {
   search_results.MODEL: 'none: the model writes for each subgoal',
   search_results.TRAINING: 'none: each subgoal is looked up in training',
@@ -38,34 +39,17 @@ def section(found: Sequence[results.Run]) -> list[str]:
     told = search_results.read(run.path, run.result)
     if told is None:
       continue
-    for name, banks in told['tests'].items():
-      for size, sources in banks.items():
-        functions = told['bank_functions'][size]
-        rows += [
-          [
-            html.escape(run.label),
-            html.escape(name),
-            f'{size} nodes ({functions:,} functions)',
-            _NAMES[source],
-            f'{one["lookups"]:,.0f}',
-            _share(run, name, source, one['lookup_SxI']),
-          ]
-          for source, one in sources.items()
-        ]
-    for name, divisions in told.get('subgoals', {}).items():
-      for division, answered in divisions.items():
-        size, depth = division.split('x')
-        rows += [
-          [
-            html.escape(run.label),
-            html.escape(name),
-            f'known arguments to {size} nodes, depth {depth}',
-            _ASKED[who],
-            f'{answered["subgoals"]:,.0f}',
-            _share(run, name, who, answered[who]['number_SxI']),
-          ]
-          for who in search_results.BY_SUBGOALS
-        ]
+    rows += [
+      [
+        html.escape(run.label),
+        html.escape(name),
+        given,
+        who,
+        f'{count:,.0f}',
+        _share(run, name, source, packed),
+      ]
+      for name, given, who, count, source, packed in _searches(told)
+    ]
   if not rows:
     return []
   head = ['arm', 'tests', 'bank', 'what is completed', 'look-ups', 'solved']
@@ -79,6 +63,26 @@ def section(found: Sequence[results.Run]) -> list[str]:
     'arguments; for each the model writes one program. Brackets: '
     f'95 % intervals. Made by <code>{_COMMAND}</code>.</p>',
   ]
+
+
+def _searches(
+  told: Mapping[str, Any],
+) -> Iterator[tuple[str, str, str, float, str, dict[str, object]]]:
+  """Test set, what is given, who is asked, how often, source, who solved it."""
+  for name, banks in told['tests'].items():
+    for size, sources in banks.items():
+      given = f'{size} nodes ({told["bank_functions"][size]:,} functions)'
+      for source, one in sources.items():
+        who = _NAMES[source]
+        yield name, given, who, one['lookups'], source, one['lookup_SxI']
+  for name, divisions in told.get('subgoals', {}).items():
+    for division, answered in divisions.items():
+      size, depth = division.split('x')
+      given = f'known arguments to {size} nodes, depth {depth}'
+      for source in search_results.BY_SUBGOALS:
+        number_SxI = answered[source]['number_SxI']
+        who = _ASKED[source]
+        yield name, given, who, answered['subgoals'], source, number_SxI
 
 
 def _share(

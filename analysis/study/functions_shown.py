@@ -37,22 +37,20 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     [['uniform']],
     (11, 5.2),
   )
-  axis = axes['uniform']
-  numbers: dict[str, Any] = {'functions': list(grids)}
+  axis, x = axes['uniform'], list(grids)
+  numbers: dict[str, Any] = {'functions': x}
   for source, (label, colour, style) in _LINES.items():
     found = [
       search.share(grid, source, density_split.UNIFORM)
       for grid in grids.values()
     ]
     mean_K, low_K, high_K = np.array(found).T
-    axis.plot(list(grids), mean_K, style, color=colour, lw=2, label=label,
+    axis.plot(x, mean_K, style, color=colour, lw=2, label=label,
               marker='o', ms=5)  # fmt: skip
-    axis.fill_between(
-      list(grids), low_K, high_K, color=colour, alpha=0.12, lw=0
-    )
+    axis.fill_between(x, low_K, high_K, color=colour, alpha=0.12, lw=0)
     numbers[source] = [list(interval) for interval in found]
   axis.set_xscale('log', base=2)
-  axis.set_xticks(list(grids))
+  axis.set_xticks(x)
   axis.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
   axis.xaxis.set_minor_locator(ticker.NullLocator())
   axis.set_xlabel('functions shown in training')

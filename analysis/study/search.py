@@ -4,6 +4,7 @@ Sources of sketches stand as the arms of a grid, so that differences of them are
 contrasts like any other: paired by task and by model, clustered in cells.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
 
@@ -59,6 +60,16 @@ def grid(
   found = [r for r in study.of(contrast) if r.facts['arm'] == arm]
   if not found:
     raise cells_lib.NotMeasured(f'no record of {contrast} is of {arm}')
+  return _grid(found, bank, lookups, division)
+
+
+def _grid(
+  found: Sequence[records_lib.Record],
+  bank: int = BANK,
+  lookups: float = np.inf,
+  division: str = DIVISION,
+) -> cells_lib.Grid:
+  """`grid` of some records, without models that diverged."""
   lost = study_lib.lost_seeds(found)
   return cells_lib.Grid(
     cell.without(lost[cell.split])
@@ -109,9 +120,7 @@ def by_functions(study: study_lib.Study) -> dict[int, cells_lib.Grid]:
     NotMeasured: if records lack.
   """
   found = {
-    record.facts['config']['split']['num_arm']: cells_lib.Grid(
-      _cells(record, BANK, np.inf, DIVISION)
-    )
+    record.facts['config']['split']['num_arm']: _grid([record])
     for record in study.of(SHOWN)
   }
   return dict(sorted(found.items()))

@@ -3,18 +3,18 @@
 from typing import Any
 
 from matplotlib import axes as axes_lib
-from matplotlib import ticker
-import numpy as np
 
 from analysis import picture
 from analysis import webpage
 from analysis.study import cells as cells_lib
 from analysis.study import drawn
 from analysis.study import search
+from analysis.study import search_panels
 from analysis.study import study as study_lib
 from synth.search import results
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
+from synth.statistics.design import Interval
 
 _NAMES = {
   search.SAMPLES: 'one of the samples itself',
@@ -32,12 +32,6 @@ _COLOURS = {
   results.TRAINING: picture.BLUE,
   results.MEET_IN_THE_MIDDLE: picture.PURPLE,
 }
-_PANELS = (
-  (support_split.WITHOUT, support_split.NOVEL,
-   'out of support: structure never seen'),
-  (support_split.WITHOUT, support_split.CONTROL, 'the same models, in support'),
-  (support_split.WITH, support_split.NOVEL, 'the structure seen'),
-)  # fmt: skip
 
 
 def draw(study: study_lib.Study) -> drawn.Drawn:
@@ -46,22 +40,11 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  fig, axes = picture.mosaic(
+  fig, numbers = search_panels.draw(
     'Does search reach what sampling does not, and does it need the model?',
-    [[f'{arm} {test}' for arm, test, _ in _PANELS]],
-    (13, 4.6),
-    sharey=True,
+    'look-ups a task',
+    lambda axis, arm, test: _panel(study, axis, arm, test),
   )
-  numbers = {}
-  for arm, test, title in _PANELS:
-    axis = axes[f'{arm} {test}']
-    numbers[f'{arm} on {test}'] = _panel(study, axis, arm, test)
-    axis.set_title(f'{title}\n({arm} on {test})', fontsize=10)
-  left = axes[' '.join(_PANELS[0][:2])]
-  left.set_ylabel('tasks solved')
-  left.set_ylim(0, 1)
-  left.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-  left.legend(frameon=False, fontsize=8, loc='upper left')
   grid = study.grid(search.CONTRAST)
   samples = {cell.samples for cell in grid}
   size = search.banks(study)[search.BANK]
@@ -96,28 +79,22 @@ def _panel(
     name, label = source, _NAMES[source]
     if contrast == search.HOT:
       name, label = _hot(study), f'... {_hot(study).partition(", ")[2]}'
-    most = search.lookups(study, arm, source, test, contrast)
-    limit_K = [2.0**i for i in range(int(np.log2(most)) + 1)] + [most]
-    limits = [*limit_K[:-1], np.inf]
-    found = [
-      search.share(
-        search.grid(study, arm, lookups=limit, contrast=contrast), source, test
-      )
-      for limit in limits
-    ]
-    mean_K, low_K, high_K = np.array(found).T
-    colour = _COLOURS[source]
-    axis.plot(limit_K, mean_K, color=colour, lw=2, label=label,
-              ls=':' if contrast == search.HOT else '-')  # fmt: skip
-    axis.plot(limit_K[-1], mean_K[-1], 'o', color=colour, ms=5)
-    axis.fill_between(limit_K, low_K, high_K, color=colour, alpha=0.15, lw=0)
-    told[name] = {
-      'lookups': limit_K,
-      'solved': [list(interval) for interval in found],
-    }
-  axis.set_xscale('log', base=2)
-  axis.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
-  axis.set_xlabel('look-ups a task')
+
+    def share(
+      limit: float, source: str = source, which: str = contrast
+    ) -> Interval:
+      grid = search.grid(study, arm, lookups=limit, contrast=which)
+      return search.share(grid, source, test)
+
+    limit_K, solved = search_panels.line(
+      axis,
+      search.lookups(study, arm, source, test, contrast),
+      share,
+      _COLOURS[source],
+      label,
+      ':' if contrast == search.HOT else '-',
+    )
+    told[name] = {'lookups': limit_K, 'solved': solved}
   return told
 
 

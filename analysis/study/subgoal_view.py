@@ -3,7 +3,6 @@
 from typing import Any
 
 from matplotlib import axes as axes_lib
-from matplotlib import ticker
 import numpy as np
 
 from analysis import picture
@@ -12,11 +11,13 @@ from analysis.study import cells as cells_lib
 from analysis.study import drawn
 from analysis.study import effects
 from analysis.study import search
+from analysis.study import search_panels
 from analysis.study import study as study_lib
 from synth import seeding
 from synth.splits import split as split_lib
 from synth.splits import support as support_split
 from synth.statistics import design
+from synth.statistics.design import Interval
 
 _NAMES = {
   search.SAMPLES: 'one of the samples itself',
@@ -29,12 +30,6 @@ _COLOURS = {
   search.KNOWN: picture.BLUE,
 }
 _STYLES = {'1x1': ':', '3x1': '-', '1x2': '--'}
-_PANELS = (
-  (support_split.WITHOUT, support_split.NOVEL,
-   'out of support: structure never seen'),
-  (support_split.WITHOUT, support_split.CONTROL, 'the same models, in support'),
-  (support_split.WITH, support_split.NOVEL, 'the structure seen'),
-)  # fmt: skip
 
 
 def draw(study: study_lib.Study) -> drawn.Drawn:
@@ -43,22 +38,11 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
   Raises:
     NotMeasured: if records lack.
   """
-  fig, axes = picture.mosaic(
+  fig, numbers = search_panels.draw(
     'Is it better to try a task again, or to divide it?',
-    [[f'{arm} {test}' for arm, test, _ in _PANELS]],
-    (13, 4.6),
-    sharey=True,
+    'programs written, or looked up, a task',
+    lambda axis, arm, test: _panel(study, axis, arm, test),
   )
-  numbers = {}
-  for arm, test, title in _PANELS:
-    axis = axes[f'{arm} {test}']
-    numbers[f'{arm} on {test}'] = _panel(study, axis, arm, test)
-    axis.set_title(f'{title}\n({arm} on {test})', fontsize=10)
-  left = axes[' '.join(_PANELS[0][:2])]
-  left.set_ylabel('tasks solved')
-  left.set_ylim(0, 1)
-  left.yaxis.set_major_formatter(ticker.PercentFormatter(1))
-  left.legend(frameon=False, fontsize=8, loc='upper left')
   grid = study.grid(search.CONTRAST)
   caption = (
     'Black: coverage of the task by samples of the model. Red: the outermost '
@@ -78,32 +62,25 @@ def _panel(
   """Draws a panel; what it shows as numbers."""
   told: dict[str, Any] = {search.SAMPLES: _samples(study, axis, arm, test)}
   for division, most in search.subgoals(study, test).items():
-    limit_K = [2.0**i for i in range(int(np.log2(most)) + 1)] + [most]
+    style = _STYLES.get(division, '-')
     for source in (search.ASKED, search.KNOWN):
-      found = [
-        search.share(
-          search.grid(study, arm, lookups=limit, division=division),
-          source,
-          test,
-        )
-        for limit in [*limit_K[:-1], np.inf]
-      ]
-      mean_K, low_K, high_K = np.array(found).T
-      colour, style = _COLOURS[source], _STYLES.get(division, '-')
-      label = _NAMES[source] if style == '-' else None
-      axis.plot(limit_K, mean_K, color=colour, lw=2, ls=style, label=label)
-      axis.plot(limit_K[-1], mean_K[-1], 'o', color=colour, ms=5)
-      if style == '-':
-        axis.fill_between(
-          limit_K, low_K, high_K, color=colour, alpha=0.15, lw=0
-        )
-      told[f'{source}, {division}'] = {
-        'subgoals': limit_K,
-        'solved': [list(interval) for interval in found],
-      }
-  axis.set_xscale('log', base=2)
-  axis.xaxis.set_major_formatter(ticker.StrMethodFormatter('{x:,.0f}'))
-  axis.set_xlabel('programs written, or looked up, a task')
+
+      def share(
+        limit: float, source: str = source, division: str = division
+      ) -> Interval:
+        grid = search.grid(study, arm, lookups=limit, division=division)
+        return search.share(grid, source, test)
+
+      limit_K, solved = search_panels.line(
+        axis,
+        most,
+        share,
+        _COLOURS[source],
+        _NAMES[source] if style == '-' else None,
+        style,
+        band=style == '-',
+      )
+      told[f'{source}, {division}'] = {'subgoals': limit_K, 'solved': solved}
   return told
 
 
@@ -122,12 +99,10 @@ def _samples(
     )
     for k in at_K
   ]
-  mean_K, low_K, high_K = np.array(found).T
-  colour = _COLOURS[search.SAMPLES]
-  axis.plot(at_K, mean_K, color=colour, lw=2, label=_NAMES[search.SAMPLES])
-  axis.plot(at_K[-1], mean_K[-1], 'o', color=colour, ms=5)
-  axis.fill_between(at_K, low_K, high_K, color=colour, alpha=0.15, lw=0)
-  return {'k': at_K, 'solved': [list(interval) for interval in found]}
+  solved = search_panels.curve(
+    axis, at_K, found, _COLOURS[search.SAMPLES], _NAMES[search.SAMPLES]
+  )
+  return {'k': at_K, 'solved': solved}
 
 
 def table(study: study_lib.Study) -> str:

@@ -95,7 +95,7 @@ class _Move:
     known: Place of the known argument; None of a unary operator.
     values, value_NxE: Of the known argument.
     fill_NxM: What takes the place of the hole.
-    hole: Where the new hole is in it: position_N.
+    hole_N: Where the new hole is in it.
     size_N: Nodes that are added.
   """
 

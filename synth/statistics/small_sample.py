@@ -25,8 +25,8 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
 
   Simulated with 95 % and normal effects: 95 % exactly for splits with items of
   their own, whatever U (a t interval); for the seeds of one split 93.5 to
-  96.5 % with U = 2 and 94.5 to 95.5 % from 3 on, by what the variance is made
-  of. Success of 8 seeds, effects normal in the logit: 94 to 96 %
+  96.5 % with U = 2 and 94.5 to 96 % from 3 on, by what the variance is made of.
+  Success of 8 seeds, effects normal in the logit: 94 to 96 %
   (`tests/test_intervals.py`, quadrature and simulations).
 
   Raises:
@@ -105,10 +105,7 @@ def _quantile(share: float, degrees: float, tail: float) -> float:
   with s / p and p such that the coverage, an integral over the chi-square law
   of the estimate, is nominal for every true share: within 0.005 for d >= 2 and
   levels of 90 to 99 %, 0.009 for 1.5, 0.012 for 1.25 and 0.014 for 1. The
-  formulas for both are fits to their best values at ten d from 1 to 30. Nor can
-  any interval be as exact with d = 1 (two seeds): the best step function of the
-  estimate that never shortens as it grows, without any other condition, was
-  found 0.010 off.
+  formulas for both are fits to their best values (docs/log.md).
 
   Args:
     share: rho, as estimated.
