@@ -1,6 +1,7 @@
 """The enumeration: any number of workers, any interruption, the same bits."""
 
 from collections import Counter
+import gc
 import json
 import os
 import pathlib
@@ -72,6 +73,27 @@ def test_any_number_of_workers_finds_the_same_bits(
   universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, executor)
   assert _contents(universe) == _contents(universe7)
   assert os.listdir(tmp_path) == ['u']  # nothing is left beside it
+
+
+def test_threads_may_be_interrupted_anywhere(
+  arithmetic, universe7, tmp_path, monkeypatch
+):
+  # Collections of garbage that let another thread go on: Python before 3.11.8
+  # lost its place in the headers of arrays there.
+  monkeypatch.setattr(build_lib, '_ROWS', 20)
+
+  def let_go(*_):
+    time.sleep(0)
+
+  threshold = gc.get_threshold()
+  gc.callbacks.append(let_go)
+  gc.set_threshold(5)
+  try:
+    universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'processes:3')
+  finally:
+    gc.set_threshold(*threshold)
+    gc.callbacks.remove(let_go)
+  assert _contents(universe) == _contents(universe7)
 
 
 def test_levels_over_the_disk_are_those_in_memory(tmp_path, monkeypatch):

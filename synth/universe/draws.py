@@ -2,11 +2,14 @@
 
 import dataclasses
 import pathlib
+import threading
 
 import numpy as np
 
 from synth import seeding
 from synth.language import tokens
+
+_PARSING = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,17 +140,16 @@ def write_representatives(
     rows: The rows to draw.
   """
   arrays = {
-    name: np.load(directory / f'{name}.npy', mmap_mode='r').view(np.ndarray)
-    for name in STORED
+    name: _mapped(directory / f'{name}.npy').view(np.ndarray) for name in STORED
   }
   alternatives = Alternatives(**arrays, symmetric_R=symmetric_R)
   low, high = rows
-  mapped = np.load(path, mmap_mode='r')
+  mapped = _mapped(path)
   length = mapped.shape[1]
   rng = seeding.generator(seed, 'representative')
   rng.bit_generator.advance(low * length)  # type: ignore[attr-defined]
   tok_PxL = alternatives.programs_at(
-    np.load(nodes, mmap_mode='r')[low:high],
+    _mapped(nodes)[low:high],
     rng.random((high - low, length)),
     token_R,
   )
@@ -155,3 +157,11 @@ def write_representatives(
   with path.open('r+b') as file:
     file.seek(mapped.offset + low * length * tok_PxL.itemsize)
     tok_PxL.tofile(file)
+
+
+def _mapped(path: pathlib.Path) -> np.memmap:
+  # numpy parses an array's header as Python, which Python before 3.11.8 cannot
+  # do in several threads at once: a rare SystemError (its issue 106905).
+  with _PARSING:
+    array: np.memmap = np.load(path, mmap_mode='r')
+  return array
