@@ -72,8 +72,8 @@ class Inputs:
 
     With a held-out structure it is avoided wherever the class allows it
     (`Holdout.programs_at`), so that a class that both arms share is shown in
-    the same way in both. On a ladder it is the one program that the class
-    stands for.
+    the same way in both. Where a class stands for one program it is that one
+    (`Context.of_programs`).
 
     Args:
       class_P: The classes.
@@ -87,7 +87,7 @@ class Inputs:
       uniform_PxL = _numbers_of(class_P, uniform_PxL.shape[1])
     if self.holdout is not None:
       return self.holdout.programs_at(class_P, uniform_PxL)
-    if self.context.settings['kind'] == 'ladder':
+    if self.context.of_programs:
       return self.context.tok_CxL[class_P]
     return self.universe.programs_at(self.universe.node_C[class_P], uniform_PxL)
 
@@ -109,7 +109,7 @@ class Inputs:
     if self.holdout is not None:
       any_R = self.holdout.any_C[class_P[row]]
       shown_P[row] = any_R | ~self.holdout.has(tok_RxL)
-    elif self.context.settings['kind'] == 'ladder':
+    elif self.context.of_programs:
       wanted_RxL = self.context.tok_CxL[class_P[row]]
       shown_P[row] = (tok_RxL == wanted_RxL).all(axis=1)
     if self.fixed:
@@ -122,7 +122,8 @@ class Inputs:
   ) -> list[tuple[universe_lib.Universe, np.ndarray]]:
     """Universes and nodes whose minimal programs `programs_at` gives.
 
-    Of a ladder and where programs are fixed it gives less: one of each.
+    Where a class stands for one program, or programs are fixed, it gives less:
+    one of each.
     """
     class_N = self.split.arms[arm]
     if self.holdout is None:
@@ -189,6 +190,8 @@ def with_split(
     'spaces': cli.plain(config.spaces),
     **space_lib.made_from(universe),
   }
+  if context.placed:  # before, training showed any program of a class
+    wanted['programs'] = 'placed'
   split = _split(context, wanted, directory)
   hashes = {
     name: store.content_hash(manifest)

@@ -73,7 +73,7 @@ def test_regions_are_what_their_shape_says(context, space, shape):
 def test_what_is_near_a_cluster_of_many_classes_is_known_from_a_sample():
   # On a line, so that all neighbours are at hand.
   point = np.sort(np.random.default_rng(0).random(40_000))
-  inside, buffer = regions._cluster(point[:, None], np.random.default_rng(0))
+  inside, buffer = regions._cluster(point[:, None], np.random.default_rng, 0)
   gap = np.diff(point, prepend=-np.inf, append=np.inf)
   near = np.quantile(np.minimum(gap[:-1], gap[1:]), 0.95)
   distance = np.abs(point[:, None] - point[inside][[0, -1]]).min(axis=1)
@@ -163,6 +163,53 @@ def test_a_size_is_held_out_among_equal_outputs(tmp_path, shape, size):
     assert trained.min() < size < trained.max()
   told = split.facts['measurements']['distances']['train_s']
   assert told['novel']['semantic']['near'] > 0.5
+
+
+def test_training_shows_no_program_in_a_syntactic_region(tmp_path):
+  config = _config('syntactic', 'halfspace')
+  inputs = inputs_lib.load_or_build(config, tmp_path)
+  context, universe = inputs.context, inputs.universe
+  region = regions.make(context)
+
+  def roots(tok_PxL):
+    # Grams in the numbering of the programs that were placed.
+    profiles = context.profile(tok_PxL)
+    count_PxG = profiles.counts_of(context.profiles).toarray()
+    return np.sqrt(count_PxG / profiles.size_P[:, None])
+
+  place_CxD = context.points['syntactic']
+  root_CxG = roots(universe.representative_CxL)
+  one = np.ones((len(root_CxG), 1))
+  map_GxD = np.linalg.lstsq(np.hstack([root_CxG, one]), place_CxD)[0]
+  found_CxD = np.hstack([root_CxG, one]) @ map_GxD
+  np.testing.assert_allclose(found_CxD, place_CxD, atol=1e-4)
+
+  class_N = inputs.split.arms['train_s']
+  rng = np.random.default_rng(0)
+  shape = len(class_N), universe.max_size
+  away = place_CxD[region.novel_C]
+  axis = np.argmax(np.abs(away.mean(0)) / place_CxD.std(axis=0))
+  sign = np.sign(away[:, axis].mean())
+  for _ in range(4):
+    tok_NxL = inputs.programs_at(class_N, rng.random(shape))
+    assert (universe.minimal_classes(tok_NxL) == class_N).all()
+    shown_NxD = np.hstack([roots(tok_NxL), one[: len(tok_NxL)]]) @ map_GxD
+    assert (sign * shown_NxD[:, axis]).max() < (sign * away[:, axis]).min()
+  assert inputs.shown('train_s', tok_NxL).all()
+  others_NxL = universe.sample_programs(universe.node_C[class_N], rng)
+  same_N = (others_NxL == tok_NxL).all(axis=1)
+  assert not same_N.all()
+  assert (inputs.shown('train_s', others_NxL) == same_N).all()
+
+
+@pytest.mark.parametrize('space', ['semantic', 'syntactic'])
+def test_six_seeds_hold_out_the_six_ends(context, space):
+  for first in (0, 6):
+    held_out = {
+      _region(context, space, 'halfspace', first + seed).novel_C.tobytes()
+      for seed in range(6)
+    }
+    assert len(held_out) == 6
 
 
 def test_a_size_has_no_cluster(tmp_path):

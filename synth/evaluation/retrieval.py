@@ -55,7 +55,7 @@ class Training:
     # shown; or the subtrees themselves.
     self._nodes: list[tuple[recognition.Recognizer, np.ndarray]] = []
     self._known_QxL = np.zeros((0, inputs.universe.max_size), tokens.DTYPE)
-    if inputs.context.settings['kind'] == 'ladder':
+    if inputs.context.of_programs:
       tok_NxL = inputs.context.tok_CxL[self._class_N]
       _, self._known_QxL = _subtrees(tok_NxL, self._vocabulary)
     else:

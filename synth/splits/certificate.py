@@ -87,6 +87,10 @@ def certify(
   region = kinds.region(context)
   if region is not None:
     _certify_region(region, split, checks, measurements)
+  if context.placed:
+    checks['classes_stand_for_the_programs_that_were_placed'] = bool(
+      (context.tok_CxL == universe.representative_CxL).all()
+    )
   if context.holdout is not None:
     _certify_edges(context, split, checks, measurements)
   if settings['kind'] == 'ladder':

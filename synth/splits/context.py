@@ -46,15 +46,39 @@ class Context:
       self.universe.manifest['seed'],
     )
 
+  @property
+  def of_programs(self) -> bool:
+    """Whether a class stands for one program, its `tok_CxL`, in training too.
+
+    A place in the syntactic space is a program's, not a function's, and so are
+    the edges of a ladder: other programs of a class may have what this one has
+    not. Only if none of them is shown is it held out of training.
+    """
+    return self.settings['kind'] == 'ladder' or self.placed
+
+  @property
+  def placed(self) -> bool:
+    """Whether it is the one that has the place in the syntactic space.
+
+    So it is where a region of that space is held out.
+    """
+    kind, space = self.settings['kind'], self.settings.get('space')
+    return kind == 'region' and space == 'syntactic'
+
   def draw(self, class_P: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random minimal program of each class, as training would show it."""
+    """A random minimal program of each class, without what is held out."""
     if self.holdout is not None:
       return self.holdout.sample_programs(class_P, rng)
     return self.universe.sample_programs(self.universe.node_C[class_P], rng)
 
   @functools.cached_property
   def tok_CxL(self) -> np.ndarray:
-    """One such program of every class: what cells and distances go by."""
+    """One program of every class: what cells and distances go by.
+
+    One of `draw`, unless it is `placed`.
+    """
+    if self.placed:
+      return np.asarray(self.universe.representative_CxL)
     rng = seeding.generator(self.seed, 'cells')
     return self.draw(np.arange(len(self.universe.node_C)), rng)
 

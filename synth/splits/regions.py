@@ -10,7 +10,11 @@ region and what is trained on lies a buffer that is in no set (methods: 1.2 D2,
     shell      the tenth of the classes farthest from the centre; training
                lies inside the nearest eight tenths
     core       the nearest tenth; training lies outside the nearest fifth
-    halfspace  the tenth at one end of one of the first three axes
+    halfspace  the tenth at one end of one of the first three axes; seeds
+               0 to 5 have another end each, and so on
+
+A place in the syntactic space is a program's: there a class stands for the one
+program that was placed, in training too (`context.Context.of_programs`).
 
 Program size is a third "space" (S5), matched in outputs:
 
@@ -40,6 +44,7 @@ _NEAR = 0.95  # quantile of the distance to the nearest other class
 _ROUNDING = 1 + 1e-9
 
 Membership = tuple[np.ndarray, np.ndarray]  # in the region, in the buffer
+_Stream = Callable[[int], np.random.Generator]  # of a seed
 
 
 def make(context: context_lib.Context) -> support.Region:
@@ -57,8 +62,11 @@ def make(context: context_lib.Context) -> support.Region:
   point_CxD = cli.choose(space, points, 'split.space')
   shapes = _SIZES if space == 'size' else _SHAPES
   member = cli.choose(shape, shapes, f'split.shape of the {space} space')
-  rng = seeding.generator(context.seed, 'region', space, shape)
-  inside_C, buffer_C = member(point_CxD, rng)
+  inside_C, buffer_C = member(
+    point_CxD,
+    lambda seed: seeding.generator(seed, 'region', space, shape),
+    context.seed,
+  )
   if space == 'semantic':
     cell_C = cells.by_symbols(context.tok_CxL, context.universe.vocabulary)
   else:
@@ -69,13 +77,14 @@ def make(context: context_lib.Context) -> support.Region:
   )
 
 
-def _cluster(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
+def _cluster(point_CxD: np.ndarray, stream: _Stream, seed: int) -> Membership:
   """One of the clusters, and what lies near it outside.
 
   Near: nearer than 95 % of the classes are to the nearest other class. Of many
   classes that quantile is estimated from a sample (`sampling.some`), whose
   neighbours are sought among all; every class is compared with it exactly.
   """
+  rng = stream(seed)
   label_C = laws.clusters(point_CxD, _CLUSTERS, rng)
   inside_C = label_C == rng.integers(label_C.max() + 1)
   some = sampling.some(len(point_CxD), rng)
@@ -135,29 +144,46 @@ def _end(rank_C: np.ndarray) -> Membership:
   return inside_C, ~inside_C & (rank_C > 1 - _BUFFER)
 
 
-def _shell(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
-  del rng
+def _shell(point_CxD: np.ndarray, stream: _Stream, seed: int) -> Membership:
+  del stream, seed
   return _end(_radius(point_CxD))
 
 
-def _core(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
-  del rng
+def _core(point_CxD: np.ndarray, stream: _Stream, seed: int) -> Membership:
+  del stream, seed
   return _end(1 - _radius(point_CxD))
 
 
-def _halfspace(point_CxD: np.ndarray, rng: np.random.Generator) -> Membership:
-  axis = rng.integers(min(_AXES, point_CxD.shape[1]))
-  sign = rng.choice([-1, 1])
+def _halfspace(point_CxD: np.ndarray, stream: _Stream, seed: int) -> Membership:
+  axes = min(_AXES, point_CxD.shape[1])
+  axis, sign = _ends(axes, stream, seed)[-1]
   return _end(_rank(sign * point_CxD[:, axis]))
 
 
-def _longest(size_Cx1: np.ndarray, rng: np.random.Generator) -> Membership:
-  del rng
+def _ends(axes: int, stream: _Stream, seed: int) -> list[tuple[int, int]]:
+  """Axis and end of this seed and of those before it in its group.
+
+  There are 2 * axes ends, as many seeds in a group, and each seed of a group
+  has another one: splits of equal regions would tell one thing twice.
+  """
+  found: list[tuple[int, int]] = []
+  for before in range(seed - seed % (2 * axes), seed + 1):
+    rng = stream(before)
+    while True:
+      end = int(rng.integers(axes)), int(rng.choice([-1, 1]))
+      if end not in found:
+        break
+    found.append(end)
+  return found
+
+
+def _longest(size_Cx1: np.ndarray, stream: _Stream, seed: int) -> Membership:
+  del stream, seed
   return _of_size(size_Cx1, -1)
 
 
-def _between(size_Cx1: np.ndarray, rng: np.random.Generator) -> Membership:
-  del rng
+def _between(size_Cx1: np.ndarray, stream: _Stream, seed: int) -> Membership:
+  del stream, seed
   return _of_size(size_Cx1, -2)
 
 
@@ -168,7 +194,7 @@ def _of_size(size_Cx1: np.ndarray, place: int) -> Membership:
   return inside_C, np.zeros(len(inside_C), bool)
 
 
-_Shape = Callable[[np.ndarray, np.random.Generator], Membership]
+_Shape = Callable[[np.ndarray, _Stream, int], Membership]
 _SIZES: dict[str, _Shape] = {'longest': _longest, 'between': _between}
 _SHAPES: dict[str, _Shape] = {
   'cluster': _cluster,
