@@ -38,6 +38,14 @@ from synth.training import trainer as trainer_lib
 
 _TESTS = {'density': 4}  # test sets of a kind of split
 _TESTS_OF_OTHERS = 2
+# Key of `eval` -> flag of `synth.evaluate`: runs that differ in these alone
+# share their training.
+_FLAGS_OF_EVAL = {
+  'num_samples': 'samples',
+  'num_tasks': 'tasks',
+  'batch_size': 'batch_size',
+  'temperature': 'temperatures',
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,9 +94,10 @@ class Run:
 
   @functools.cached_property
   def training(self) -> str:
-    """Directory of its training: the same for runs that differ in `eval`."""
-    rest = {key: value for key, value in self.plain.items() if key != 'eval'}
-    return f'{self.config.data.arm}-{_hash(rest)}'
+    """Directory of its training: that of all runs that can share it."""
+    evaluation = self.plain['eval']
+    rest = {key: evaluation[key] for key in evaluation.keys() - _FLAGS_OF_EVAL}
+    return f'{self.config.data.arm}-{_hash({**self.plain, "eval": rest})}'
 
   @functools.cached_property
   def data(self) -> str:
@@ -231,13 +240,7 @@ class Study:
     workdir = self._out / run.training
     python = [sys.executable, '-m']
     evaluation = {
-      flag: run.plain['eval'][key]
-      for key, flag in (
-        ('num_samples', 'samples'),
-        ('num_tasks', 'tasks'),
-        ('batch_size', 'batch_size'),
-        ('temperature', 'temperatures'),
-      )
+      flag: run.plain['eval'][key] for key, flag in _FLAGS_OF_EVAL.items()
     }
     commands = [
       [*python, 'synth.evaluate', f'--workdir={workdir}',
@@ -293,7 +296,8 @@ class Study:
 
     def tell(job: local.Job) -> None:
       state = f'exit code {job.code}: see {job.log}' if job.code else 'ended'
-      seconds = sum(sum(self.estimates()[run]) for run in self.left())
+      estimates = self.estimates()
+      seconds = sum(sum(estimates[run]) for run in self.left())
       print(
         f'study: {job.name} {state}; {len(self.left())} of {len(self.runs)} '
         f'runs left, about {progress.duration(seconds / at_once)}, and the '

@@ -326,7 +326,8 @@ def _study(common: Sequence[str]) -> dict[str, Any]:
   at_once = args.at_once or found.at_once
   if args.dry_run:
     print(study.describe(found, at_once, args.time_budget or found.slice_s))
-    seconds = sum(sum(found.estimates()[run]) for run in found.left())
+    estimates = found.estimates()
+    seconds = sum(sum(estimates[run]) for run in found.left())
     return {
       'runs': len(found.runs),
       'left': len(found.left()),

@@ -239,6 +239,7 @@ def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
 _MAY_BE_ZERO = (
   'seed',
   'extra_size',
+  'min_distance',
   'weight_decay',
   'warmup_share',
   'temperature',

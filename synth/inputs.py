@@ -19,6 +19,7 @@ import numpy as np
 
 from synth import cli
 from synth import errors
+from synth import locks
 from synth import runs
 from synth import store
 from synth.language import grammar as grammar_lib
@@ -325,24 +326,30 @@ def _split(
   """Opens a split, or makes, certifies and stores it."""
   directory = split_lib.place(data, wanted['settings'])
   if not store.exists(directory):
-    made = kinds.make(context)
-    for name, classes in made.all_sets().items():
-      if not len(classes):
-        raise errors.InputError(
-          f'split: no class is left for {name!r}: a universe of '
-          f'{len(context.usable_C)} classes is too small for these settings'
-        )
-    hashes = {
-      name: split_lib.class_hash(context.universe, classes)
-      for name, classes in made.all_sets().items()
-    }
-    facts = {**made.facts, **wanted, 'class_sha256': hashes}
-    made = dataclasses.replace(made, facts=facts)
-    found = certificate.certify(context, made)
-    certificate.require(directory, found['checks'])
-    split_lib.save(
-      directory, dataclasses.replace(made, facts={**facts, **found})
-    )
+    with locks.building(directory):
+      if not store.exists(directory):  # else another process has made it
+        _make_split(context, wanted, directory)
   split = split_lib.load(directory)
   store.check_facts(directory, split.facts, wanted)
   return split
+
+
+def _make_split(
+  context: context_lib.Context, wanted: dict[str, Any], directory: pathlib.Path
+) -> None:
+  made = kinds.make(context)
+  for name, classes in made.all_sets().items():
+    if not len(classes):
+      raise errors.InputError(
+        f'split: no class is left for {name!r}: a universe of '
+        f'{len(context.usable_C)} classes is too small for these settings'
+      )
+  hashes = {
+    name: split_lib.class_hash(context.universe, classes)
+    for name, classes in made.all_sets().items()
+  }
+  facts = {**made.facts, **wanted, 'class_sha256': hashes}
+  made = dataclasses.replace(made, facts=facts)
+  found = certificate.certify(context, made)
+  certificate.require(directory, found['checks'])
+  split_lib.save(directory, dataclasses.replace(made, facts={**facts, **found}))

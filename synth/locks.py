@@ -40,8 +40,9 @@ def exclusive(path: pathlib.Path, busy: str, wait: bool) -> Iterator[bool]:
       print(busy, file=sys.stderr)
       fcntl.flock(file, fcntl.LOCK_EX)
     # The one who held it removed it: ours may be a file that is no more.
-    if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-      break
+    with contextlib.suppress(FileNotFoundError):
+      if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+        break
     file.close()
     file = path.open('w')
   with file:

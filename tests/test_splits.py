@@ -987,6 +987,11 @@ def test_tests_may_be_exactly_as_far_as_is_asked(tmp_path):
   assert split.facts['checks']['L4_novel_programs_keep_their_distance']
 
 
+def test_tests_may_be_as_near_as_can_be(tmp_path):
+  split = _build(tmp_path, split__min_distance=0.0).split
+  assert split.facts['checks']['L4_novel_programs_keep_their_distance']
+
+
 def test_functions_left_out_are_told_by_the_reason(tmp_path):
   path = tmp_path / 'roots.bnf'
   path.write_text('e ::= x | 1 | 2 | e + e | e * e | sqrt(e)')

@@ -47,6 +47,17 @@ def test_whole_contrasts_stand_together_the_first_ones_first(tmp_path, tier):
   assert {r.training for r in found.runs} == trained
 
 
+def test_runs_share_training_if_evaluation_can_be_told_by_flags():
+  def trained_in(**settings):
+    given = {key.replace('__', '.'): value for key, value in settings.items()}
+    return study.Run('c', 'n', 'configs/support.py:tiny', given).training
+
+  alone = trained_in()
+  assert trained_in(eval__num_samples=7, eval__temperature=1.0) == alone
+  for other in ({'eval__top_k': 4}, {'eval__seed': 1}, {'opt__lr': 1e-3}):
+    assert trained_in(**other) != alone
+
+
 def test_both_arms_have_the_same_seeds_and_steps(tmp_path):
   found = {(r.contrast, r.name): r.plain for r in _study(tmp_path, 'cpu').runs}
   alone = ('scaling', 'search_hot')  # have one arm
