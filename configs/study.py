@@ -52,6 +52,16 @@ _FORMS = {
   'operator': ('any > div, div > any', 'arities'),
   'role': ('any:1 > 3', 'symbols'),
 }
+# Another structure than that of S3, the same in other languages, and a semantic
+# half-space there: contrast -> recipe, language and what is held out.
+_SEMANTIC = {'split.space': 'semantic', 'split.shape': 'halfspace'}
+_ELSEWHERE: dict[str, tuple[str, str, dict[str, Any]]] = {
+  'div_sub': ('support', 'arithmetic', {'split.edges': 'div > sub'}),
+  'conditional': ('support', 'conditional', {}),
+  'arithmetic3': ('support', 'arithmetic3', {}),
+  'conditional_semantic': ('region', 'conditional', _SEMANTIC),
+  'arithmetic3_semantic': ('region', 'arithmetic3', _SEMANTIC),
+}
 # The temperature at which samples are worth most to search, on dev of tier cpu.
 _HOT = 1.2
 # Models of the scaling contrast, beside those of `configs/base.py`.
@@ -147,6 +157,12 @@ TIERS: dict[str, dict[str, Any]] = {
       'splits': 1,
       'settings': {'universe.max_size': 7},
     },
+    'elsewhere': {
+      'steps': 20,
+      'seeds': 1,
+      'splits': 1,
+      'max_size': {'arithmetic': 7, 'conditional': 7, 'arithmetic3': 5},
+    },
   },
   'cpu': {
     'variant': 'small',
@@ -228,6 +244,12 @@ TIERS: dict[str, dict[str, Any]] = {
     },
     'avoidable': {'steps': 6_000, 'seeds': 2, 'splits': 2},
     'shapes': {'steps': 6_000, 'seeds': 2, 'splits': 1},
+    'elsewhere': {
+      'steps': 12_000,
+      'seeds': 2,
+      'splits': 1,
+      'max_size': {'arithmetic': 9, 'conditional': 9, 'arithmetic3': 7},
+    },
   },
   'gpu': {
     'variant': 'medium',
@@ -292,6 +314,12 @@ TIERS: dict[str, dict[str, Any]] = {
     'forms': {'steps': 1_500, 'seeds': 2, 'splits': 1},
     'avoidable': {'steps': 1_500, 'seeds': 4, 'splits': 2},
     'shapes': {'steps': 1_500, 'seeds': 2, 'splits': 1},
+    'elsewhere': {
+      'steps': 5_000,
+      'seeds': 2,
+      'splits': 1,
+      'max_size': {'arithmetic': 11, 'conditional': 9, 'arithmetic3': 7},
+    },
   },
   'paper': {
     'variant': 'base',
@@ -347,6 +375,12 @@ TIERS: dict[str, dict[str, Any]] = {
     'forms': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'avoidable': {'steps': 20_000, 'seeds': 4, 'splits': 3},
     'shapes': {'steps': 20_000, 'seeds': 4, 'splits': 3},
+    'elsewhere': {
+      'steps': 40_000,
+      'seeds': 4,
+      'splits': 3,
+      'max_size': {'arithmetic': 11, 'conditional': 9, 'arithmetic3': 7},
+    },
     'data': {
       'steps': 20_000,
       'seeds': 4,
@@ -410,6 +444,7 @@ def _runs(table: Mapping[str, Any]) -> Iterator[study.Run]:
   yield from _forms(table, ('operator', 'role'))
   yield from _data(table)
   yield from _search_data(table)
+  yield from _elsewhere(table)
   if 'density_more' in table:
     arms = table['density_more']['arms']
     yield from _arms(table, 'density_more', 'density', arms)
@@ -438,6 +473,18 @@ def _shapes(
       held_out = {'split.space': space, 'split.shape': shape}
       sizes = {**table, contrast: table['shapes']}
       yield from _arms(sizes, contrast, 'region', _ARMS, held_out)
+
+
+def _elsewhere(table: Mapping[str, Any]) -> Iterator[study.Run]:
+  """Hold-outs of other structures and languages; all as the table says."""
+  sizes = table['elsewhere']
+  for contrast, (recipe, language, held_out) in _ELSEWHERE.items():
+    universe = {
+      'universe.grammar': f'configs/grammars/{language}.bnf',
+      'universe.max_size': sizes['max_size'][language],
+    }
+    whole = {**table, contrast: sizes}
+    yield from _arms(whole, contrast, recipe, _ARMS, {**universe, **held_out})
 
 
 def _arms(
