@@ -213,6 +213,17 @@ def test_never_seen_is_not_never(tmp_path):
   # All 60 tasks are solved in each run: 0.025 = (1 - p)^60.
   assert missed.estimate == 0
   assert (1 - missed.high) ** 60 == pytest.approx(0.025)
+  # The same 30 tasks in both splits, two to a cluster: 0.025 = (1 - p)^15.
+  cluster_I = np.arange(30) // 2
+  grid = cells.Grid(
+    dataclasses.replace(cell, item_I=np.arange(30), cluster_I=cluster_I)
+    for cell in grid
+    if (cell.arm, cell.test) == ('train_c', 'control')
+  )
+  found = novelty.measure(grid, 'train_c', 'control')
+  missed = found.shares[Best.UNSOLVED]
+  assert missed.estimate == 0
+  assert (1 - missed.high) ** 15 == pytest.approx(0.025)
 
 
 @pytest.fixture(scope='module')

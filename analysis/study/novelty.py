@@ -47,17 +47,15 @@ def best_of_tasks(cell: cells_lib.Cell) -> np.ndarray:
 def measure(grid: cells_lib.Grid, arm: str, test: str) -> Novelty:
   """How the tasks of a test set were solved by an arm.
 
-  Intervals are for these splits (`effects.share`). Where no run has a task, or
-  none another, that is no proof of 0 or 1: the interval is Clopper and
-  Pearson's (1934) for as many independent tasks.
+  Intervals are for these splits (`effects.share`): a class that several splits
+  test is one task, and where no run has a task, or none another, that is no
+  proof of 0 or 1.
 
   Raises:
     NotMeasured: if a split lacks the record, or what it must say.
   """
   cells = [grid.get(split, arm, test) for split in grid.splits]
   best = [best_of_tasks(cell) for cell in cells]
-  items = sum(len(cell.item_I) for cell in cells)
-  least = 1 - 0.025 ** (1 / items)
   shares = {}
   for one in Best:
     contrast = [
@@ -65,10 +63,6 @@ def measure(grid: cells_lib.Grid, arm: str, test: str) -> Novelty:
       for best_SxI, cell in zip(best, cells, strict=True)
     ]
     rng = seeding.generator(0, 'novelty', arm, test)
-    mean, low, high = effects.share(contrast, rng)
-    shares[one] = Interval(
-      mean,
-      low if mean < 1 else 1 - least,
-      high if mean > 0 else least,
-    )
+    shares[one] = effects.share(contrast, rng)
+  items = sum(len(cell.item_I) for cell in cells)
   return Novelty(shares, items, cells[0].samples)
