@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from analysis.study import cells
+from analysis.study import scaling as study_scaling
 from synth.statistics import loss_law
 from synth.statistics import scaling
 
@@ -232,3 +234,68 @@ def test_a_floor_takes_three_sizes_to_tell():
   one = points.where(points.data_N == points.data_N[0])
   with pytest.raises(ValueError, match='2 of each size'):
     loss_law.fit(loss_law.BOTTLENECK, one)
+
+
+def _tested(rng, slopes, levels=6, seeds=3, seed_sd=0.005):
+  """Levels over two decades: tasks of a cluster share a slope a decade."""
+  cluster_I = np.arange(200) % len(slopes)
+  hard_I = 0.15 * rng.standard_normal(len(slopes))[cluster_I]
+  result = {}
+  for decades in np.linspace(-1, 1, levels):
+    rate_I = 0.5 + hard_I + slopes[cluster_I] * decades
+    rate_SxI = rate_I + seed_sd * rng.standard_normal((seeds, 1))
+    correct_SxI = rng.binomial(32, np.clip(rate_SxI, 0, 1))
+    result[1e12 * 10**decades] = [
+      cells.Cell(
+        0, 'a', 't', tuple(range(seeds)), correct_SxI, 32, np.arange(200),
+        cluster_I,
+      )
+    ]  # fmt: skip
+  return result
+
+
+def test_slopes_hold_what_other_tasks_would_have_had(monkeypatch):
+  monkeypatch.setattr(scaling, 'FORMS', (scaling.LOG_LINEAR,))
+  monkeypatch.setattr(study_scaling, '_OF_LINE', 300)
+  rng = np.random.default_rng(0)
+  both, seeds = 0, 0
+  for _ in range(80):
+    slopes = 0.1 + 0.12 * rng.standard_normal(60)
+    found = study_scaling.measure_tests(_tested(rng, slopes), 1)
+    _, low, high = study_scaling.slope(found)
+    both += low < 0.1 < high
+    _, low, high = study_scaling.slope(found._replace(tasks=None))
+    seeds += low < 0.1 < high
+  # 95 %, of which 80 trials hold 70 or more; over seeds alone 27 %.
+  assert both >= 70
+  assert seeds < 40
+
+
+def test_tasks_are_drawn_for_all_levels_together(monkeypatch):
+  monkeypatch.setattr(scaling, 'FORMS', (scaling.LOG_LINEAR,))
+  rng = np.random.default_rng(1)
+  # Tasks differ much in success and not at all in slope.
+  found = study_scaling.measure_tests(_tested(rng, np.full(60, 0.1)), 1)
+  _, low, high = study_scaling.slope(found)
+  assert high - low < 0.02
+  # Drawn for each level on their own it would be 2 * 1.96 * 0.15 / sqrt(60)
+  # times sqrt(1 / sum of squared decades): 0.045.
+  found = study_scaling.halves(found)
+  assert found.lower.low < 0.1 < found.lower.high
+  assert found.difference.low < 0 < found.difference.high
+
+
+def test_a_bend_is_told_by_halves(monkeypatch):
+  monkeypatch.setattr(scaling, 'FORMS', (scaling.LOG_LINEAR,))
+  rng = np.random.default_rng(2)
+  levels = _tested(rng, np.full(60, 0.05))
+  more = _tested(rng, np.full(60, 0.25))
+  bent = {
+    compute: (more if compute > 1e12 else levels)[compute] for compute in levels
+  }
+  found = study_scaling.measure_tests(bent, 1)
+  halves = study_scaling.halves(found)
+  assert halves.lower.estimate == pytest.approx(0.05, abs=0.02)
+  assert halves.upper.estimate == pytest.approx(0.25, abs=0.02)
+  assert halves.difference.low > 0
+  assert 'a straight line is rejected' in study_scaling.bend(found)

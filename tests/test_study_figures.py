@@ -15,6 +15,7 @@ from analysis.study import cells
 from analysis.study import contrasts
 from analysis.study import density
 from analysis.study import density_figures
+from analysis.study import judgement
 from analysis.study import law_figures
 from analysis.study import learning
 from analysis.study import mistakes
@@ -138,7 +139,19 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
   drawn = scaling_view.draw(study)
   names = {f'pass@{k} {w}' for k in (1, 16)
            for w in ('in support', 'out of support')}  # fmt: skip
-  assert set(drawn.numbers) == {*names, 'loss on dev', 'extrapolated'}
+  assert set(drawn.numbers) == {*names, 'loss on dev', 'extrapolated', 'halves'}
+  # The claim table has the same interval, over tasks, too.
+  pace = scaling_view.laws(study)['pass@1 in support'].resampled[scaling.LINE]
+  row = judgement.grows(study, 'dev')
+  assert row.interval == pace.pace
+  assert 'interval over seeds and tasks; a straight line is' in row.note
+  by_level = study_lib.by_compute(study.of('scaling'), 'dev', 1)
+  alone = scaling.slope(scaling.measure(by_level))
+  assert row.interval.low < alone.low and alone.high < row.interval.high
+  halves = drawn.numbers['halves']
+  assert set(halves) == names
+  for name in names:
+    assert f' {name}: a straight line is ' in drawn.caption
   for name in names:
     beyond = dict(drawn.numbers['extrapolated'][name])
     assert beyond.pop('compute') > 1e11 * 4.0**3

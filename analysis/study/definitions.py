@@ -236,16 +236,17 @@ tasks together: Student intervals of the crossed design that keep their level
 with few seeds; tasks of one cell count as one cluster. With one split they are
 for that split. No interval for new splits is shorter than for the splits there
 are, so one may be longer than its standard error in the table of errors says.
-Those of rows on compute are over seeds only (one split, the same tasks). p:
-exact two-sided sign-flip over all pairs of models with one split and seed (of
-more than 40, over sums of one pair of every split), so it is about these splits
-and tasks and may be small where an interval reaches 0; with n pairs it is at
-least 2<sup>1 &minus; n</sup> (8 pairs: 0.0078). Adjusted by Holm over the five
-pre-registered contrasts (C1 to C5; docs/preregistration.md; a test that lacks
-its records counts as p = 1). The rule on 40 pairs is a deviation, told with the
-others. Crossed bootstrap intervals stand beside in the table of support
-contrasts. A model that diverged is left
-out of all arms of its split; with more than a quarter of an arm's, nothing is
+Those of rows on compute are for one split: bootstrap over the seeds of each
+level and over clusters of tasks. p: exact two-sided sign-flip over all pairs of
+models with one split and seed (of more than 40, over sums of one pair of every
+split), so it is about these splits and tasks and may be small where an interval
+reaches 0; with n pairs it is at least 2<sup>1 &minus; n</sup> (8 pairs:
+0.0078). Adjusted by Holm over the five pre-registered contrasts (C1 to C5;
+docs/preregistration.md; a test that lacks its records counts as p = 1). The
+rule on 40 pairs is a deviation, told with the others. Crossed bootstrap
+intervals stand beside in the table of support contrasts. A model that diverged
+is left out of all arms of its split; with more than a quarter of an arm's,
+nothing is
 decided. "No drop" is never a difference that was not found: it takes two
 one-sided tests against a margin of 3 points.</p>
 """

@@ -131,7 +131,7 @@ def grows(study: study_lib.Study, test: str) -> Measured:
     remarks.append('a part, told after the records')
   if verdict == Verdict.REPRODUCED and verdicts.flat(slope):
     remarks.append('above 0, but within 1 point per decade of it')
-  note = 'interval over seeds only'
+  note = f'interval over seeds and tasks; {scaling.bend(found)}'
   measured = _of_scaling(study, test, slope, verdict, note)
   return measured._replace(remark='; '.join(remarks))
 
@@ -211,8 +211,8 @@ def _half(effect: effects.Effect) -> float:
 
 @functools.cache
 def _scaling(study: study_lib.Study, test: str) -> scaling.Scaling:
-  rates = study_lib.by_compute(study.of(contrasts.SCALING), test, 1)
-  return scaling.measure(rates)
+  runs = study.of(contrasts.SCALING)
+  return scaling.measure_tests(study_lib.cells_by_compute(runs, test), 1)
 
 
 def _of_scaling(

@@ -57,7 +57,7 @@ class Law(NamedTuple):
     k: Samples of pass@k; 0 for loss.
     found: The forms compared.
     dense_N: Compute at which they are drawn, beyond the last level too.
-    resampled: What each form might have been with other seeds.
+    resampled: What each form might have been with other seeds and tasks.
   """
 
   name: str
@@ -101,7 +101,7 @@ def laws(study: study_lib.Study) -> dict[str, Law | str]:
 def _success(
   records: Sequence[records_lib.Record], test: str, k: int
 ) -> scaling.Scaling:
-  return scaling.measure(study_lib.by_compute(records, test, k))
+  return scaling.measure_tests(study_lib.cells_by_compute(records, test), k)
 
 
 def _law(name: str, k: int, found: scaling.Scaling) -> Law:
@@ -147,10 +147,14 @@ def draw(study: study_lib.Study) -> Drawn:
     f'{one.levels} levels of compute over {one.decades:.1f} decades, '
     f'{one.seeds} seeds each (circles); of the learning rates of a level the '
     'one of least loss on dev. Error of a seed: spread over seeds, pooled over '
-    'levels. Bands and brackets: 95 %, bootstrap over the seeds of each level; '
-    'they know nothing of other tasks or splits. Grey: extrapolated. dAICc: '
-    'above the best form.'
+    'levels. Bands and brackets: 95 %, bootstrap over the seeds of each level '
+    'and, but for loss, over tasks (those of a cell together); they know '
+    'nothing of other splits. Lack of fit: for these tasks. Grey: '
+    'extrapolated. dAICc: above the best form.'
   )
+  for name, law in found.items():
+    if law.k:
+      caption += f' {name}: {scaling.bend(law.found)}.'
   if warning := rates_at_an_end(study.of(contrasts.SCALING)):
     caption += f' {warning}'
   if not one.enough:
@@ -162,6 +166,14 @@ def draw(study: study_lib.Study) -> Drawn:
     caption += f' Not measured: {"; ".join(lacking)}.'
   numbers = {
     **{name: _numbers(law) for name, law in found.items()},
+    'halves': {
+      name: {
+        'lack of fit': law.found.lack_p,
+        **{half: list(v) for half, v in _halves(law).items()},
+      }
+      for name, law in found.items()
+      if law.k
+    },
     'extrapolated': {name: _extrapolated(law) for name, law in found.items()},
   }
   return Drawn(fig, caption, numbers)
@@ -300,6 +312,11 @@ def _numbers(law: Law) -> dict[str, Any]:
     }
     for one in law.found.standings
   }
+
+
+def _halves(law: Law) -> dict[str, Interval]:
+  """Success a decade over the lower and the upper half of the levels."""
+  return scaling.halves(law.found)._asdict()
 
 
 def _extrapolated(law: Law) -> dict[str, float]:

@@ -339,17 +339,26 @@ def by_compute(
   Raises:
     TooManyDiverged: if more than a quarter of a run's models diverged.
   """
+  return {
+    flops: np.concatenate([cell.value(k).mean(axis=1) for cell in on_test])
+    for flops, on_test in cells_by_compute(found, test).items()
+  }
+
+
+def cells_by_compute(
+  found: Sequence[records.Record], test: str
+) -> dict[float, list[cells_lib.Cell]]:
+  """Training FLOPs of a model -> what the frontier's models did on a test.
+
+  Raises:
+    TooManyDiverged: if more than a quarter of a run's models diverged.
+  """
   result = {}
   for flops, part in frontier(found).items():
     on_test = [c for record in part for c in cells(record) if c.test == test]
     if len(on_test) == len(part):
       lost = lost_seeds(part)
-      result[flops] = np.concatenate(
-        [
-          cell.without(lost[cell.split]).value(k).mean(axis=1)
-          for cell in on_test
-        ]
-      )
+      result[flops] = [cell.without(lost[cell.split]) for cell in on_test]
   return result
 
 

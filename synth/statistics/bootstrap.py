@@ -60,9 +60,10 @@ def draws(
   return np.concatenate(parts)
 
 
-def _draws(
+def _by_seed(
   design: design_lib.Design, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
+  """Each seed's contrast with items drawn anew: value_BxRxS."""
   splits, most = len(design.seeds_R), int(design.seeds_R.max())
   weights = [weight_table(rng, resamples, size) for size in design.strata]
   value_BxRxS = np.zeros((resamples, splits, most))
@@ -74,6 +75,14 @@ def _draws(
       mean_BxS = weight_BxG @ cell.total_SxG.T
       mean_BxS /= (weight_BxG @ cell.size_G)[:, None]
     value_BxRxS[:, cell.split, : mean_BxS.shape[1]] += cell.weight * mean_BxS
+  return value_BxRxS
+
+
+def _draws(
+  design: design_lib.Design, rng: np.random.Generator, resamples: int
+) -> np.ndarray:
+  value_BxRxS = _by_seed(design, rng, resamples)
+  _, splits, most = value_BxRxS.shape
   split_BxR = rng.integers(0, splits, (resamples, splits))
   seeds_BxR = design.seeds_R[split_BxR]
   # Fresh seeds for every copy of a split; splits may have different numbers.
@@ -94,6 +103,32 @@ def weight_table(
   draw_BxG += size * np.arange(resamples)[:, None]
   weight = np.bincount(draw_BxG.ravel(), minlength=resamples * size)
   return weight.reshape(resamples, size).astype(float)
+
+
+def other_items(
+  contrast: Contrast, rng: np.random.Generator, resamples: int
+) -> np.ndarray:
+  """What each split's mean might have been with other items.
+
+  Clusters are drawn with replacement; what several splits share, they share in
+  each draw. Seeds stay, so that noise of single outcomes counts here, too,
+  besides in the spread of seeds.
+
+  Args:
+    contrast: The splits, or levels of another kind; all have as many seeds.
+    rng: Of the draws.
+    resamples: B.
+
+  Returns:
+    mean_BxR; NaN where a term is left without items.
+  """
+  design = design_lib.of(contrast)
+  chunk = max(1, _CELLS // sum(design.strata))
+  parts = [
+    _by_seed(design, rng, min(chunk, resamples - start)).mean(axis=2)
+    for start in range(0, resamples, chunk)
+  ]
+  return np.concatenate(parts)
 
 
 def few_seeds(
