@@ -454,14 +454,19 @@ def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   )
 
 
-def test_runs_on_different_splits_are_not_compared(planted, tmp_path):
+@pytest.mark.parametrize('arm', [support.WITH, 'rung_1'])
+def test_runs_on_different_splits_are_not_in_one_report(planted, tmp_path, arm):
   shutil.copytree(planted, tmp_path / 'x')
   path = tmp_path / 'x' / support.WITH / runs.RESULT
   result = runs.read_json(path)
+  result['arm'] = arm
   result['inputs_sha256']['split'] = 'another'
   runs.write_json(path, result)
-  with pytest.raises(errors.InputError, match='split'):
-    results.support_effects(results.load(tmp_path / 'x'), 1)
+  with pytest.raises(errors.InputError, match=r'\(another split\)') as told:
+    page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
+  for name in (support.WITH, support.WITHOUT):
+    assert str(tmp_path / 'x' / name) in str(told.value)
+  assert not (tmp_path / 'report.html').exists()
 
 
 def test_no_runs_or_half_a_run_is_refused(planted, tmp_path):

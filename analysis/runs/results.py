@@ -69,7 +69,8 @@ def load(*directories: pathlib.Path) -> list[Run]:
   """All evaluated runs below some directories; says which are not evaluated.
 
   Raises:
-    InputError: if there is none, or one of them lacks a file.
+    InputError: if there is none, one of them lacks a file, or two of them have
+      different tests or were not made on the same split.
   """
   found: list[Run] = []
   records = {p for d in directories for p in d.rglob(runs.RECORD)}
@@ -96,7 +97,8 @@ def load(*directories: pathlib.Path) -> list[Run]:
     path = run.path / runs.RESULT
     written = {f'{name}_cluster' for name in run.result['items']}
     if not (
-      {'measure', 'best_of_task', 'task_sizes'} <= run.result.keys()
+      {'measure', 'best_of_task', 'task_sizes', 'inputs_sha256'}
+      <= run.result.keys()
       and written <= run.samples.keys()
     ):
       raise runs.RunError(f'{path} is of an older version: evaluate again')
@@ -105,6 +107,7 @@ def load(*directories: pathlib.Path) -> list[Run]:
         f'{run.path} and {found[0].path} have different test sets: report on '
         'them one by one'
       )
+    _check_data(run, found[0])
     if run.measure != found[0].measure:
       raise errors.InputError(
         f'{run.path} measures {run.measure}@k and {found[0].path} '
@@ -124,6 +127,20 @@ def load(*directories: pathlib.Path) -> list[Run]:
   return sorted(found, key=lambda run: (run.arm != support.WITHOUT, run.path))
 
 
+def _check_data(run: Run, other: Run) -> None:
+  """Refuses two runs on different data: a page shows one split.
+
+  The arms of a split are all in its manifest, so runs of them have one hash.
+  """
+  here, there = (r.result['inputs_sha256'] for r in (run, other))
+  differ = [name for name in here | there if here.get(name) != there.get(name)]
+  if differ:
+    raise errors.InputError(
+      f'{run.path} and {other.path} were not made on the same data (another '
+      f'{" and another ".join(differ)}): report on them one by one'
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Effect:
   """A contrast of the two support arms, in shares of tasks solved."""
@@ -140,17 +157,11 @@ def support_effects(found: list[Run], k: int) -> list[Effect]:
 
   Empty unless there is exactly one run of each support arm. Differences are
   paired by item and by the position of the seed.
-
-  Raises:
-    InputError: if the two runs were not made on the same split.
   """
   arms = {run.arm: run for run in found}
   if len(found) != 2 or set(arms) != {support.WITHOUT, support.WITH}:
     return []
   without, with_ = arms[support.WITHOUT], arms[support.WITH]
-  runs.check_same(
-    with_.path, with_.result['inputs_sha256'], without.result['inputs_sha256']
-  )
   novel, control = (
     design.Term(
       with_.solved_at_k(name, k) - without.solved_at_k(name, k),
