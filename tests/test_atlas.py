@@ -381,6 +381,8 @@ def test_audits_are_shown_as_they_were_noted(tier, tmp_path):
   assert 'FAILS' in text and '9 of 900 (1.00%)' in text
   # None of 500 pairs: 0.025 = (1 - p)^500.
   assert '0 of 500 (at most 0.0074)' in text
+  # Alternatives are all there are: no sample, so no bound.
+  assert '<td>0 of 4,000</td>' in text and text.count('(at most') == 1
   assert '2,000 pairs' in atlas_view.metric(study)
   right = dict(facts['sha256']['splits'])
   facts['sha256']['splits'] = {**right, 'order': 'of no record here'}

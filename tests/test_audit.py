@@ -31,6 +31,20 @@ def test_a_true_universe_passes(universe7):
   assert found.alternatives == len(universe7.forest.production_M)
 
 
+def test_nearest_pairs_are_distinct_and_as_many_as_there_are(
+  tmp_path, arithmetic, universe7
+):
+  for pairs in (500, 4000):  # with one neighbour each there are 1,864
+    left_P, right_P = audit._nearest(universe7, pairs)
+    assert len(left_P) == pairs
+    assert (left_P < right_P).all()
+    assert len(np.unique([left_P, right_P], axis=1).T) == pairs
+  small = build_lib.build(tmp_path / 'u', arithmetic, 3, seed=0)
+  classes = len(small.node_C)
+  every = audit._nearest(small, 10_000)
+  assert len(every[0]) == classes * (classes - 1) // 2
+
+
 def test_a_typed_universe_passes(tmp_path):
   grammar = grammar_lib.parse('s ::= x | s + p\np ::= 2 | p * x | neg(s)')
   universe = build_lib.build(tmp_path / 'u', grammar, 7, seed=0)

@@ -205,8 +205,9 @@ def identity(study: study_lib.Study) -> str:
       _of(audit['equal_classes'], audit['classes']),
     ],
     [
-      'pairs of programs of one class, unequal by the reference (false merges)',
-      _of(audit['merged_pairs_unequal'], audit['merged_pairs']),
+      'random pairs of programs of one class, unequal by the reference (false '
+      'merges)',
+      _of_sample(audit['merged_pairs_unequal'], audit['merged_pairs']),
     ],
     [
       'nearest pairs of two classes, equal by the reference (false splits)',
@@ -223,19 +224,27 @@ def identity(study: study_lib.Study) -> str:
   verdict = 'passes' if audit['passed'] else 'FAILS'
   note = (
     f'<p class="note">Identity policy {html.escape(facts["policy"])}; the '
-    f'audit {verdict}. In brackets 95 % intervals (Clopper and Pearson) of '
-    'rates of sampled pairs.</p>'
+    f'audit {verdict}. "At most": upper end of a 95 % interval (Clopper and '
+    'Pearson), said of random pairs alone. Alternatives and classes are all '
+    'there are; of pairs of two classes those with the nearest outputs were '
+    'compared, which are no sample.</p>'
   )
   return webpage.table(['check', 'found'], rows) + note
 
 
 def _of(number: int, whole: int) -> str:
-  """A count, and what rate it is compatible with."""
+  """A count of what was compared."""
   if not whole:
     return 'none compared'
   text = f'{number:,} of {whole:,}'
-  if number:
-    return f'{text} ({number / whole:.2%})'
+  return f'{text} ({number / whole:.2%})' if number else text
+
+
+def _of_sample(number: int, whole: int) -> str:
+  """A count of a random sample, and what rate none of it is compatible with."""
+  text = _of(number, whole)
+  if number or not whole:
+    return text
   return f'{text} (at most {1 - 0.025 ** (1 / whole):.2g})'
 
 

@@ -55,7 +55,8 @@ class Audit:
     unequal_alternatives: Alternatives unlike their class there.
     equal_classes: Classes like another one there.
     merged_pairs, merged_pairs_unequal: Programs of one class; false merges.
-    unmerged_pairs, unmerged_pairs_equal: Of two classes; false splits.
+    unmerged_pairs, unmerged_pairs_equal: Of two classes, the nearest distinct
+      pairs; false splits.
     congruent_classes: Classes that share a congruence with another one: false
       splits for certain; None where the policy has no congruence.
   """
@@ -233,18 +234,39 @@ def _congruent(universe: universe_lib.Universe) -> int | None:
 def _nearest(
   universe: universe_lib.Universe, pairs: int
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The pairs of classes whose outputs are nearest but not the same class."""
+  """The distinct pairs of classes whose outputs are nearest.
+
+  Each class with its nearest other, or with as many of them as it takes to have
+  so many pairs. Nearest first, in each pair the class of lower number.
+  """
   rng = seeding.generator(0, 'audit grid')
   inputs = {name: rng.uniform(-5, 5, 8) for name in universe.grammar.variables}
   value_CxE, ok_CxE = universe.evaluate(arithmetic.Real(np, np.float64), inputs)
   point_CxE = np.where(ok_CxE, np.arcsinh(value_CxE), 100.0)
-  if len(point_CxE) < 2:
+  classes = len(point_CxE)
+  if classes < 2:
     return np.zeros(0, np.int64), np.zeros(0, np.int64)
-  distance, neighbour = scipy.spatial.cKDTree(point_CxE).query(point_CxE, k=2)
-  other_C = np.where(
-    neighbour[:, 0] == np.arange(len(point_CxE)),
-    neighbour[:, 1],
-    neighbour[:, 0],
+  tree = scipy.spatial.cKDTree(point_CxE)
+  near = 2  # a class itself and another
+  left_P, right_P = _pairs_of(tree, near)
+  while len(left_P) < pairs and near < classes:
+    near = min(2 * near, classes)
+    left_P, right_P = _pairs_of(tree, near)
+  return left_P[:pairs], right_P[:pairs]
+
+
+def _pairs_of(
+  tree: scipy.spatial.cKDTree, near: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Distinct pairs of points, each with those nearest to it, nearest first."""
+  distance_CxK, other_CxK = tree.query(tree.data, k=near)
+  own_CxK = np.broadcast_to(np.arange(tree.n)[:, None], other_CxK.shape)
+  apart_CxK = own_CxK != other_CxK
+  pair_Px2 = np.sort(
+    np.stack([own_CxK[apart_CxK], other_CxK[apart_CxK]], axis=1), axis=1
   )
-  closest = np.argsort(distance[:, 1], kind='stable')[:pairs]
-  return closest, other_C[closest]
+  # A pair that both its points name is one.
+  pair_Px2, first_P = np.unique(pair_Px2, axis=0, return_index=True)
+  order_P = np.argsort(distance_CxK[apart_CxK][first_P], kind='stable')
+  left_P, right_P = pair_Px2[order_P].T
+  return left_P, right_P
