@@ -11,6 +11,7 @@ from configs import density as density_config
 from synth import errors
 from synth import inputs as inputs_lib
 from synth.language import pcfg
+from synth.spaces import syntactic
 from synth.splits import density
 from synth.splits import laws
 from synth.splits import sampling
@@ -322,6 +323,25 @@ def test_arms_are_what_they_are_named_after(inputs):
   assert uniform['effective_size']['uniform'] == pytest.approx(800)
   for name, arm in inputs.split.arms.items():
     assert sum(told[name]['sizes'].values()) == len(arm)
+
+
+def test_arms_are_described_in_the_trees_and_grams_of_their_space(inputs):
+  context, classes = inputs.context, inputs.split.arms['uniform']
+  settings = {'p': 3, 'q': 2, 'trees': syntactic.SORTED}
+  spaces = dataclasses.replace(
+    context.spaces, manifest={**context.spaces.manifest, **settings}
+  )
+  seen = []
+  for one in (context, dataclasses.replace(context, spaces=spaces)):
+    rng = np.random.default_rng(0)
+    found = density.describe(one, context.points, classes, rng)
+    seen.append(found['grams_seen'])
+  # By hand, of the trees as they are and as the space has them.
+  tok_NxL = inputs.universe.representative_CxL[classes]
+  assert seen == [
+    len(syntactic.profile(tok_NxL, inputs.universe.vocabulary, *of).gram_G)
+    for of in ((2, 3, syntactic.ORDERED), (3, 2, syntactic.SORTED))
+  ]
 
 
 def _context(inputs, seed, num_arm):

@@ -35,7 +35,6 @@ from synth.language import operators
 from synth.language import pcfg
 from synth.language import tokens
 from synth.spaces import points as points_lib
-from synth.spaces import syntactic
 from synth.splits import context as context_lib
 from synth.splits import laws
 from synth.splits import sampling
@@ -126,7 +125,7 @@ def make(context: context_lib.Context) -> split_lib.Split:
     report[arm] = {
       **facts.get(arm, {}),
       **describe(
-        universe, points, members, seeding.generator(seed, 'describe', arm)
+        context, points, members, seeding.generator(seed, 'describe', arm)
       ),
     }
     if arm in probabilities:
@@ -234,7 +233,7 @@ def effective_size(probability_N: np.ndarray, target_N: np.ndarray) -> float:
 
 
 def describe(
-  universe: universe_lib.Universe,
+  context: context_lib.Context,
   points: Mapping[str, np.ndarray],
   classes: np.ndarray,
   rng: np.random.Generator,
@@ -244,9 +243,10 @@ def describe(
   `..._neighbour`: from its classes to its others; `..._cover`: from all classes
   to it. Of many classes a sample is measured (`sampling.some`).
   """
+  universe = context.universe
   tok_NxL = universe.representative_CxL[classes]
   sizes, counts = np.unique(universe.size_C[classes], return_counts=True)
-  grams = syntactic.profile(tok_NxL, universe.vocabulary)
+  grams = context.profile(tok_NxL)
   facts: dict[str, Any] = {
     'classes': len(classes),
     'sizes': {str(s): int(n) for s, n in zip(sizes, counts, strict=True)},
