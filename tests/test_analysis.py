@@ -29,6 +29,7 @@ from synth import packing
 from synth import runs
 from synth.evaluation import sample_records
 from synth.evaluation import verify
+from synth.splits import kinds as kinds_lib
 from synth.splits import split as split_lib
 from synth.splits import support
 from synth.statistics import design
@@ -449,9 +450,39 @@ def test_one_run_alone_has_a_page_without_effects(planted, tmp_path):
   summary = page_lib.write([tmp_path], tmp_path / 'report.html')
   assert summary['effects'] == {}
   assert (
-    'Needs one run of each of the two arms; there is train_c'
+    'Needs one run of each of train_s and train_c; there is train_c'
     in (tmp_path / 'report.html').read_text()
   )
+
+
+def test_every_kind_of_split_has_a_story():
+  assert page_lib.KINDS.keys() == kinds_lib.ARMS.keys()
+  for kind, told in page_lib.KINDS.items():
+    arms = set(kinds_lib.ARMS[kind])
+    assert set(told.arms) <= arms
+    assert set(re.findall('rung_.|train_.', told.story)) <= arms
+
+
+@pytest.mark.parametrize('kind', ['ladder', 'density'])
+def test_other_splits_need_no_two_arms(planted, tmp_path, kind, monkeypatch):
+  load = page_lib.split_lib.load
+
+  def of_kind(directory):
+    split = load(directory)
+    facts = {
+      **split.facts,
+      'settings': {**split.facts['settings'], 'kind': kind},
+    }
+    return dataclasses.replace(split, facts=facts)
+
+  monkeypatch.setattr(page_lib.split_lib, 'load', of_kind)
+  page_lib.write([planted], tmp_path / 'report.html')
+  page = (tmp_path / 'report.html').read_text()
+  assert page_lib.KINDS[kind].story in page
+  assert 'Needs one run of each' not in page
+  assert 'What did never seeing it cost?' not in page
+  # Compounds are pq-grams, of which edges between operators are no part alone.
+  assert 'divergence of pq-grams, train from test' in page
 
 
 @pytest.mark.parametrize('arm', [support.WITH, 'rung_1'])

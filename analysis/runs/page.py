@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import html
 import pathlib
 from typing import Any
+from typing import NamedTuple
 
 from analysis import webpage
 from analysis.runs import examples
@@ -19,6 +20,7 @@ from synth.evaluation import decode
 from synth.spaces import space as space_lib
 from synth.splits import holdout
 from synth.splits import split as split_lib
+from synth.splits import support
 from synth.universe import universe as universe_lib
 
 _EXAMPLES = 8  # of each arm and test set
@@ -155,39 +157,69 @@ def _sampling(found: Sequence[results.Run]) -> str:
   return '; '.join(parts) + '.'
 
 
+class _Kind(NamedTuple):
+  """What a page says of a kind of split.
+
+  Attributes:
+    story: How its sets come about; names of its settings in braces.
+    arms: Those whose difference is told; none where arms are only shown beside
+      each other.
+  """
+
+  story: str
+  arms: tuple[str, ...]
+
+
+def _edges(novel: str) -> _Kind:
+  return _Kind(
+    'A structure of the syntax tree, <code>{edges}</code> (parent &gt; '
+    f'argument), is held out. <b>Novel</b> tests are {novel}; <b>control</b> '
+    'tests are matched to them in size and symbols and do not need it. Arm '
+    '<b>train_s</b> never saw it; in arm <b>train_c</b> part of the training '
+    'programs have it. Both arms have as many programs with the same sizes and '
+    'symbols.',
+    support.ARMS,
+  )
+
+
+KINDS = {
+  holdout.NEEDED: _edges('functions whose every minimal program has it'),
+  holdout.AVOIDABLE: _edges(
+    'functions that can be written with it and, as short, without (a negative '
+    'control)'
+  ),
+  'region': _Kind(
+    'A region of the {space} space is held out (a {shape}). <b>Novel</b> tests '
+    'lie in it; <b>control</b> tests are matched to them in what the other '
+    'space sees and lie outside. Arm <b>train_s</b> has nothing in or near the '
+    'region; arm <b>train_c</b> has part of it. Both arms have as many '
+    'programs of every kind.',
+    support.ARMS,
+  ),
+  'ladder': _Kind(
+    'Of the edges between operators of the syntax tree half of the kinds, H, '
+    'are drawn. <b>Novel</b> tests have programs all of whose edges are in H, '
+    '<b>control</b> tests programs with none of them. Arm <b>rung_0</b> holds '
+    'out nothing, each further rung a quarter of H more, <b>rung_4</b> all of '
+    'it. Of every size and count of symbols both tests have equally many '
+    'programs, and all arms the same multiple of that; the tests are the same '
+    'for all.',
+    (),
+  ),
+  'density': _Kind(
+    'Training classes are drawn from one support, by the law that names the '
+    'arm; the tests, drawn uniformly from classes or from cells of a space, '
+    'are the same for all.',
+    (),
+  ),
+}
+
+
 def _introduction(found: list[results.Run], split: split_lib.Split) -> str:
   settings = split.facts['settings']
   run = found[0]
-  if settings['kind'] in holdout.KINDS:
-    need = {
-      holdout.NEEDED: 'functions whose every minimal program has it',
-      holdout.AVOIDABLE: 'functions that can be written with it and, as short, '
-      'without (a negative control)',
-    }[settings['kind']]
-    story = (
-      f'A structure of the syntax tree, <code>{html.escape(settings["edges"])}'
-      '</code> (parent &gt; argument), is held out. <b>Novel</b> tests are '
-      f'{need}; <b>control</b> tests are '
-      'matched to them in size and symbols and do not need it. Arm '
-      '<b>train_s</b> never saw it; in arm <b>train_c</b> part of the training '
-      'programs have it. '
-      'Both arms have as many programs with the same sizes and symbols.'
-    )
-  elif settings['kind'] == 'region':
-    story = (
-      f'A region of the {settings["space"]} space is held out (a '
-      f'{settings["shape"]}). <b>Novel</b> tests lie in it; <b>control</b> '
-      'tests are matched to them in what the other space sees and lie outside. '
-      'Arm <b>train_s</b> has nothing in or near the region; arm '
-      '<b>train_c</b> has '
-      'part of it. Both arms have as many programs of every kind.'
-    )
-  else:
-    story = (
-      'Training classes are drawn from one support, by the law that names the '
-      'arm; the tests, drawn uniformly from classes or from cells of a space, '
-      'are the same for all.'
-    )
+  words = {key: html.escape(str(value)) for key, value in settings.items()}
+  story = KINDS[settings['kind']].story.format(**words)
   arms = {f'arm {run.arm}': split.arms[run.arm] for run in found}
   sets = {**arms, **split.evaluation_sets()}
   counts = ', '.join(
@@ -206,13 +238,14 @@ def _effects(
   found: Sequence[results.Run],
   split: split_lib.Split,
 ) -> list[str]:
-  """The contrasts of a support split; nothing for other splits."""
-  if split.facts['settings']['kind'] == 'density':
+  """The contrasts of a split of two arms; nothing for other splits."""
+  arms = KINDS[split.facts['settings']['kind']].arms
+  if not arms:
     return []
   title = '<h2>What did never seeing it cost?</h2>'
   if not effects:
     there = html.escape(', '.join(run.label for run in found))
-    note = f'Needs one run of each of the two arms; there is {there}.'
+    note = f'Needs one run of each of {" and ".join(arms)}; there is {there}.'
     return [title, f'<p class="note">{note}</p>']
   names = {
     'novel': 'novel: train_c minus train_s',

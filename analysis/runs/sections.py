@@ -333,15 +333,9 @@ _MEANING = {
   'forced_share_of_novel': 'novel functions that need the edge up to so many '
   'nodes beyond minimal',
   'atom_divergence': 'divergence of symbols, train from test',
-  'compound_divergence': 'divergence of edges, train from test',
-  'distance_to_train_s': 'pq-gram distance to the nearest program of train_s, '
-  'by quantile',
-  'classes_without_edge_in_cells_of_tests': 'training functions without the '
-  'edge in the cell of a test',
+  'compound_divergence': 'divergence of pq-grams, train from test',
   'classes_outside_in_cells_of_tests': 'training functions outside the region '
   'in the cell of a test',
-  'semantic_distance_to_train_s': 'distance in the semantic space to the '
-  'nearest function of train_s, by quantile',
 }
 
 
