@@ -329,6 +329,21 @@ def test_the_atlas_of_a_study_is_what_the_data_are(tier, stored, matched):
       assert table[pair][name] == pytest.approx(value, rel=1e-4, abs=1e-9)
 
 
+def test_an_older_atlas_tells_the_correlation_of_the_manifest(
+  tier, stored, tmp_path
+):
+  facts = json.loads((tier / 'atlas.json').read_text())
+  facts['spaces']['numbers']['spaces']['syntactic'][
+    'rank_correlation_of_drawn'
+  ] = 0.9
+  (tmp_path / 'atlas.json').write_text(json.dumps(facts))
+  found = atlas_record.read(tmp_path / 'atlas.json')
+  assert (
+    found.maps.numbers['spaces']['syntactic']['rank_correlation_of_drawn']
+    == stored.spaces.manifest['syntactic_rank_correlation_2d']
+  )
+
+
 def test_the_page_draws_the_atlas_and_names_its_programs(tier, stored):
   study = simulated.load(tier)  # the atlas is no record
   drawn = atlas_view.spaces(study)

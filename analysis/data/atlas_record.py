@@ -170,6 +170,10 @@ def read(path: pathlib.Path) -> Atlas:
   facts = runs.read_format(path, FORMAT, 'atlas')
   try:
     spaces = facts.pop('spaces')
+    for space, one in spaces['numbers']['spaces'].items():
+      # Older records have a number of their own, of other pairs.
+      known = facts['metric'][f'{space}_rank_correlation_2d']
+      one['rank_correlation_of_drawn'] = known
     found = _unpack(spaces['arrays'], spaces['numbers'])
     facts['split_of_spaces'] = spaces['split']
     text_P = zlib.decompress(base64.b64decode(spaces['text'])).decode()
