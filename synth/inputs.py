@@ -352,4 +352,7 @@ def _make_split(
   made = dataclasses.replace(made, facts=facts)
   found = certificate.certify(context, made)
   certificate.require(directory, found['checks'])
+  programs = certificate.certify_programs(context, made)
+  certificate.require(directory, programs)
   split_lib.save(directory, dataclasses.replace(made, facts={**facts, **found}))
+  store.annotate(directory, split_lib.KIND, 'certificate', programs)

@@ -50,3 +50,27 @@ def test_other_rows_are_of_no_class(universe7):
     row[: len(symbols)] = symbols
   assert (universe7.minimal_classes(rows) == -1).all()
   assert universe7.minimal_classes(rows[:0]).shape == (0,)
+
+
+def test_a_vocabulary_may_have_more_symbols_than_the_grammar(tmp_path):
+  """Rows of the whole grammar are looked up among those of a part."""
+  grammar = grammar_lib.parse('e ::= x | 2 | e + e | e * e | neg(e)')
+  part = grammar_lib.parse('e ::= x | e * e')
+  whole = build_lib.build(tmp_path / 'whole', grammar, 5, seed=0)
+  universe = build_lib.build(tmp_path / 'part', part, 5, seed=0)
+  rows = whole.representative_CxL
+  decoded = [whole.vocabulary.decode(row) for row in rows]
+  wanted = [
+    universe.class_of(program) if part.derives(program) else -1
+    for program in decoded
+  ]
+  universe = universe.written_in(whole.vocabulary)
+  assert universe.minimal_classes(rows).tolist() == wanted
+  assert len(set(wanted)) == 1 + len(universe.node_C) == 4
+  drawn = universe.sample_programs(universe.node_C, np.random.default_rng(0))
+  for number, tok_PxL in enumerate(
+    zip(drawn, universe.representative_CxL, strict=True)
+  ):
+    for tok_L in tok_PxL:
+      program = whole.vocabulary.decode(tok_L)
+      assert universe.class_of(program) == number

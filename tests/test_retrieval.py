@@ -9,7 +9,6 @@ from synth.evaluation import retrieval
 from synth.language import program as program_lib
 from synth.spaces import syntactic
 from synth.splits import support
-from tests import programs as programs_lib
 
 
 @pytest.fixture(scope='module')
@@ -18,6 +17,22 @@ def inputs(tmp_path_factory):
   config.universe.max_size = 5
   config.split.num_test, config.split.num_dev = 4, 6
   return inputs_lib.load_or_build(config, tmp_path_factory.mktemp('data'))
+
+
+@pytest.fixture(scope='module')
+def lacking(tmp_path_factory):
+  """The same of a grammar whose programs without the edges lack a symbol."""
+  directory = tmp_path_factory.mktemp('lacking')
+  grammar = directory / 'grammar.bnf'
+  grammar.write_text(
+    'e ::= x | 2 | 3 | e + e | e - e | e / e | e * t\n'
+    't ::= u + u | x | 2\nu ::= 1\n'
+  )
+  config = support_config.get_config('tiny')
+  config.universe.grammar, config.universe.max_size = str(grammar), 5
+  config.split.edges = 'sub > div, mul > add'
+  config.split.num_test, config.split.num_dev = 4, 6
+  return inputs_lib.load_or_build(config, directory)
 
 
 def _subtrees(program):
@@ -33,8 +48,10 @@ def _shown(inputs, arm):
   for number in inputs.split.arms[arm].tolist():
     node = int(inputs.universe.node_C[number])
     programs = list(inputs.universe.minimal_programs(node))
+    rows = np.stack([inputs.universe.vocabulary.encode(p, 5) for p in programs])
+    has = inputs.holdout.has(rows)
     yield from [
-      p for p in programs if not programs_lib.has_sub_div(p)
+      p for p, has_p in zip(programs, has, strict=True) if not has_p
     ] or programs
 
 
@@ -54,7 +71,11 @@ def _of_universe(inputs):
 
 
 @pytest.mark.parametrize('arm', [support.WITHOUT, support.WITH])
-def test_copied_subtrees_are_those_of_programs_that_training_shows(inputs, arm):
+@pytest.mark.parametrize('fixture', ['inputs', 'lacking'])
+def test_copied_subtrees_are_those_of_programs_that_training_shows(
+  fixture, request, arm
+):
+  inputs = request.getfixturevalue(fixture)
   known = {text for p in _shown(inputs, arm) for text in _subtrees(p)}
   programs, tok_PxL = _of_universe(inputs)
   number_P, copied_P = retrieval.Training(inputs, arm).subtrees(tok_PxL)

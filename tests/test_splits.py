@@ -38,6 +38,7 @@ from synth.splits import support
 from synth.universe import build as build_lib
 from synth.universe import executors
 from synth.universe import policies
+from synth.universe import universe as universe_lib
 from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 
@@ -141,6 +142,32 @@ def test_programs_without_the_edges_may_lack_a_symbol(
   ]
   assert holdout.novel_C.tolist() == wanted
   assert 0 < sum(wanted) < len(wanted)
+
+
+@pytest.mark.parametrize(
+  'text, edges',
+  [
+    ('e ::= x | e + t | e * e\nt ::= 1 | 2 | t - e', 'any > 1'),
+    ('e ::= x | e + t | e * e\nt ::= 1 | 2 | t - e', 'add > sub, any > 1'),
+    ('e ::= x | 2 | 3 | e + e | e * t\nt ::= neg(u) | x\nu ::= 1', 'mul > neg'),
+  ],
+  ids=['symbol', 'symbols', 'nonterminal'],
+)
+def test_programs_without_the_edges_are_of_their_class(tmp_path, text, edges):
+  """Edges without which some symbols, and so their tokens, are not there."""
+  universe = build_lib.build(
+    tmp_path / 'universe', grammar_lib.parse(text), 5, 0
+  )
+  holdout = holdout_lib.load_or_build(
+    tmp_path / 'restricted', universe, edges, 0
+  )
+  assert holdout.restricted.grammar.symbols != universe.grammar.symbols
+  (free,) = np.nonzero(~holdout.needed_C)
+  assert len(free) > 5
+  tok_PxL = holdout.sample_programs(free, np.random.default_rng(0))
+  assert not holdout.has(tok_PxL).any()
+  for number, tok_L in zip(free, tok_PxL, strict=True):
+    assert universe.class_of(universe.vocabulary.decode(tok_L)) == number
 
 
 def test_an_edge_is_avoidable_iff_only_some_minimal_programs_have_it(
@@ -459,6 +486,38 @@ def test_the_negative_control_is_certified(real, tmp_path):
   assert checks['novel_classes_have_the_edge_and_need_not']
   (result,) = splits_main.verify_all(tmp_path)['splits']
   assert result['checks'] == checks
+
+
+def test_programs_of_other_classes_than_drawn_are_caught(tmp_path, monkeypatch):
+  grammar = tmp_path / 'lacks_symbols.bnf'
+  grammar.write_text(
+    'e ::= x | 2 | 3 | e + e | e - e | e / e | e * t\n'
+    't ::= u + u | x | 2\nu ::= 1\n'
+  )
+  settings = {
+    'universe__grammar': str(grammar),
+    'split__edges': 'sub > div, mul > add',  # and so 1 is lost
+  }
+  inputs = _build(tmp_path / 'right', **settings)
+  (manifest,) = (tmp_path / 'right').glob('splits/*/manifest.json')
+  notes = json.loads(manifest.read_text())['notes']
+  assert notes == {'certificate': {'drawn_programs_are_of_their_class': True}}
+  assert store.content_hash(inputs.split.facts) == inputs.sha256['split']
+  # As if it numbered its symbols itself.
+  monkeypatch.setattr(
+    universe_lib.Universe, 'written_in', lambda universe, _: universe
+  )
+  failed = pytest.raises(
+    certificate.CertificateError, match=str(*notes['certificate'])
+  )
+  with failed:
+    _build(tmp_path / 'wrong', **settings)
+  assert not list((tmp_path / 'wrong').glob('splits/*'))
+  with monkeypatch.context() as patched:
+    patched.setattr(certificate, 'certify_programs', lambda *_: {})
+    _build(tmp_path / 'wrong', **settings)
+  with failed:
+    splits_main.verify_all(tmp_path / 'wrong')
 
 
 @pytest.mark.parametrize('fixture', ['real', 'real_density'])

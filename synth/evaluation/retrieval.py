@@ -66,7 +66,9 @@ class Training:
           recognizer = (
             universe.recognizer
             if universe is inputs.universe
-            else recognition.Recognizer(universe.grammar, forest)
+            else recognition.Recognizer(
+              universe.grammar, forest, universe.vocabulary
+            )
           )
           self._nodes.append((recognizer, _below(forest, node_N)))
 

@@ -59,6 +59,10 @@ class Vocabulary:
       np.int32,
     )
 
+  def numbers_in(self, other: 'Vocabulary') -> np.ndarray:
+    """The id in another vocabulary, which has all symbols, of each id."""
+    return np.array([other.index[s] for s in self.symbols], DTYPE)
+
   def encode(self, program: program_lib.Node, length: int) -> np.ndarray:
     """The symbols of `program` padded to `length`: tok_L (no BOS, no EOS).
 

@@ -95,6 +95,7 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     context = context_lib.make(universe, spaces, settings, holdout)
     found = certificate.certify(context, split)
     certificate.require(manifest, found['checks'])
+    certificate.require(manifest, certificate.certify_programs(context, split))
     _check_made(directory, context, split)
   claimed = {name: split.facts.get(name) for name in found}
   difference = store.first_difference(claimed, found)

@@ -30,6 +30,7 @@ _AUDIT_ATTEMPT = 1_000_003  # of drawing points: no enumeration gets there
 _SAMPLE = 200  # novel classes of a ladder whose other programs are searched
 _MOST_VARIABLES = 6  # whose 719 renamings are all looked up
 _DRAWS = 4  # programs of each training class that are searched for the edge
+_DRAWN = 300  # programs of each arm that are looked up
 
 
 class CertificateError(errors.InputError):
@@ -101,6 +102,26 @@ def certify(
     measurements['L6_share_renamed_in_training'] = _renamed(context, split)
   measurements['distances'] = _distances(split)
   return {'checks': checks, 'measurements': measurements}
+
+
+def certify_programs(
+  context: context_lib.Context, split: split_lib.Split
+) -> dict[str, bool]:
+  """Checks that what arms show are minimal programs of their classes.
+
+  Of some hundred random classes of each arm. Manifests have it among their
+  notes: their hashes, which tell splits apart, go by the checks of `certify`.
+
+  Returns:
+    name -> bool.
+  """
+  holds = True
+  for arm, classes in split.arms.items():
+    rng = seeding.generator(context.seed, 'certificate', arm)
+    class_P = rng.choice(classes, min(_DRAWN, len(classes)), replace=False)
+    tok_PxL = context.draw(class_P, rng)
+    holds &= np.array_equal(context.universe.minimal_classes(tok_PxL), class_P)
+  return {'drawn_programs_are_of_their_class': holds}
 
 
 def _disjoint(context: context_lib.Context, split: split_lib.Split) -> bool:

@@ -33,7 +33,7 @@ class Holdout:
   Attributes:
     universe: All programs.
     restricted: The programs without the edges, to size
-      `universe.max_size + extra_size`.
+      `universe.max_size + extra_size`, in the universe's vocabulary.
     pattern: Names the edges (`language.edges`).
     kind: One of `KINDS`: which classes are novel.
     edges: The edges.
@@ -47,7 +47,8 @@ class Holdout:
     kind: str = NEEDED,
   ):
     self.universe = universe
-    self.restricted = restricted
+    # It may lack symbols, and would then number the others differently.
+    self.restricted = restricted.written_in(universe.vocabulary)
     self.pattern = pattern
     self.kind = kind
     self.edges = edges_lib.parse(pattern, universe.grammar)

@@ -23,11 +23,18 @@ class Recognizer:
   Args:
     grammar: The grammar that was enumerated.
     forest: Its classes.
+    vocabulary: What the tokens of rows mean; it may have symbols that the
+      grammar lacks.
   """
 
-  def __init__(self, grammar: grammar_lib.Grammar, forest: forest_lib.Forest):
+  def __init__(
+    self,
+    grammar: grammar_lib.Grammar,
+    forest: forest_lib.Forest,
+    vocabulary: tokens.Vocabulary,
+  ):
     self._grammar = grammar
-    self._vocabulary = tokens.Vocabulary.of(grammar)
+    self._vocabulary = vocabulary
     number_N = np.diff(forest.first_N1)
     owner_M = np.repeat(np.arange(len(number_N)), number_N)
     production_M = np.asarray(forest.production_M)
@@ -68,7 +75,7 @@ class Recognizer:
       if self._vocabulary.arity_V[number] == 0
     ]
     for symbol, low, high in leaves + graph.buckets:
-      for rule in self._rules[symbol]:
+      for rule in self._rules.get(symbol, []):
         arg_AxQ = np.array(
           [
             node_JxN[place, graph.arg_NxA[low:high, argument]]

@@ -41,6 +41,7 @@ class Universe:
     grammar: The grammar it enumerates.
     max_size: Largest program size in nodes.
     forest: Classes and alternatives.
+    vocabulary: What the tokens of its rows mean.
     node_C: Nodes of the start nonterminal, in order of (size, key).
     count_N: Number of minimal programs of each node.
     representative_CxL: For each class one minimal program, drawn uniformly.
@@ -53,12 +54,13 @@ class Universe:
     forest: forest_lib.Forest,
     representative_CxL: np.ndarray,
     manifest: dict[str, Any],
+    vocabulary: tokens.Vocabulary | None = None,
   ):
     self.grammar = grammar
     self.max_size = int(manifest['max_size'])
     self.manifest = manifest
     self.forest = forest
-    self.vocabulary = tokens.Vocabulary.of(grammar)
+    self.vocabulary = vocabulary or tokens.Vocabulary.of(grammar)
     self.representative_CxL = representative_CxL
     start = grammar.nonterminals.index(grammar.start)
     self.node_C = np.flatnonzero(forest.nonterminal_N == start)
@@ -70,6 +72,22 @@ class Universe:
     self._alternatives = draws.Alternatives(
       **{name: np.asarray(getattr(forest, name)) for name in draws.STORED},
       symmetric_R=symmetric(grammar),
+    )
+
+  def written_in(self, vocabulary: tokens.Vocabulary) -> 'Universe':
+    """The same universe with rows of another vocabulary.
+
+    Args:
+      vocabulary: Of a grammar that has all symbols of this one. Tokens are
+        numbered by the symbols there are, so a part of a grammar numbers them
+        otherwise than the whole.
+    """
+    if vocabulary == self.vocabulary:
+      return self
+    token_V = self.vocabulary.numbers_in(vocabulary)
+    return Universe(
+      *(self.grammar, self.forest, token_V[self.representative_CxL]),
+      *(self.manifest, vocabulary),
     )
 
   @property
@@ -213,7 +231,7 @@ class Universe:
   @functools.cached_property
   def recognizer(self) -> recognition.Recognizer:
     """Tells minimal programs, and of which node, from other token rows."""
-    return recognition.Recognizer(self.grammar, self.forest)
+    return recognition.Recognizer(self.grammar, self.forest, self.vocabulary)
 
   def minimal_classes(self, tok_PxL: np.ndarray) -> np.ndarray:
     """The class whose minimal program each row is; -1 if it is of none."""
