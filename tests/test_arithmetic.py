@@ -22,8 +22,8 @@ _FLOATS = [
 ]
 _FIELDS = [
   arithmetic.Modular(np, 2**31 - 1, np.uint64),
-  arithmetic.Modular(np, interpreter.PRIME, np.uint32),
-  interpreter.number_system(interpreter.MODULAR),
+  arithmetic.Modular(np, interpreter.PRIMES[0], np.uint32),
+  arithmetic.Modular(jnp, interpreter.PRIMES[1], jnp.uint32),
 ]
 
 

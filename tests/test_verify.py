@@ -14,6 +14,8 @@ from tests import programs as programs_lib
 from tests.conftest import GRAMMARS
 
 _LENGTH = 11
+_PRODUCT, _QUOTIENT = '8 * 4 * (8 * 4)', '5 / 8 / (8 / 3)'
+_INVERSE = f'(1 / ({_PRODUCT} - {_QUOTIENT}))'
 
 
 @pytest.fixture(scope='module')
@@ -87,10 +89,11 @@ def test_equal_on_the_grid_is_not_equal(vocabulary, grid, written, wanted):
 
 def test_a_pole_on_the_grid_is_no_agreement():
   # Grids avoid the poles of programs, so this takes made-up values.
-  shape = (1, 8)
+  shape, primes = (1, 8), (1, 4, 2)
   defined, none = np.ones(shape, bool), np.zeros(shape, bool)
   value, parsed = np.ones(shape, np.float32), np.ones(1, bool)
-  exact = (np.ones(shape, int), defined, np.zeros(shape, int), defined)
+  everywhere = np.ones(primes, bool)
+  exact = (np.ones(primes), everywhere, np.zeros(primes), everywhere)
 
   def classify(*grid):
     return Outcome(int(verify._of_residues(exact, grid, parsed)[0]))
@@ -101,12 +104,36 @@ def test_a_pole_on_the_grid_is_no_agreement():
   assert classify(value, none, 2 * value, none) == Outcome.GRID_ONLY
 
 
+@pytest.mark.parametrize(
+  'written, target, wanted',
+  [
+    # They differ by 65521 / 64.
+    (_PRODUCT, _QUOTIENT, Outcome.WRONG),
+    (f'x * ({_PRODUCT})', f'x * ({_QUOTIENT})', Outcome.WRONG),
+    # Nowhere defined modulo 65521.
+    (_INVERSE, f'2 * {_INVERSE} / 2', Outcome.CORRECT),
+    (_INVERSE, f'2 * {_INVERSE}', Outcome.WRONG),
+    (_INVERSE, '1', Outcome.WRONG),
+    ('1', _INVERSE, Outcome.WRONG),
+  ],
+)
+def test_one_prime_does_not_tell_functions_apart(written, target, wanted):
+  symbols = (*tokens.SPECIALS, 'add', 'sub', 'mul', 'div', 'x', *'123458')
+  vocabulary = tokens.Vocabulary(symbols)
+  verifier = _verifier(vocabulary, base.specification_grid())
+  rows = [
+    vocabulary.encode(program_lib.parse(p), 21) for p in (written, target)
+  ]
+  found = verifier.outcomes(rows[0][None, None], rows[1][None])
+  assert Outcome(found[0, 0]) == wanted
+
+
 def test_equality_needs_enough_common_points():
   # Both defined at too few points: no proof of equality.
   def exact(common):
-    ok = np.arange(8)[None] < common
-    one = np.ones((1, 8), int)
-    return one, ok, one, np.ones((1, 8), bool)
+    ok = np.arange(8).reshape(1, 4, 2) < common
+    one = np.ones(ok.shape, int)
+    return one, ok, one, np.ones(ok.shape, bool)
 
   defined = np.ones((1, 1), bool)
   grid = (np.zeros((1, 1)), defined, np.ones((1, 1)), defined)

@@ -1,9 +1,16 @@
 """Does a program compute the target? Identity and the grid, on device.
 
-Exact: residues modulo `interpreter.PRIME` at random points. Two programs of one
-class may have poles at different points (`1 / (1 / x)` at 0), so they are
-compared where both are defined. Different functions of degree d agree at k
-common points with probability at most (d / PRIME)**k: 1e-15 at k = 4, d = 13.
+Exact: residues modulo two primes p (`interpreter.PRIMES`) at random points,
+four of each. Two programs of one class may have poles at different points
+(`1 / (1 / x)` at 0), so they are compared where both are defined. Take programs
+of different functions, the numerator of their difference and the denominators
+in them, and let d be the sum of their degrees. Unless p divides one of these
+polynomials as a whole, at most d of p - 1 points do not tell the functions
+apart: all four with probability at most (d / (p - 1))**4, which is below 1e-12
+for programs of 13 nodes, where d is at most 56. One prime is not enough: 65521
+divides the difference of `8 * 4 * (8 * 4)` and `5 / 8 / (8 / 3)`. That both
+primes divide such a polynomial happens to no two classes of `arithmetic` to 13
+nodes or of `arithmetic3` to 7.
 
 Residues have neither order nor logarithm: programs of grammars with such
 operators are compared as float64 on the hold-out grid, which no model sees, and
@@ -26,8 +33,8 @@ from synth.language import tokens
 from synth.spaces import grids
 from synth.universe import universe as universe_lib
 
-_POINTS = 8
-_COMMON = 4  # points at which both must be defined
+_POINTS = 4  # of residues modulo each prime
+_COMMON = 4  # points, of both primes, at which both must be defined
 # Relative to 1 + |target|: of what fits the specification, which the model has
 # in float32, and of functions that are the same.
 _FITS, _SAME = 1e-4, 1e-9
@@ -73,7 +80,7 @@ class Verifier:
     self._points = (
       {
         name: seeding.generator(seed, 'verify', name)
-        .integers(1, interpreter.PRIME, _POINTS)
+        .integers(1, interpreter.PRIMES, (_POINTS, len(interpreter.PRIMES)))
         .astype(np.uint32)
         for name in variables
       }
@@ -139,12 +146,13 @@ def _of_residues(
   parsed_R: jax.Array,
 ) -> jax.Array:
   """int8_R from (value, ok, wanted value, wanted ok) at points and grid."""
-  residue_RxK, ok_RxK, wanted_RxK, wanted_ok_RxK = exact
-  common_RxK = ok_RxK & wanted_ok_RxK
-  same_R = jnp.all((residue_RxK == wanted_RxK) | ~common_RxK, axis=1)
-  correct_R = same_R & (common_RxK.sum(axis=1) >= _COMMON)
+  residue_RxKx2, ok_RxKx2, wanted_RxKx2, wanted_ok_RxKx2 = exact
+  common_RxKx2 = ok_RxKx2 & wanted_ok_RxKx2
+  same_RxKx2 = (residue_RxKx2 == wanted_RxKx2) | ~common_RxKx2
+  enough_R = common_RxKx2.sum(axis=(1, 2)) >= _COMMON
+  correct_R = same_RxKx2.all(axis=(1, 2)) & enough_R
   fits_R = _close(grid, _FITS)
-  return _outcomes(jnp, correct_R, fits_R, ok_RxK.any(axis=1), parsed_R)
+  return _outcomes(jnp, correct_R, fits_R, ok_RxKx2.any(axis=(1, 2)), parsed_R)
 
 
 def _of_doubles(

@@ -199,6 +199,48 @@ class Modular(NumberSystem):
     return result, number != 0
 
 
+class Residues(NumberSystem):
+  """Residues modulo two primes below 2**16, side by side in 32 bits.
+
+  One prime does not tell functions apart whose difference it divides. Each has
+  half of the bits and is undefined by itself, so only packed values are known:
+  `combine`, not `apply`.
+
+  Args:
+    xp: `numpy` or `jax.numpy`.
+    primes: The lower half's and the upper half's.
+  """
+
+  def __init__(self, xp: Any, primes: tuple[int, int]):
+    self.xp = xp
+    self.primes = primes
+    self._halves = [Modular(xp, prime, xp.uint32) for prime in primes]
+
+  def join(self, low: Any, high: Any) -> Any:
+    """Packed values from those modulo each prime."""
+    return low | (high << np.uint32(16))
+
+  def split(self, packed: Any) -> tuple[Any, Any]:
+    """The values modulo each prime; the prime itself is undefined."""
+    return packed & np.uint32(0xFFFF), packed >> np.uint32(16)
+
+  def constant(self, value: fractions.Fraction) -> Any:
+    return self.join(*(half.constant(value) for half in self._halves))
+
+  def pack(self, value: Value) -> Any:
+    undefined = self.join(*map(np.uint32, self.primes))
+    return self.xp.where(value[1], value[0], undefined)
+
+  def combine(self, name: str, *packed: Any) -> Any:
+    parts = zip(*map(self.split, packed), strict=True)
+    return self.join(
+      *(
+        half.combine(name, *part)
+        for half, part in zip(self._halves, parts, strict=True)
+      )
+    )
+
+
 class Real(NumberSystem):
   """Floats, on numpy or jax arrays; a non-finite result is undefined."""
 

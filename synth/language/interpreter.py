@@ -16,6 +16,7 @@ accelerators have no float64, so `DOUBLE` is computed on the host, as a corpus.
 from collections.abc import Mapping
 import fractions
 import functools
+from typing import Any
 from typing import NamedTuple
 from typing import TypeAlias
 
@@ -29,21 +30,21 @@ from synth.language import constants
 from synth.language import corpora
 from synth.language import tokens
 
-# A prime whose residues multiply within 32 bits: no 64-bit types are needed,
-# so exact identity runs on every accelerator.
-PRIME = 65521
+# Primes whose residues multiply within 32 bits: no 64-bit types are needed, so
+# exact identity runs on every accelerator. They are the largest.
+PRIMES = 65521, 65519
 FLOAT, DOUBLE, MODULAR = 'float', 'double', 'modular'
 BATCH, CORPUS = 'batch', 'corpus'
 
-Arrays: TypeAlias = arithmetic.Real | arithmetic.Modular
+Arrays: TypeAlias = arithmetic.Real | arithmetic.Residues
 
 
 class Result(NamedTuple):
   """What P rows are at E points.
 
   Attributes:
-    value: value_PxE; NaN or, of residues, `PRIME` where the program is
-      undefined or the row is no program.
+    value: value_PxE, of residues value_PxEx2, modulo each of `PRIMES`; NaN or
+      the prime where the program is undefined or the row is no program.
     parsed: parsed_P, whether the row is a program.
   """
 
@@ -52,9 +53,9 @@ class Result(NamedTuple):
 
   @property
   def ok(self) -> corpora.Array:
-    """ok_PxE: whether the row is a program that is defined there."""
+    """Like `value`: whether the row is a program that is defined there."""
     if self.value.dtype == np.uint32:
-      return self.value != PRIME
+      return self.value != np.array(PRIMES, np.uint32)
     return self.value == self.value
 
 
@@ -65,7 +66,7 @@ def number_system(name: str) -> Arrays:
     return arithmetic.Real(jnp, jnp.float32)
   if name == DOUBLE:
     return arithmetic.Real(np, np.float64)
-  return arithmetic.Modular(jnp, PRIME, jnp.uint32)
+  return arithmetic.Residues(jnp, PRIMES)
 
 
 def run(
@@ -80,7 +81,8 @@ def run(
   Args:
     tok_PxL: Integer rows, without BOS.
     inputs: Variable -> its values at the points, shape E: numbers of the
-      system, float32, float64 or uint32 residues modulo `PRIME`.
+      system, float32 or float64; of residues shape Ex2, uint32, modulo each of
+      `PRIMES`.
     vocabulary: What the tokens mean.
     system: `FLOAT`, `DOUBLE` or `MODULAR`.
     plan: `BATCH`, or `CORPUS` for many rows outside of any transformation; of
@@ -90,6 +92,23 @@ def run(
     The values; of a corpus on a CPU and of doubles numpy arrays.
   """
   numbers = number_system(system)
+  if isinstance(numbers, arithmetic.Residues):
+    inputs = {name: _join(value, numbers) for name, value in inputs.items()}
+  found = _run(tok_PxL, inputs, vocabulary, system, plan, numbers)
+  if isinstance(numbers, arithmetic.Residues):
+    found = found._replace(value=_split(found.value, numbers))
+  return found
+
+
+def _run(
+  tok_PxL: jax.Array | np.ndarray,
+  inputs: Mapping[str, jax.Array | np.ndarray],
+  vocabulary: tokens.Vocabulary,
+  system: str,
+  plan: str,
+  numbers: Arrays,
+) -> Result:
+  """`run` with one number a point."""
   leaf_VxE = leaves(inputs, vocabulary, numbers)
   programs, length = tok_PxL.shape
   if not (programs and length and leaf_VxE.size):
@@ -115,6 +134,15 @@ def run(
       numbers=numbers,
     )
   )
+
+
+def _join(value_Ex2: corpora.Array, numbers: arithmetic.Residues) -> Any:
+  return numbers.join(value_Ex2[:, 0], value_Ex2[:, 1])
+
+
+def _split(value_PxE: corpora.Array, numbers: arithmetic.Residues) -> Any:
+  xp = np if isinstance(value_PxE, np.ndarray) else jnp
+  return xp.stack(numbers.split(value_PxE), axis=-1)
 
 
 def leaves(
