@@ -106,7 +106,11 @@ class Inputs:
     class_P = self.universe.minimal_classes(tok_PxL)
     shown_P = np.isin(class_P, self.split.arms[arm])
     (row,) = np.nonzero(shown_P)
-    tok_RxL = tok_PxL[row, : self.universe.max_size]
+    # As wide as what is shown: all beyond a program is padding.
+    length = self.universe.max_size
+    tok_RxL = np.zeros((len(row), length), tokens.DTYPE)
+    width = min(length, tok_PxL.shape[1])
+    tok_RxL[:, :width] = tokens.without_eos(tok_PxL[row, :width])
     if self.holdout is not None:
       any_R = self.holdout.any_C[class_P[row]]
       shown_P[row] = any_R | ~self.holdout.has(tok_RxL)

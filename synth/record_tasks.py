@@ -143,9 +143,7 @@ def of_tests(
       tok_SxIxnxT = arrays[f'{name}_tok']
       tok_PxT = tok_SxIxnxT[correct_SxIxn]
       with_edge = np.zeros(correct_SxIxn.shape, bool)
-      with_edge[correct_SxIxn] = holdout.has(
-        np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
-      )
+      with_edge[correct_SxIxn] = holdout.has(tokens.without_eos(tok_PxT))
       optional['with_edge_SxI'] = with_edge.sum(axis=2)
       optional['free_size_I'] = holdout.free_size_C[class_I]
     if region is not None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
+from synth.language import tokens
 
 
 def all_programs(
@@ -31,6 +32,14 @@ def has_sub_div(program: program_lib.Node) -> bool:
     arg.symbol == 'div' for arg in program.args
   )
   return here or any(map(has_sub_div, program.args))
+
+
+def with_eos(tok_PxL: np.ndarray) -> np.ndarray:
+  """Rows as models write them: EOS after the program, then PAD."""
+  out_PxT = np.pad(tok_PxL, ((0, 0), (0, 1)))
+  size_P = (tok_PxL != tokens.PAD).sum(axis=1)
+  out_PxT[np.arange(len(tok_PxL)), size_P] = tokens.EOS
+  return out_PxT
 
 
 def _of_size(

@@ -21,6 +21,7 @@ from synth.language import reference
 from synth.language import serialization
 from synth.language import tokens
 from synth.spaces import specification
+from tests import programs as programs_lib
 
 _BATCH = 32
 _STEPS = 40
@@ -266,8 +267,11 @@ def test_a_fixed_program_is_one_of_those_that_are_drawn(inputs):
     fixed.programs_at(classes, rng.random((len(classes), 5))) for _ in range(2)
   )
   np.testing.assert_array_equal(first, second)
-  assert fixed.shown('train_c', first).all()
-  assert inputs.shown('train_c', first).all()
+  for rows in (first, programs_lib.with_eos(first)):
+    assert fixed.shown('train_c', rows).all()
+    assert inputs.shown('train_c', rows).all()
+  short = first[(first[:, 3:] == tokens.PAD).all(axis=1), :3]
+  assert len(short) and fixed.shown('train_c', short).all()
   drawn = inputs.programs_at(classes, rng.random((len(classes), 5)))
   other = (drawn != first).any(axis=1)
   assert 0.1 < other.mean() < 0.9  # where there are several

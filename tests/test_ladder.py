@@ -14,6 +14,7 @@ from synth.language import program as program_lib
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
 from synth.splits import ladder
+from tests import programs as programs_lib
 
 _ARMS = [ladder.arm(rung) for rung in range(ladder.RUNGS + 1)]
 
@@ -98,6 +99,8 @@ def test_a_class_is_always_shown_by_the_program_it_stands_for(inputs):
     uniform = np.random.default_rng(seed).random((len(classes), 7))
     tok_PxL = inputs.programs_at(classes, uniform)
     assert np.array_equal(tok_PxL, inputs.context.tok_CxL[classes])
+  assert inputs.shown('rung_4', tok_PxL).all()
+  assert inputs.shown('rung_4', programs_lib.with_eos(tok_PxL)).all()
 
 
 def test_a_ladder_verifies_and_a_forged_rung_does_not(data, inputs):

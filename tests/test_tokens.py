@@ -30,6 +30,13 @@ def test_ids_are_specials_then_the_symbols_of_the_grammar(vocabulary):
   assert all(vocabulary.index[s] == i for i, s in enumerate(vocabulary.symbols))
 
 
+def test_rows_without_eos_end_in_padding(vocabulary):
+  row = _row(vocabulary, 'add x 1 <eos> <pad>')
+  found = tokens.without_eos(np.array([[row]], tokens.DTYPE))
+  assert found.dtype == tokens.DTYPE and found.shape == (1, 1, 5)
+  assert found[0, 0].tolist() == _row(vocabulary, 'add x 1 <pad> <pad>')
+
+
 def test_arities_follow_the_operators():
   grammar = grammar_lib.parse('e ::= x | 2 | neg(e) | inv(e) | e - e')
   vocabulary = tokens.Vocabulary.of(grammar)

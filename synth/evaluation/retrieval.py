@@ -187,7 +187,7 @@ def of(
   seed, item = records['seed'], records['item']
   (program_Q,) = np.nonzero(records['parses'])
   tok_QxT = tok_SxIxnxT[seed, item, records['first']][program_Q]
-  tok_QxT = np.where(tok_QxT == tokens.EOS, tokens.PAD, tok_QxT)
+  tok_QxT = tokens.without_eos(tok_QxT)
   tok_UxT, place_Q = _distinct(tok_QxT)
   found = {
     name: np.zeros(len(seed), np.int16)

@@ -85,7 +85,7 @@ def of(
   _, items, samples, length = tok_SxIxnxT.shape
   (there,) = np.nonzero(np.isfinite(logprob_SxIxn.ravel()))
   tok_PxT = tok_SxIxnxT.reshape(-1, length)[there].astype(tokens.DTYPE)
-  tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
+  tok_PxT = tokens.without_eos(tok_PxT)
   row_P = np.ascontiguousarray(tok_PxT).view(f'V{length}')[:, 0]
   row_U, program_P = np.unique(row_P, return_inverse=True)
   task_P = there // samples

@@ -106,7 +106,7 @@ def exact_match(
   found = {}
   for name, fields in written.items():
     tok_SxIxnxT, target_IxL = fields['tok'], fields['target']
-    tok_SxIxnxT = np.where(tok_SxIxnxT == tokens.EOS, tokens.PAD, tok_SxIxnxT)
+    tok_SxIxnxT = tokens.without_eos(tok_SxIxnxT)
     length = target_IxL.shape[1]
     same_SxIxn = (tok_SxIxnxT[..., :length] == target_IxL[:, None]).all(axis=-1)
     same_SxIxn &= (tok_SxIxnxT[..., length:] == tokens.PAD).all(axis=-1)
@@ -221,7 +221,7 @@ def novelty(
   for name, fields in written.items():
     correct = fields['outcome'] == verify.Outcome.CORRECT
     tok_PxT = fields['tok'][correct]
-    tok_PxT = np.where(tok_PxT == tokens.EOS, tokens.PAD, tok_PxT)
+    tok_PxT = tokens.without_eos(tok_PxT)
     with_edge = holdout.has(tok_PxT)
     total = np.isfinite(fields['logprob']).sum()
     shares[name] = {

@@ -21,6 +21,18 @@ SPECIALS = ('<pad>', '<bos>', '<eos>')
 DTYPE = np.int8
 
 
+def without_eos(tok_xL: np.ndarray) -> np.ndarray:
+  """Rows that end in EOS as stored programs do, in PAD alone.
+
+  Args:
+    tok_xL: Token rows, with any leading axes.
+
+  Returns:
+    tok_xL of the same type.
+  """
+  return np.where(tok_xL == EOS, PAD, tok_xL)
+
+
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
   """The token ids of a grammar's symbols."""

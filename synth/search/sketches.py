@@ -18,9 +18,8 @@ def of_samples(
 ) -> np.ndarray:
   """The programs among a model's samples, the other rows PAD: tok_SxIxnxT."""
   program = outcome_SxIxn[..., None] != verify.Outcome.UNPARSED
-  return np.where(
-    program & (tok_SxIxnxT != tokens.EOS), tok_SxIxnxT, tokens.PAD
-  ).astype(tokens.DTYPE)
+  tok_SxIxnxT = tokens.without_eos(tok_SxIxnxT)
+  return np.where(program, tok_SxIxnxT, tokens.PAD).astype(tokens.DTYPE)
 
 
 def others(size_I: np.ndarray, name: str) -> np.ndarray:

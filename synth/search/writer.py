@@ -76,6 +76,4 @@ class Writer:
       tok_SxBxT = writing.in_prefix_order(tok_SxBx1xT, self._inputs)[:, :, 0]
       parts.append(tok_SxBxT[:, : number - low])
     tok_SxQxT = np.concatenate(parts, axis=1)
-    return np.where(tok_SxQxT == tokens.EOS, tokens.PAD, tok_SxQxT).astype(
-      tokens.DTYPE
-    )
+    return tokens.without_eos(tok_SxQxT).astype(tokens.DTYPE)
