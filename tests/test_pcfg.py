@@ -77,6 +77,28 @@ def test_samples_of_a_size_have_their_probabilities():
   assert _chi2(count, probability) < freedom + 5 * math.sqrt(2 * freedom)
 
 
+@pytest.mark.parametrize('number', [1, 2, 7, 300])
+def test_a_choice_is_that_of_numpy(number):
+  rng = np.random.default_rng(number)
+  weight = rng.random(number) * (rng.random(number) < 0.7)
+  weight[-1] = 0.1
+  probability = weight / weight.sum()
+  ours, theirs = np.random.default_rng(1), np.random.default_rng(1)
+  choice = pcfg_lib.Choice(probability)
+  for _ in range(500):
+    assert choice.draw(ours) == theirs.choice(number, p=probability)
+  assert ours.random() == theirs.random()
+
+
+def test_the_same_seed_draws_the_same_programs(arithmetic):
+  # Searches start from such draws: those that were recorded shall come again.
+  weights = [4, 3, 2, 1, 1, 2, 3, 4]
+  pcfg = pcfg_lib.Pcfg(arithmetic, _weights(arithmetic, weights))
+  rng = np.random.default_rng(0)
+  drawn = [pcfg.sample_of_size(7, rng), pcfg.sample(9, rng)]
+  assert list(map(program_lib.to_infix, drawn)) == ['x / (x + 3 / 1)', '3 * 2']
+
+
 def test_samples_follow_the_law_of_sizes(arithmetic):
   pcfg = pcfg_lib.Pcfg.uniform(arithmetic)
   rng = np.random.default_rng(1)

@@ -11,6 +11,7 @@ exact for every k.
 from collections.abc import Iterator
 import dataclasses
 import fractions
+import functools
 import math
 import time
 
@@ -46,8 +47,11 @@ class Sampler:
 
   def sample(self, rng: np.random.Generator) -> program_lib.Node:
     """One program."""
-    size = int(rng.choice(len(self.share_S), p=self.share_S))
-    return self.pcfg.sample_of_size(size, rng)
+    return self.pcfg.sample_of_size(self._size.draw(rng), rng)
+
+  @functools.cached_property
+  def _size(self) -> pcfg_lib.Choice:
+    return pcfg_lib.Choice(self.share_S)
 
   @property
   def mean_size(self) -> float:

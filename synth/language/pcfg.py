@@ -7,8 +7,10 @@ is large is unlikely, and a law over sizes comes out that one does not choose:
 size, without rejection (methods: A2).
 """
 
+import bisect
 from collections.abc import Iterable
 from collections.abc import Mapping
+import functools
 import math
 
 import numpy as np
@@ -55,6 +57,9 @@ class Pcfg:
     self._mass: dict[str, list[float]] = {
       name: [0.0] for name in grammar.nonterminals
     }
+    # Made once: draws ask for the same ones again and again.
+    self._choices = functools.cache(self._make_choices)
+    self._sizes = functools.cache(self._make_sizes)
 
   @classmethod
   def uniform(cls, grammar: grammar_lib.Grammar) -> 'Pcfg':
@@ -148,12 +153,16 @@ class Pcfg:
     Raises:
       InputError: if there is none.
     """
+    return self.sample_of_size(self._sizes(max_size).draw(rng), rng)
+
+  def _make_sizes(self, max_size: int) -> 'Choice':
+    """The law of sizes up to the largest."""
     mass = np.array([self.size_probability(s) for s in range(max_size + 1)])
     if not mass.sum():
       raise errors.InputError(
         f'{self.grammar.name}: no program of at most {max_size} nodes'
       )
-    return self.sample_of_size(_choose(mass, rng), rng)
+    return Choice(mass / mass.sum())
 
   def sample_of_size(
     self, size: int, rng: np.random.Generator
@@ -172,25 +181,44 @@ class Pcfg:
   def _sample(
     self, name: str, size: int, rng: np.random.Generator
   ) -> program_lib.Node:
-    choices = [
+    options, choice = self._choices(name, size)
+    symbol, args = options[choice.draw(rng)]
+    return program_lib.Node(
+      symbol,
+      tuple(self._sample(arg, arg_size, rng) for arg, arg_size in args),
+    )
+
+  def _make_choices(
+    self, name: str, size: int
+  ) -> tuple[list[tuple[str, list[tuple[str, int]]]], 'Choice']:
+    """Root symbols with each argument's nonterminal and size; their law."""
+    rules = [
       (rule, sizes)
       for rule in self.grammar.by_nonterminal[name]
       for sizes in grammar_lib.argument_sizes(size, len(rule.args))
     ]
-    share = np.array([self._share(*choice) for choice in choices])
-    rule, sizes = choices[_choose(share, rng)]
-    return program_lib.Node(
-      rule.symbol,
-      tuple(
-        self._sample(arg, arg_size, rng)
-        for arg, arg_size in zip(rule.args, sizes, strict=True)
-      ),
-    )
+    options = [
+      (rule.symbol, list(zip(rule.args, sizes, strict=True)))
+      for rule, sizes in rules
+    ]
+    share = np.array([self._share(*rule) for rule in rules])
+    return options, Choice(share / share.sum())
 
 
-def _choose(weight: np.ndarray, rng: np.random.Generator) -> int:
-  """An index, with probability in proportion to its weight."""
-  return int(rng.choice(len(weight), p=weight / weight.sum()))
+class Choice:
+  """Draws one of n indices.
+
+  It is the one that `rng.choice(n, p=probability)` draws, bit for bit, which
+  adds the probabilities up every time.
+  """
+
+  def __init__(self, probability: np.ndarray):
+    upto = probability.cumsum()
+    self._upto = (upto / upto[-1]).tolist()
+
+  def draw(self, rng: np.random.Generator) -> int:
+    """One index."""
+    return bisect.bisect_right(self._upto, rng.random())
 
 
 def critical_weight(grammar: grammar_lib.Grammar) -> float:
