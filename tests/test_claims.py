@@ -18,6 +18,7 @@ from analysis.study import scaling
 from analysis.study import study as study_lib
 from analysis.study import support
 from analysis.study import tables
+from analysis.study import verdicts
 from analysis.study.verdicts import Verdict
 from synth import errors
 from tests import simulated
@@ -211,6 +212,58 @@ def test_the_ladder_recovers_a_planted_slope(tmp_path):
   assert effect.p < 0.05
 
 
+@pytest.mark.parametrize(
+  ('attainable', 'bound', 'remark'),
+  [
+    (0.001, 0.03, 'nothing to lose: they solve 0.1 %'),
+    (0.01, 0.3, 'nothing to lose: they solve 1.0 %'),
+    (0.182, 0.3, 'at most 18.2 points were there to lose'),
+    (0.182, 0.03, ''),
+    (0.3, 0.3, ''),
+  ],
+)
+def test_no_more_can_be_lost_than_is_solved(attainable, bound, remark):
+  assert verdicts.nothing_more(attainable, bound, 'they solve') == remark
+
+
+def test_a_ladder_with_nothing_to_lose_says_so(tmp_path):
+  rng = np.random.default_rng(5)
+  for rates, told in (
+    ((0.001,) * 5, 'nothing to lose: the lowest rung solves 0.1 %'),
+    ((0.2,) * 5, ''),
+  ):
+    root = tmp_path / f'{rates[0]}' / 'cpu'
+    for rung, rate in enumerate(rates):
+      simulated.write(
+        root, 'ladder', f'rung_{rung}', {'novel': rate, 'control': 0.7}, rng,
+        kind='ladder', seeds=3, seed_sd=0.0, item_sd=0.0, items=2000,
+        measurements={
+          'compound_divergence': {f'rung_{rung} -> novel': 0.2 * rung}
+        },
+      )  # fmt: skip
+    row = _row(claims.table(simulated.load(root)), '(C5)')
+    assert row.verdict == Verdict.NOT_REPRODUCED
+    assert row.measured.remark == told
+    for shown in (tables.verdicts([row]), tables.negative([row])):
+      assert ('nothing to lose: the lowest rung' in shown) == bool(told)
+
+
+def test_a_drop_of_30_points_needs_30_to_lose(tmp_path):
+  root, rng = tmp_path / 'cpu', np.random.default_rng(5)
+  for arm, rate in (('train_s', 0.01), ('train_c', 0.18)):
+    rates = {'novel': rate, 'control': 0.5, 'dev': 0.5}
+    for split in range(2):
+      simulated.write(root, 'support', arm, rates, rng, split=split,
+                      items=400, item_sd=0.0, seed_sd=0.01)  # fmt: skip
+  rows = claims.table(simulated.load(root))
+  points = _row(rows, '(read as points)')
+  assert points.verdict == Verdict.NOT_REPRODUCED
+  assert re.fullmatch(
+    r'at most 1[78]\.\d points were there to lose', points.measured.remark
+  )
+  assert _row(rows, '(read as a ratio)').measured.remark == ''
+
+
 _TRUTH = {
   'log-linear': lambda z: 0.1 + 0.05 * z,
   'logistic': lambda z: 0.6 / (1 + np.exp(-1.5 * (z - 4))),
@@ -265,7 +318,7 @@ def test_what_compute_does_to_forced_tasks_is_told_apart(tmp_path):
   assert whole.verdict == avoidable.verdict == Verdict.REPRODUCED
   assert forced.verdict == Verdict.NOT_REPRODUCED
   assert forced.rule.startswith(whole.rule)
-  assert forced.measured.remark == 'a part, told after the records'
+  assert forced.measured.remark == 'a part'
   assert (whole.measured.items, forced.measured.items) == (400, 200)
   # 0.05 a level, of 2.5 times the compute.
   planted = 0.05 / np.log10(2.5)

@@ -112,7 +112,9 @@ def test_claims_in_markdown_are_told_with_their_design():
   interval = design.Interval(0.1234, 0.1, 0.15)
   verdict = verdicts.Verdict.REPRODUCED
   measured = judgement.Measured(interval, verdict, 3, 8, 2544)
-  row = claims.Row('it is', '', '', 'points', '', measured, verdict, '')
+  row = claims.Row(
+    'it is', '', '', 'points', '', claims.FIRST, measured, verdict, ''
+  )
   lacks = verdicts.Verdict.NOT_MEASURED
   other = row._replace(measured=None, verdict=lacks)
   nothing = design.Interval(0.1234, np.nan, np.nan)
@@ -124,13 +126,31 @@ def test_claims_in_markdown_are_told_with_their_design():
   )
   small = row._replace(measured=measured._replace(remark='but small'))
   assert markdown.table([row, other, bare, narrow, small]).splitlines()[2:] == [
-    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | reproduced |',
-    '| it is |  |  | not measured |',
-    '| it is | 12.3 points | 3 x 8 x 2,544 | reproduced |',
-    '| it is | 0.02 points [-0.01, 0.05] | 3 x 8 x 2,544 | reproduced |',
-    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | '
+    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | before any record | '
+    'reproduced |',
+    '| it is |  |  | before any record | not measured |',
+    '| it is | 12.3 points | 3 x 8 x 2,544 | before any record | reproduced |',
+    '| it is | 0.02 points [-0.01, 0.05] | 3 x 8 x 2,544 | before any record | '
+    'reproduced |',
+    '| it is | 12.3 points [10.0, 15.0] | 3 x 8 x 2,544 | before any record | '
     'reproduced (but small) |',
   ]
+
+
+def test_the_table_tells_when_each_rule_was_written(small):
+  root, _, page = small
+  rows = claims.table(simulated.load(root / 'cpu'))
+  written = {row.short: row.written for row in rows}
+  assert list(written.values()).count(claims.FIRST) == len(rows) - 8
+  after = [short for short, when in written.items() if when == claims.AFTER]
+  assert after == ['... where the structure must be written',
+                   '... where it can be avoided']  # fmt: skip
+  own = [short for short, when in written.items() if when == claims.OWN]
+  assert len(own) == 6 and own[0] == 'search solves what sampling does not'
+  assert own[-1].endswith('(C5)')
+  head, _, first, *_ = markdown.table(rows).splitlines()
+  assert '| rule written |' in head and '| before any record |' in first
+  assert '<th>rule written</th>' in page
 
 
 def test_what_is_above_0_and_within_the_margin_is_said_to_be_both(tmp_path):

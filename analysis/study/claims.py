@@ -45,7 +45,10 @@ _SEARCH = (
 _NEEDED = 'novel search-based approaches'
 _CHECK = 'our check'
 _ALONE = verdicts.POSITIVE.replace('Holm-adjusted p', 'p (not adjusted)')
-_PART = f'{verdicts.GROWS}. For a part of the tasks, told after the records'
+# When a rule was written: by docs/preregistration.md and its deviations. Of C5
+# the scale, points of the whole ladder, came after the first records of others.
+FIRST, OWN, AFTER = 'before any record', 'before its records', 'after'
+_PART = f'{verdicts.GROWS}. For a part of the tasks'
 
 
 class Row(NamedTuple):
@@ -57,6 +60,7 @@ class Row(NamedTuple):
     quantity: What is estimated.
     unit: Of the estimate: 'points', '%' (of success) or 'points per decade'.
     rule: When it counts as reproduced.
+    written: When that was written down.
     measured: The estimate, if there is one.
     verdict: On the sentence.
     reason: Why it is not measured.
@@ -67,14 +71,15 @@ class Row(NamedTuple):
   quantity: str
   unit: str
   rule: str
+  written: str
   measured: judgement.Measured | None
   verdict: Verdict
   reason: str
 
 
 def digits(interval: Interval) -> int:
-  """Of points: two where the interval is narrower than a fifth of one."""
-  return 2 if 0 < 100 * (interval.high - interval.low) < 0.2 else 1
+  """Of points: two where the interval is narrower than half of one."""
+  return 2 if 0 < 100 * (interval.high - interval.low) < 0.5 else 1
 
 
 def table(study: study_lib.Study) -> list[Row]:
@@ -186,6 +191,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points per decade',
       _PART,
       lambda: judgement.grows(study, study_lib.FORCED),
+      AFTER,
     ),
     row(
       contrasts.SCALING,
@@ -195,6 +201,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points per decade',
       _PART,
       lambda: judgement.grows(study, study_lib.AVOIDABLE),
+      AFTER,
     ),
     row(
       contrasts.SCALING,
@@ -224,6 +231,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points',
       _ALONE,
       lambda: judgement.alone(search.gain(study, search.SAMPLES)),
+      OWN,
     ),
     row(
       search.CONTRAST,
@@ -233,6 +241,7 @@ def table(study: study_lib.Study) -> list[Row]:
       'points',
       _ALONE,
       lambda: judgement.alone(search.gain(study, search_results.OTHERS)),
+      OWN,
     ),
     row(
       search.CONTRAST,
@@ -245,6 +254,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: judgement.alone(
         search.gain(study, search_results.MEET_IN_THE_MIDDLE)
       ),
+      OWN,
     ),
     row(
       search.CONTRAST,
@@ -258,6 +268,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: judgement.alone(
         search.gain(study, search.SAMPLES, source=search.ASKED)
       ),
+      OWN,
     ),
     row(
       search.CONTRAST,
@@ -270,6 +281,7 @@ def table(study: study_lib.Study) -> list[Row]:
       lambda: judgement.alone(
         search.gain(study, search.KNOWN, source=search.ASKED)
       ),
+      OWN,
     ),
     row(
       contrasts.DENSITY,
@@ -292,11 +304,8 @@ def table(study: study_lib.Study) -> list[Row]:
       '(ladder)',
       'points',
       verdicts.POSITIVE,
-      lambda: judgement.positive(
-        contrasts.rungs(study),
-        p['C5'],
-        judgement.per_unit(study),
-      ),
+      lambda: judgement.rungs(study, p['C5']),
+      OWN,
     ),
   ]
 
@@ -310,8 +319,10 @@ def _row(
   unit: str,
   rule: str,
   measure: Callable[[], judgement.Measured],
+  written: str = FIRST,
 ) -> Row:
   """Measures and judges, if the contrast of the runs is whole."""
+  told = functools.partial(Row, short, sentence, quantity, unit, rule, written)
   try:
     study.require(contrast)
     found = measure()
@@ -319,9 +330,7 @@ def _row(
       notes = filter(None, (found.note, judgement.means(study, contrast)))
       found = found._replace(note='; '.join(notes))
   except cells_lib.TooManyDiverged as lack:
-    verdict = Verdict.UNDECIDED
-    return Row(short, sentence, quantity, unit, rule, None, verdict, str(lack))
+    return told(None, Verdict.UNDECIDED, str(lack))
   except cells_lib.NotMeasured as lack:
-    verdict = Verdict.NOT_MEASURED
-    return Row(short, sentence, quantity, unit, rule, None, verdict, str(lack))
-  return Row(short, sentence, quantity, unit, rule, found, found.verdict, '')
+    return told(None, Verdict.NOT_MEASURED, str(lack))
+  return told(found, found.verdict, '')

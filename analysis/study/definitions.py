@@ -3,11 +3,15 @@
 READING = """
 <h2>How to read this</h2>
 <p>Each row of the table above is one sentence of the paper, what stands for it
-here as a number, and a verdict by a rule that was written down before the first
-record: in docs/preregistration.md, but for rows on compute (whether it helps,
-whether the gain is log-linear), whose rules stood in the code of this page
-alone (analysis/study/verdicts.py). Parts of a row were added after the records
-and say so; <i>secondary</i> rows are outside the family of tests.
+here as a number, when the rule of the row was written, and a verdict by it.
+<i>Before any record</i>: in docs/preregistration.md, but for rows on compute
+(whether it helps, whether the gain is log-linear), whose rules stood in the
+code of this page alone (analysis/study/verdicts.py). <i>Before its records</i>:
+others were there, none of what the row is about. <i>After</i>: its records were
+there, too. How intervals and p are made has changed since, told under
+Deviations there. <i>Secondary</i> rows are outside the family of tests. Where
+less could be lost than a rule asks for, or than the 3 points within which it
+takes a loss for none, the verdict says so.
 An <b>estimate</b> is followed by its 95 % interval, then by the number of split
 seeds, of training seeds in each split, and of test functions. <i>Undecided</i>
 means that the interval allows both answers; <i>not measured</i> that runs lack:

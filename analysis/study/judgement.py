@@ -18,6 +18,7 @@ from synth.splits import support as support_split
 from synth.statistics.design import Interval
 
 _DROP = 0.3  # what the paper states
+_SEEN = 'models that saw it solve'
 
 
 class Measured(NamedTuple):
@@ -42,6 +43,11 @@ class Measured(NamedTuple):
   p: float | None = None
   note: str = ''
   remark: str = ''
+
+  @property
+  def told(self) -> str:
+    """Remark and note."""
+    return '; '.join(filter(None, (self.remark, self.note)))
 
 
 def positive(effect: effects.Effect, p: float, note: str = '') -> Measured:
@@ -96,14 +102,11 @@ def both(found: dict[str, effects.Effect], p: float) -> Measured:
 def above(found: support.Support, relative: bool) -> Measured:
   """Of a drop that should exceed what the paper states."""
   interval = found.relative if relative else found.drop.interval
-  verdict = verdicts.above(interval, _DROP)
-  note = ''
-  if not relative and found.seen < _DROP:
-    note = (
-      'no larger drop was possible than what models solve that saw it, '
-      f'{100 * found.seen:.1f} points'
-    )
-  return _of(found.drop, verdict, None, note, interval)
+  verdict, remark = verdicts.above(interval, _DROP), ''
+  if not relative:
+    remark = verdicts.nothing_more(found.seen, _DROP, _SEEN)
+  measured = _of(found.drop, verdict, None, '', interval)
+  return measured._replace(remark=remark)
 
 
 def no_drop(found: support.Support) -> Measured:
@@ -119,7 +122,8 @@ def no_drop(found: support.Support) -> Measured:
       f'; with 90 % intervals of +-{100 * half:.1f} points no estimate could '
       f'have been placed within {100 * effects.MARGIN:g} of 0'
     )
-  return _of(found.drop, verdict, None, note)
+  remark = verdicts.nothing_more(found.seen, effects.MARGIN, _SEEN)
+  return _of(found.drop, verdict, None, note)._replace(remark=remark)
 
 
 def grows(study: study_lib.Study, test: str) -> Measured:
@@ -128,7 +132,7 @@ def grows(study: study_lib.Study, test: str) -> Measured:
   slope = scaling.slope(found)
   verdict, remarks = verdicts.grows(slope), []
   if test in (study_lib.FORCED, study_lib.AVOIDABLE):
-    remarks.append('a part, told after the records')
+    remarks.append('a part')
   if verdict == Verdict.REPRODUCED and verdicts.flat(slope):
     remarks.append('above 0, but within 1 point per decade of it')
   note = f'interval over seeds and tasks; {scaling.bend(found)}'
@@ -172,18 +176,18 @@ def means(study: study_lib.Study, contrast: str) -> str:
   return f'pass@1 having seen it and not: {"; ".join(said)}'
 
 
-def per_unit(study: study_lib.Study) -> str:
-  """The cost of the ladder by its divergence, and what could be lost."""
+def rungs(study: study_lib.Study, p: float) -> Measured:
+  """Of what the ladder costs, with what could be lost."""
+  effect = contrasts.rungs(study)
   span = ladder.span(contrasts.rung_divergence(study))
-  slope = 100 * contrasts.rungs(study).interval.estimate / span
-  lowest = contrasts.lowest_rung(study)
+  slope = 100 * effect.interval.estimate / span
   note = f'D_C spans {span:.2f}: {slope:.1f} points per unit'
-  if lowest < _DROP:
-    note += (
-      f'; no larger loss was possible than what models of the lowest rung '
-      f'solve, {100 * lowest:.1f} points'
-    )
-  return note
+  remark = verdicts.nothing_more(
+    contrasts.lowest_rung(study), effects.MARGIN, 'the lowest rung solves'
+  )
+  found = positive(effect, p, note)
+  remarks = filter(None, (found.remark, remark))
+  return found._replace(remark='; '.join(remarks))
 
 
 def _of(

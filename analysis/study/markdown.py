@@ -8,8 +8,11 @@ from analysis.study import extent
 from analysis.study import study as study_lib
 from synth.splits import split as split_lib
 
-_HEAD = '| claim | estimate [95 %] | splits x seeds x tasks | verdict |'
-_RULE = '|---|---|---|---|'
+_HEAD = (
+  '| claim | estimate [95 %] | splits x seeds x tasks | rule written '
+  '| verdict |'
+)
+_RULE = '|---|---|---|---|---|'
 _DESIGN = (
   'contrast', 'splits x seeds', 'steps', 'functions in training',
   'tasks of a test', 'of train_c from what is held out', 'pass@1 on dev',
@@ -20,7 +23,7 @@ def table(rows: Sequence[claims.Row]) -> str:
   """A line a claim; reasons and notes are on the page."""
   lines = [_HEAD, _RULE]
   for row in rows:
-    cells = [row.short, '', '', row.verdict.value]
+    cells = [row.short, '', '', row.written, row.verdict.value]
     if row.measured:
       one = row.measured
       digits = claims.digits(one.interval)
@@ -29,7 +32,7 @@ def table(rows: Sequence[claims.Row]) -> str:
       if not math.isnan(one.interval.low):
         cells[1] += f' [{low}, {high}]'
       if one.remark:
-        cells[3] += f' ({one.remark})'
+        cells[4] += f' ({one.remark})'
       cells[2] = f'{one.splits} x {one.seeds} x {one.items:,}'
     lines.append('| ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines) + '\n'

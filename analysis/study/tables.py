@@ -44,7 +44,7 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
       estimate = _interval(one.interval, row.unit)
       counts = _design(one.splits, one.seeds, one.items)
       p = '&ndash;' if one.p is None else f'{one.p:.2g}'
-      note = html.escape('; '.join(filter(None, (one.remark, one.note))))
+      note = html.escape(one.told)
     shown.append(
       [
         str(number),
@@ -53,11 +53,12 @@ def verdicts(rows: Sequence[claims.Row]) -> str:
         estimate,
         counts,
         p,
+        row.written,
         f'{_verdict(row.verdict)}<br><small>{note}</small>',
       ]
     )
   head = ['', 'claim', 'what is estimated', 'estimate [95 %]',
-          'splits &times; seeds &times; tasks', 'p (Holm)',
+          'splits &times; seeds &times; tasks', 'p (Holm)', 'rule written',
           'verdict']  # fmt: skip
   return webpage.table(head, shown)
 
@@ -317,7 +318,7 @@ def negative(rows: Sequence[claims.Row]) -> str:
       html.escape(row.sentence),
       _verdict(row.verdict),
       _interval(row.measured.interval, row.unit) if row.measured else '&ndash;',
-      html.escape(row.measured.note) if row.measured else '',
+      html.escape(row.measured.told) if row.measured else '',
     ]
     for number, row in enumerate(rows, 1)
     if row.verdict in (Verdict.NOT_REPRODUCED, Verdict.UNDECIDED)

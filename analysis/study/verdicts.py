@@ -51,6 +51,29 @@ def above(interval: Interval, bound: float) -> Verdict:
   return Verdict.UNDECIDED
 
 
+def nothing_more(attainable: float, bound: float, who: str) -> str:
+  """What to say beside a verdict on a loss that could not have been large.
+
+  No more can be lost than is solved by models from which nothing is held out.
+  If that is less than the loss that a rule asks for, or than the margin within
+  which it takes one for none, the verdict follows from it alone: it stays as
+  the rule has it and is told with this remark.
+
+  Args:
+    attainable: pass@1 of those models on the tasks.
+    bound: What the rule asks for, or its margin.
+    who: Those models, as a subject with its verb.
+
+  Returns:
+    The remark; empty where as much as the bound was there to lose.
+  """
+  if attainable >= bound:
+    return ''
+  if attainable < effects.MARGIN:
+    return f'nothing to lose: {who} {100 * attainable:.1f} %'
+  return f'at most {100 * attainable:.1f} points were there to lose'
+
+
 NO_DROP = (
   'reproduced: two one-sided tests place both the drop and the gap within 3 '
   'points of 0; not reproduced: the 90 % interval of one of them is above 3 '
