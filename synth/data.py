@@ -83,7 +83,7 @@ class BatchSource:
   @property
   def step_tokens(self) -> int:
     """Positions of tokens in a whole batch of all models, padding included."""
-    length = self._inputs.universe.max_size + 1
+    length = self._inputs.serialization.length + 1
     return self._models * self._batch_size * length
 
   def __len__(self) -> int:

@@ -274,6 +274,23 @@ def test_the_charge_is_the_look_ups_until_the_first_hit(inputs):
   assert told.facts['bank'] == 32 and told.operations > 0
 
 
+def test_no_clock_runs_while_targets_are_drawn(inputs, monkeypatch):
+  tasks = _tasks(inputs)
+  programs = {name: tasks.targets[name] for name in tasks.sets}
+  again = _tasks(inputs).targets
+  for name, tok_IxL in programs.items():
+    np.testing.assert_array_equal(tok_IxL, again[name])
+    assert tasks.correct(name, tok_IxL).all()
+
+  def draw(*_):
+    raise AssertionError('drawn again')
+
+  monkeypatch.setattr(inputs_lib.Inputs, 'programs_at', draw)
+  meet_in_the_middle.solve(tasks)
+  for name, tok_IxL in programs.items():
+    assert tasks.correct(name, tok_IxL).all()
+
+
 # Look-ups.
 
 

@@ -233,6 +233,8 @@ def test_other_orders_show_the_same_programs(inputs, order):
     found['input'][:, 1:],
     np.where(found['target'] == tokens.EOS, 0, found['target'])[:, :-1],
   )
+  source = _source(other)
+  assert source.step_tokens == source[0]['target'].size
 
 
 def test_one_token_a_point_has_the_features_of_its_point(inputs):

@@ -9,6 +9,7 @@ machine's processor.
 
 from collections.abc import Mapping
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -64,16 +65,22 @@ class Tasks:
       found.append(found[-1] * _STEP)
     return [*found, self.budget] if found[-1] < self.budget else found
 
-  def targets(self, name: str) -> np.ndarray:
-    """A random program of each task of a set: tok_IxL."""
-    classes = self.sets[name]
-    shape = (len(classes), self.inputs.universe.max_size)
-    uniform_IxL = seeding.generator(0, 'baseline target', name).random(shape)
-    return self.inputs.programs_at(classes, uniform_IxL)
+  @functools.cached_property
+  def targets(self) -> dict[str, np.ndarray]:
+    """Test set -> a random program of each task: tok_IxL."""
+    found = {}
+    for name, class_I in self.sets.items():
+      shape = (len(class_I), self.inputs.universe.max_size)
+      uniform_IxL = seeding.generator(0, 'baseline target', name).random(shape)
+      found[name] = self.inputs.programs_at(class_I, uniform_IxL)
+    return found
 
   def correct(self, name: str, tok_IxL: np.ndarray) -> np.ndarray:
-    """Whether one answer to each task of a set is right: bool_I."""
-    outcome_Ix1 = self.verifier.outcomes(tok_IxL[:, None], self.targets(name))
+    """Whether one answer to each task of a set is right: bool_I.
+
+    The first call draws the targets: it is not for the clock.
+    """
+    outcome_Ix1 = self.verifier.outcomes(tok_IxL[:, None], self.targets[name])
     return outcome_Ix1[:, 0] == verify.Outcome.CORRECT
 
 

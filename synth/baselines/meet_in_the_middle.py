@@ -50,7 +50,7 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
   attempts = {}
   for name, class_I in tasks.sets.items():
     nothing = np.zeros((len(class_I), 1 + 2 * universe.max_size), tokens.DTYPE)
-    tasks.correct(name, nothing)  # compiles
+    tasks.correct(name, nothing)  # draws, compiles
     start = time.monotonic()
     first_I, executed_I = _first(tasks, search, name)
     seconds = (time.monotonic() - start) / len(class_I)

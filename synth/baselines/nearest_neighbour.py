@@ -48,7 +48,7 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
   preparation = time.monotonic() - start
   attempts = {}
   for name, class_I in tasks.sets.items():
-    tasks.correct(name, retriever.answers(class_I))  # compiles
+    tasks.correct(name, retriever.answers(class_I))  # draws, compiles
     start = time.monotonic()
     tok_IxL = retriever.answers(class_I)
     correct_I = tasks.correct(name, tok_IxL)
