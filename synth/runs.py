@@ -274,6 +274,10 @@ class Metrics:
     write_text(self._path, ''.join(json.dumps(row) + '\n' for row in kept))
     self._file = self._path.open('a', encoding='utf-8')
 
+  def close(self) -> None:
+    """Lets the file go; nothing is written after."""
+    self._file.close()
+
   def write(self, step: int, **values: Any) -> None:
     """Adds one line.
 

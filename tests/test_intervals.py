@@ -391,6 +391,15 @@ def test_one_cluster_of_items_has_no_variance_of_its_own():
     assert (found.high - found.low) / 2 == pytest.approx(half)
 
 
+def test_levels_of_one_seed_each_are_refused():
+  rng = np.random.default_rng(0)
+  one, two = np.array([0.3]), np.array([0.5, 0.6])
+  drawn_BxL = bootstrap.few_seeds([one, two], rng, 50)
+  assert (drawn_BxL[:, 0] == 0.3).all() and np.ptp(drawn_BxL[:, 1]) > 0.1
+  with pytest.raises(ValueError, match='one seed a level'):
+    bootstrap.few_seeds([one, two[:1]], rng, 50)
+
+
 def test_wrong_designs_are_refused():
   ones = np.ones((2, 3))
   with pytest.raises(ValueError, match='at least one split'):

@@ -106,9 +106,16 @@ def test_events_of_steps_that_are_repeated_are_purged(tmp_path):
   assert ('purged', 4, None) in _events(tmp_path)
 
 
+def test_files_are_closed_at_the_end(tmp_path):
+  with _log(tmp_path) as log:
+    log.write(3, {'loss': [1.5]})
+  with pytest.raises(ValueError, match='closed file'):
+    log.write(4, {'loss': [1.5]})
+
+
 @pytest.mark.parametrize('start, steps', [(0, 20), (7, 20), (12, 20), (18, 20)])
 def test_a_profile_is_of_steps_after_the_first(
-  tmp_path, monkeypatch, start, steps
+  tmp_path, monkeypatch, capsys, start, steps
 ):
   seen, now = [], []
   for name in ('start_trace', 'stop_trace'):
@@ -121,6 +128,9 @@ def test_a_profile_is_of_steps_after_the_first(
       watch.before(step)
   wanted = [('start_trace', start + 5), ('stop_trace', min(start + 10, 19))]
   assert seen == (wanted if start + 5 < steps else [])
+  warning = '--profile writes nothing: it begins after 5 steps (left: 2)'
+  said = capsys.readouterr().err
+  assert (warning in said and said.count('\n') == 1) == (not seen)
 
 
 def test_utilization_is_of_the_peak_of_the_device(

@@ -142,7 +142,7 @@ def few_seeds(
   mean are stretched by sqrt(S / (S - 1)), for S draws of S seeds vary by so
   much too little (Rao and Wu 1988, JASA 83), and by Student's quantile over the
   normal one for the seeds of all levels to spare. A level of one seed is taken
-  to be exact.
+  to be exact beside others of several.
 
   Args:
     value_by_level: For each of L levels, what each seed has: value_S.
@@ -151,8 +151,13 @@ def few_seeds(
 
   Returns:
     mean_BxL.
+
+  Raises:
+    ValueError: if every level has one seed.
   """
   spare = sum(len(value_S) - 1 for value_S in value_by_level)
+  if not spare:
+    raise ValueError('one seed a level says nothing of other seeds')
   student = scipy.special.stdtrit(spare, _END) / scipy.special.ndtri(_END)
   mean_BxL = np.empty((resamples, len(value_by_level)))
   for level, value_S in enumerate(value_by_level):

@@ -13,6 +13,7 @@ log each; progress and trace are of all.
 from collections.abc import Mapping
 import dataclasses
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -84,7 +85,10 @@ class Log:
     return self
 
   def __exit__(self, *exception: object) -> None:
-    if self._writes and self._events is not None:
+    if not self._writes:
+      return
+    self._metrics.close()
+    if self._events is not None:
       self._events.close()
 
   def write(self, step: int, values: Mapping[str, Any]) -> None:
@@ -138,6 +142,12 @@ class Watch:
     self._writes = distributed.is_first()
     if not self._writes:
       return
+    if options.profile and steps - start <= _SKIPPED:
+      print(
+        f'--profile writes nothing: it begins after {_SKIPPED} steps (left: '
+        f'{steps - start})',
+        file=sys.stderr,
+      )
     self._bar = progress.Progress(f'train {workdir.name}', steps, 'steps')
 
   def __enter__(self) -> 'Watch':
