@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 import functools
 import itertools
+import math
 
 import numpy as np
 
 from synth.language import grammar as grammar_lib
+from synth.language import pcfg as pcfg_lib
 from synth.language import program as program_lib
 from synth.language import tokens
 
@@ -32,6 +34,22 @@ def has_sub_div(program: program_lib.Node) -> bool:
     arg.symbol == 'div' for arg in program.args
   )
   return here or any(map(has_sub_div, program.args))
+
+
+def to_prefix(program: program_lib.Node) -> str:
+  """The symbols in pre-order, separated by blanks."""
+  return ' '.join(program_lib.preorder(program))
+
+
+def log_prob(pcfg: pcfg_lib.Pcfg, program: program_lib.Node) -> float:
+  """Natural logarithm of a program's probability: a product over its nodes."""
+
+  def of(name: str, node: program_lib.Node) -> float:
+    rule = pcfg.grammar.production(name, node)
+    below = map(of, rule.args, node.args)
+    return math.log(pcfg.probability[rule]) + sum(below)
+
+  return of(pcfg.grammar.start, program)
 
 
 def with_eos(tok_PxL: np.ndarray) -> np.ndarray:

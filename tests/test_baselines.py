@@ -101,7 +101,7 @@ def test_the_probability_of_a_class_is_that_of_all_its_programs(
   for program in programs_lib.all_programs(universe.grammar, max_size):
     number = universe.class_of(program)
     if number is not None:
-      probability = math.exp(pcfg.log_prob(program))
+      probability = math.exp(programs_lib.log_prob(pcfg, program))
       probability /= pcfg.size_probability(program.size)
       wanted_C[number] += share_S[program.size] * probability
   sampler = pcfg_baseline.Sampler(pcfg, share_S)

@@ -181,7 +181,8 @@ def test_planted_density_gain_dose_and_null(tmp_path):
   raked = _row(rows, '(C3)')
   assert raked.verdict != Verdict.REPRODUCED
   grid = study.grid('density')
-  slope = density.dose_response(grid, 'joint', False, 'joint_cells')
+  dose = effects.slope(density.dose_arms('joint', False), 'joint_cells')
+  slope = effects.effect(grid, dose, 1)
   assert slope.interval.low < 0.2 < slope.interval.high
   marks = density.against_uniform(grid)
   assert marks['joint', 'joint_cells'].adjusted <= 1  # 34 tests, 9 runs each

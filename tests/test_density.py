@@ -116,7 +116,7 @@ def test_the_law_of_derivations_is_that_of_the_critical_grammar(
   for program in programs_lib.all_programs(arithmetic, 5):
     number = universe.class_of(program)
     if number is not None:
-      chance[number] += np.exp(critical.log_prob(program))
+      chance[number] += np.exp(programs_lib.log_prob(critical, program))
   size_S = np.arange(1, 6)
   count_SxC = np.stack([universe.multiplicity(size) for size in size_S])
   weight = pcfg.critical_weight(arithmetic)

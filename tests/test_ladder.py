@@ -10,7 +10,6 @@ from configs import ladder as ladder_config
 from synth import errors
 from synth import inputs as inputs_lib
 from synth.evaluation import retrieval
-from synth.language import program as program_lib
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
 from synth.splits import ladder
@@ -136,7 +135,7 @@ def test_a_ladder_shows_one_program_of_each_class(inputs):
 
   def subtrees(node):
     if node.args:
-      yield program_lib.to_prefix(node)
+      yield programs_lib.to_prefix(node)
     for arg in node.args:
       yield from subtrees(arg)
 

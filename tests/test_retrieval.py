@@ -9,6 +9,7 @@ from synth.evaluation import retrieval
 from synth.language import program as program_lib
 from synth.spaces import syntactic
 from synth.splits import support
+from tests import programs as programs_lib
 
 
 @pytest.fixture(scope='module')
@@ -38,7 +39,7 @@ def lacking(tmp_path_factory):
 def _subtrees(program):
   """Texts of all subtrees of at least three nodes, in Python."""
   if program.size >= 3:
-    yield program_lib.to_prefix(program)
+    yield programs_lib.to_prefix(program)
   for arg in program.args:
     yield from _subtrees(arg)
 

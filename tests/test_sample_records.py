@@ -37,14 +37,14 @@ def _shown(inputs, arm):
     free = [
       program for program in programs if not programs_lib.has_sub_div(program)
     ]
-    found |= set(map(program_lib.to_prefix, free or programs))
+    found |= set(map(programs_lib.to_prefix, free or programs))
   return found
 
 
 def _minimal(inputs):
   """All minimal programs of all functions, as texts."""
   return {
-    program_lib.to_prefix(program)
+    programs_lib.to_prefix(program)
     for node in inputs.universe.node_C.tolist()
     for program in inputs.universe.minimal_programs(node)
   }

@@ -106,15 +106,3 @@ def dose_arms(space: str, raked: bool) -> dict[str, float]:
   tail = RAKED if raked else ''
   arms = {f'{space}{half}{tail}': gamma for half, gamma in _GAMMA.items()}
   return {density.UNIFORM: 0.0, **arms}
-
-
-def dose_response(
-  grid: cells_lib.Grid, space: str, raked: bool, test: str, k: int = 1
-) -> effects.Effect:
-  """Slope of success over gamma.
-
-  Raises:
-    NotMeasured: if an arm lacks records.
-  """
-  weights = effects.slope(dose_arms(space, raked), test)
-  return effects.effect(grid, weights, k)

@@ -109,15 +109,6 @@ class Pcfg:
       },
     )
 
-  def log_prob(self, program: program_lib.Node) -> float:
-    """Natural logarithm of the probability of a program.
-
-    Raises:
-      ProgramError: if the grammar does not derive it.
-    """
-    rules = _derivation(self.grammar, program)
-    return sum(math.log(self.probability[rule]) for rule in rules)
-
   def size_probability(self, size: int) -> float:
     """Probability that the start derives a program of exactly `size` nodes."""
     return self._of_size(self.grammar.start, size)

@@ -159,11 +159,6 @@ def _infix(node: Node) -> tuple[str, int]:
   return f'{left} {operator.infix} {right}', precedence
 
 
-def to_prefix(program: Node) -> str:
-  """The symbols in pre-order, separated by blanks."""
-  return ' '.join(preorder(program))
-
-
 def preorder(program: Node) -> list[str]:
   """The symbols in pre-order."""
   return [program.symbol] + [s for arg in program.args for s in preorder(arg)]
