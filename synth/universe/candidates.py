@@ -27,8 +27,10 @@ from synth.universe import columns as columns_lib
 from synth.universe import exact as exact_lib
 from synth.universe import identity
 
-_TILE = 1 << 20  # candidates at most; also what a tile's last argument fits
-_COLUMNS = 2048  # of the last argument, so that reciprocals are shared
+_TILE = 1 << 20  # candidates at most
+# Of each argument at most: so many of the last leave 512 rows of the first that
+# share its reciprocals. Larger tiles of a single argument take no less time.
+_COLUMNS = 2048
 _STRIP = 1 << 15  # candidates evaluated at once: fits the processor's cache
 _PART = 1 << 19  # candidates handed on at once
 
@@ -272,7 +274,7 @@ def tiles(
 def _cuts(
   ranges: Sequence[tuple[int, int]],
 ) -> Iterator[tuple[tuple[int, int], ...]]:
-  """Cuts the product of ranges into blocks of at most `_TILE`."""
+  """Cuts the product of ranges into blocks, `_TILE` and `_COLUMNS` at most."""
   steps, budget = [], _TILE
   for low, high in reversed(ranges):
     step = max(1, min(high - low, budget, _COLUMNS))
