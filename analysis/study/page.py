@@ -39,6 +39,7 @@ from analysis.study import retrieval
 from analysis.study import scaling_view
 from analysis.study import search
 from analysis.study import search_view
+from analysis.study import spread
 from analysis.study import study as study_lib
 from analysis.study import subgoal_view
 from analysis.study import support_figures
@@ -139,6 +140,11 @@ _FIGURES: dict[str, tuple[str, _Draw, tuple[str, ...]]] = {
     functions_shown.draw,
     (search.SHOWN,),
   ),
+  'F25-spread': (
+    spread.QUESTION,
+    spread.draw,
+    (contrasts.DENSITY, contrasts.MORE),
+  ),
 }
 
 
@@ -205,6 +211,9 @@ def write(
     '<h2>Every density arm on every test law</h2>',
     _incomplete(study, (contrasts.DENSITY, contrasts.MORE)),
     tables.density_by_law(study),
+    '<h2>How diverse is every density arm?</h2>',
+    _incomplete(study, (contrasts.DENSITY, contrasts.MORE)),
+    spread.table(study),
     '<h2>The scaling forms</h2>',
     _incomplete(study, (contrasts.SCALING,)),
     scaling_view.table(study),
