@@ -10,7 +10,10 @@ import pytest
 from analysis.study import cells
 from analysis.study import density
 from analysis.study import effects
+from analysis.study import held_out_distances
 from analysis.study import spread
+from synth import packing
+from synth import record_tasks
 from tests import simulated
 
 _TESTS = ('uniform', 'semantic_cells')
@@ -119,3 +122,64 @@ def test_spread_that_records_do_not_tell_is_said_to_lack(tmp_path):
   few = {arm: _PLANTED[arm] for arm in ('uniform', 'semantic')}
   with pytest.raises(cells.NotMeasured, match='fewer than 3 arms'):
     spread.draw(_arms(tmp_path / 'few', few))
+
+
+def _distances(root, **planted):
+  """One record of S3 whose tasks are as far as planted, by test set."""
+  path = simulated.write(
+    root, 'support', 'train_s', {'novel': 0.1, 'control': 0.4},
+    np.random.default_rng(1), items=4,
+  )  # fmt: skip
+  facts = json.loads(path.read_text())
+  facts['split']['bounds'] = {
+    'syntactic': {'near': 0.55172, 'far': 0.68761},
+    'semantic': {'near': 0.6, 'far': 1.2},
+  }
+  for test, arrays in facts['tests'].items():
+    del arrays['stratum_2xI']
+    for name, value in planted.items():
+      if name.startswith(test):
+        key = name.removeprefix(f'{test}_')
+        arrays[key] = packing.pack(np.array(value), record_tasks.DTYPES[key])
+  path.write_text(json.dumps(facts))
+  return simulated.load(root)
+
+
+_FAR_IN_BOTH = {
+  # 16 / 29 is a bound, which older records tell as 0.55172.
+  'novel_distance_2xI': [[16 / 29, 16 / 29, 0.6, 0.7], [0.5, 3.0, 3.2, 4.0]],
+  'control_distance_2xI': [[0.3, 0.3, 0.3, 0.4], [0.2, 0.3, 0.3, 0.4]],
+}
+
+
+def test_how_far_what_is_held_out_lies_is_that_of_the_records(tmp_path):
+  study = _distances(tmp_path / 'cpu', **_FAR_IN_BOTH)
+  (record,) = study.of('support')
+  found = held_out_distances.measure(record, 'novel', 'syntactic')
+  assert found[1:] == (0.5, 0.25)
+  assert found.median == pytest.approx((16 / 29 + 0.6) / 2, abs=1e-3)
+  text = held_out_distances.table(study)
+  rows = [
+    re.findall(r'<td[^>]*>(.*?)</td>', row)
+    for row in re.findall('<tr>(.*?)</tr>', text)
+  ]
+  what = 'a structure (S3)'
+  assert rows[1:] == [
+    [what, 'syntactic', '0.58', '0.30', '1.9', '50.0 % / 25.0 %',
+     '100.0 % / 0.0 %'],
+    [what, 'semantic', '3.10', '0.30', '10.3', '25.0 % / 75.0 %',
+     '100.0 % / 0.0 %'],
+  ]  # fmt: skip
+
+
+def test_newer_records_tell_near_and_far_themselves(tmp_path):
+  stratum_2xI = [[2, 2, 2, 0], [0, 0, 1, 1]]
+  study = _distances(
+    tmp_path / 'cpu', **_FAR_IN_BOTH, novel_stratum_2xI=stratum_2xI
+  )
+  (record,) = study.of('support')
+  by_space = [
+    held_out_distances.measure(record, 'novel', space)[1:]
+    for space in ('syntactic', 'semantic')
+  ]
+  assert by_space == [(0.25, 0.75), (0.5, 0.0)]

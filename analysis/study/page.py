@@ -26,6 +26,7 @@ from analysis.study import definitions
 from analysis.study import density_figures
 from analysis.study import drawn
 from analysis.study import functions_shown
+from analysis.study import held_out_distances
 from analysis.study import hover
 from analysis.study import law_figures
 from analysis.study import learning
@@ -208,6 +209,9 @@ def write(
     '<h2>All support contrasts</h2>',
     _incomplete(study, _HELD_OUT),
     tables.support(study),
+    '<h2>How far is what is held out?</h2>',
+    _incomplete(study, _HELD_OUT),
+    held_out_distances.table(study),
     '<h2>Every density arm on every test law</h2>',
     _incomplete(study, (contrasts.DENSITY, contrasts.MORE)),
     tables.density_by_law(study),
