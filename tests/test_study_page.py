@@ -18,6 +18,7 @@ from analysis.study import page as page_lib
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
+from analysis.study import prose
 from analysis.study import study as study_lib
 from analysis.study import support_figures
 from analysis.study import tables
@@ -94,6 +95,37 @@ def test_designs_are_told_with_steps_and_doses(tmp_path):
   plt.close(drawn.figure)
   (label,) = (t.get_text() for t in drawn.figure.axes[0].get_yticklabels())
   assert '\n1,000 steps, dose 1.4 to 20.0 %\n' in label
+
+
+def test_definitions_in_the_docs_are_those_of_the_page():
+  assert (_ROOT / 'docs/definitions.md').read_text() == prose.write()
+  for name in ('README.md', 'docs/splits.md', 'docs/study.md'):
+    assert 'definitions.md)' in (_ROOT / name).read_text()
+
+
+def test_formulas_stay_readable_as_markdown():
+  found = prose.markdown(
+    '<h2>Words</h2>\n<table>\n<tr><th>word</th><th>is</th></tr>\n'
+    '<tr><td>D<sub>A</sub></td><td>e<sup>&minus;t</sup> &gt; '
+    '2<sup>31</sup> for <i>all</i> <code>a &gt; b</code></td></tr>\n</table>'
+    '\n<ol>\n<li>One.</li>\n<li><b>Two</b>.</li>\n</ol>'
+  )
+  assert found.splitlines() == [
+    '## Words',
+    '',
+    '* **D_A**: e^(−t) > 2^31 for *all* `a > b`',
+    '',
+    '1. One.',
+    '2. **Two**.',
+  ]
+
+
+def test_no_line_of_a_paragraph_begins_what_is_none():
+  for sign in ('+', '-', '>', '*', '1.', '#'):
+    text = f'{"word " * 17}{sign} more'
+    lines = prose.markdown(f'<p>{text}</p>').splitlines()
+    assert ' '.join(lines).strip() == text
+    assert not any(line.startswith(sign) for line in lines)
 
 
 @pytest.mark.slow
@@ -200,6 +232,7 @@ def test_tables_for_the_docs_are_written_beside_the_page(small):
   root, result, _ = small
   study = simulated.load(root / 'cpu')
   assert (root / 'page-designs.md').read_text() == markdown.designs(study)
+  assert (root / 'page-definitions.md').read_text() == prose.write()
   assert result['claims'] == str(root / 'page-claims.md')
 
 

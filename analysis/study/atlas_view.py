@@ -73,8 +73,8 @@ def spaces(study: study_lib.Study) -> Drawn:
     f'A random sample of {drawn.numbers["drawn"]:,} functions and up to '
     f'{maps.TESTS} of each test of the contrast '
     f'{found.facts["split_of_spaces"]}, in exact principal axes. Rank '
-    'correlations are with the exact pq-gram distance and with the distance '
-    'of all standardized outputs.'
+    'correlations are with the pq-gram distance of one drawn program of each '
+    'function and with the distance of all standardized outputs.'
   )
   programs = {
     gid: [found.text_P[place] for place in places]

@@ -88,18 +88,21 @@ each of its seeds. Seeds, which are 0, 1, ... plus 100 times the seed of the
 split, differ in initial parameters and in the order of the data. Splits of a
 contrast are drawn from one universe, so their tests may share classes;
 intervals over splits are for new draws from it.</td></tr>
-<tr><td>spaces</td><td>Semantic: the values v of a class at the specification
+<tr><td>semantic space</td><td>The values v of a class at the specification
 grid, arcsinh v, standardized point by point over C, on its principal axes
-(those that hold 95 % of the variance). Syntactic: the bag of (2, 3)-pq-grams of
-a program (every node with its parent, over every three neighbours among its
-children, both padded; Augsten et al., TODS 2010), square roots of the shares,
-on its first 16 principal axes; a class stands at one random program of A(c).
-Variance held and rank correlation with the distances are in "What are the
-distances worth?".</td></tr>
+(those that hold 95 % of the variance); Euclidean distance.</td></tr>
+<tr><td>syntactic space</td><td>A class stands at one random program of A(c),
+drawn once: the bag of its (2, 3)-pq-grams (every node with its parent, over
+every three neighbours among its children, both padded; Augsten et al., TODS
+2010). Distance is the Tanimoto distance of the bags; the space that arms and
+regions are drawn in is that of the square roots of the shares, on its first 16
+principal axes. Variance held and rank correlation with the distances, of both
+spaces, are in "What are the distances worth?".</td></tr>
 <tr><td>density shift</td><td>With &pi;(c) the chance of c to be drawn for
 training before tests are removed, and Q the law of the test: Q(c) &gt; 0 only
 where &pi;(c) &gt; 0. Arms are samples of equal size under different &pi;; the
-tests are shared. <code>uniform</code>: equal for all classes.
+tests are shared.</td></tr>
+<tr><td>density laws</td><td><code>uniform</code>: equal for all classes.
 <code>semantic</code>, <code>syntactic</code>: &pi; &prop; r<sup>d</sup>, r the
 distance to the 16th nearest class in that space, d its intrinsic dimension by
 the distances to 16 neighbours (Levina and Bickel, NIPS 2004; inverses
@@ -115,12 +118,16 @@ each further node at the critical weight, computes it. <code>..._binned</code>,
 of the space. <code>..._net</code>: no two within a least distance, as wide as
 the size allows. <code>..._raked</code>: reweighted to the sizes, operators and
 constants of <code>uniform</code>; of a net, a net in every group of equal ones,
-of the group's share. <i>Shifted laws</i>: the tests uniform over the cells of
-the semantic space, of the syntactic one, and of both; their unweighted mean is
-what rows on density are about. A <i>cell</i> is a box: each of the first three
-axes of a space is cut at equal shares of the classes, into about a fourth as
-many boxes as tests; for both spaces together cells are pairs of coarser boxes
-of each.</td></tr>
+of the group's share.</td></tr>
+<tr><td>spread</td><td>Of an arm, in a space: the mean distance from its
+functions to the nearest other one of the arm, on the space's axes. What an arm
+was drawn for and what spread it has are two things (F25).</td></tr>
+<tr><td>test cells, shifted laws</td><td>A test cell is a box: each of the first
+three axes of a space is cut at equal shares of the classes, into about a fourth
+as many boxes as tests; for both spaces together cells are pairs of coarser
+boxes of each. <i>Shifted laws</i>: the tests uniform over the cells of the
+semantic space, of the syntactic one, and of both (then over the classes of a
+cell); their unweighted mean is what rows on density are about.</td></tr>
 <tr><td>support shift</td><td>A region R of C is declared with &pi;(R) = 0 and
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
@@ -150,7 +157,9 @@ number of arguments count alike.</td></tr>
 (<code>sub &gt; div</code>: a quotient directly under a difference): every
 program of A(c) has it. In the negative control (<i>avoidable</i>: <code>div
 &gt; mul</code>) some programs of A(c) have it and others do not: whoever never
-saw it can write another.</td></tr>
+saw it can write another, though perhaps none of known structures alone (a / b /
+c is a / (b * c), so training has no <code>div &gt; div</code> and no
+<code>mul &gt; div</code> either).</td></tr>
 <tr><td>cell of a pair</td><td>What novel and control, train_s and train_c are
 equal in: size and count of every symbol; for regions of the syntactic space
 size and one of 300 boxes of the semantic one; for <i>length</i> these boxes
@@ -176,9 +185,12 @@ size up to L) computes without the structure; decided by enumerating the
 programs without it. Otherwise <i>avoidable</i>. That is under the limit L: with
 a few nodes more nearly every function can be written without.</td></tr>
 <tr><td>distance</td><td>Of a class to an arm. Syntactic: the least Tanimoto
-distance of the bags of (2, 3)-pq-grams between a program of the class and a
-training program. Semantic: the least Euclidean distance of the outputs
-(arcsinh, standardized, principal axes). Both exact.</td></tr>
+distance of the bags of (2, 3)-pq-grams between the class and a training class,
+each by its one drawn program: exact for these, an upper bound for the nearest
+two of all their programs. Semantic: the least Euclidean distance of the outputs
+(arcsinh, standardized, principal axes), exact. <i>Near</i>: no farther than 95
+% of the arm are from their nearest others; <i>far</i>: at least as far as all
+but 0.1 % of them.</td></tr>
 <tr><td>forms of scaling</td><td>With z = log(C / C<sub>0</sub>), C the
 operations of training and C<sub>0</sub> their geometric mean, success is:
 <i>log-linear</i> a + b z; <i>logit-linear</i> &sigma;(a + b z), &sigma;(t) = 1
@@ -237,22 +249,31 @@ STATISTICS = """
 <p>Estimates are means over splits of means over training seeds and tasks,
 paired by seed and task. Intervals (95 %) are for new splits, new seeds and new
 tasks together: Student intervals of the crossed design that keep their level
-with few seeds; tasks of one cell count as one cluster. With one split they are
-for that split. No interval for new splits is shorter than for the splits there
-are, so one may be longer than its standard error in the table of errors says.
-Those of rows on compute are for one split: bootstrap over the seeds of each
-level and over clusters of tasks. p: exact two-sided sign-flip over all pairs of
-models with one split and seed (of more than 40, over sums of one pair of every
-split), so it is about these splits and tasks and may be small where an interval
-reaches 0; with n pairs it is at least 2<sup>1 &minus; n</sup> (8 pairs:
-0.0078). Adjusted by Holm over the five pre-registered contrasts (C1 to C5;
-docs/preregistration.md; a test that lacks its records counts as p = 1). The
-rule on 40 pairs is a deviation, told with the others. Crossed bootstrap
-intervals stand beside in the table of support contrasts. A model that diverged
-is left out of all arms of its split; with more than a quarter of an arm's,
-nothing is
-decided. "No drop" is never a difference that was not found: it takes two
-one-sided tests against a margin of 3 points.</p>
+with few seeds; tasks of one cell count as one cluster. The variance of the
+estimate is that of its units (splits, or the seeds of one split) over their
+number, plus the mean covariance of two units through the tasks that both have;
+each part is estimated with its own degrees of freedom. With a share &rho; of
+the variance estimated with d degrees, z the normal and t the Student quantile,
+half the interval is (z<sup>p</sup> (1 &minus; &rho;<sup>s</sup>) +
+t<sup>p</sup> &rho;<sup>s</sup>)<sup>1/p</sup> standard errors, for the part
+that needs the larger, with 1 / p = max(0.16 (1 &minus; 4 / d<sup>2</sup>),
+0.002) and s / p = 1/3 + (2 / d)<sup>1.22</sup> / 6: coverage is within half a
+point of 95 % for d of 2 and more, within 1.4 points for 1. With one split they
+are for that split. No interval for new splits is shorter than for the splits
+there are, so one may be longer than its standard error in the table of errors
+says. Those of rows on compute are for one split: bootstrap over the seeds of
+each level and over clusters of tasks.
+p: exact two-sided sign-flip over all pairs of models with one split and seed
+(of more than 40, over sums of one pair of every split), so it is about these
+splits and tasks and may be small where an interval reaches 0; with n pairs it
+is at least 2<sup>1 &minus; n</sup> (8 pairs: 0.0078). Adjusted by Holm over the
+five pre-registered contrasts (C1 to C5; docs/preregistration.md; a test that
+lacks its records counts as p = 1). The rule on 40 pairs is a deviation, told
+with the others. Crossed bootstrap intervals stand beside in the table of
+support contrasts. A model that diverged is left out of all arms of its split;
+with more than a quarter of an arm's, nothing is decided. "No drop" is never a
+difference that was not found: it takes two one-sided tests against a margin of
+3 points.</p>
 """
 
 SCOPE = """
@@ -266,10 +287,18 @@ in a universe that can be enumerated a bank of all functions solves every task
 by one look-up: what is tested is what search adds to a model at equal banks,
 not whether these tasks are hard.</li>
 <li><b>Need or habit.</b> C1 is the loss of functions that need a structure. It
-does not show that they are lost because they need it: in the negative control
-no function does, and what it loses (table of support contrasts) is the loss of
-a kind of functions that training has none of. Its runs are shorter and fewer,
-its tests less far from training (tables of configurations and splits).</li>
+does not show that they are lost because they need it. The negative control
+does not tell need from habit: no function needs <code>div &gt; mul</code>, but
+all that can be written with <code>div &gt; div</code> or <code>mul &gt;
+div</code> can be written with it, so that training has none of the three, and
+some novel functions have one in every smallest program (docs/study.md). Its
+runs are shorter and fewer, too.</li>
+<li><b>One space at a time.</b> What is held out in one space is farther than
+its controls in the other, too, and by another factor ("How far is what is held
+out?"): losses of the two spaces are not comparable.</li>
+<li><b>Diversity that was not there.</b> Arms drawn for syntactic diversity are
+hardly more diverse (F25): that they gain nothing says little of
+diversity.</li>
 <li><b>Diversity where it is not favoured.</b> The shifted laws are even over
 cells of the same spaces that diverse arms are spread over. F5 has every arm on
 every law, the uniform one too; at more samples a task signs may differ (table
@@ -296,9 +325,10 @@ too: F9 tells both apart only as far as their distances overlap.</li>
 <li><b>Models that have learned the language.</b> Success in support is beside
 every verdict; where it is a third, failing elsewhere is measured against models
 as weak that saw more (train_c), not against perfection.</li>
-<li><b>Faithful axes.</b> Splits and certificates use exact distances; density
-arms and half-spaces the leading axes of a space, and those of the syntactic one
-hold a small part of its distances ("What are the distances worth?").</li>
+<li><b>Faithful axes.</b> Splits and certificates use distances of one drawn
+program of each class, as they are; density arms and half-spaces the leading
+axes of a space, and those of the syntactic one hold a small part of its
+distances ("What are the distances worth?").</li>
 <li><b>Equal numbers of programs.</b> Novel and control of a held-out structure
 are equal in size and symbols (of regions, as said there), not in their numbers
 of minimal programs ("Are the splits matched?").</li>

@@ -3,7 +3,7 @@
 `python -m analysis.report --runs=results/TIER --out=FILE.html` writes it, and
 every figure as PNG, SVG, PDF and its numbers as JSON into FILE-figures/, and
 the claim table as Markdown into FILE-claims.md, how each contrast was trained
-and tested into FILE-designs.md.
+and tested into FILE-designs.md, its definitions into FILE-definitions.md.
 """
 
 from collections.abc import Callable
@@ -36,6 +36,7 @@ from analysis.study import near_and_far
 from analysis.study import plan
 from analysis.study import power
 from analysis.study import preregistration
+from analysis.study import prose
 from analysis.study import retrieval
 from analysis.study import scaling_view
 from analysis.study import search
@@ -262,6 +263,7 @@ def write(
   runs.write_text(claims_path, markdown.table(rows))
   designs_path = out.with_name(f'{out.stem}-designs.md')
   runs.write_text(designs_path, markdown.designs(study))
+  runs.write_text(out.with_name(f'{out.stem}-definitions.md'), prose.write())
   return {
     'report': str(out),
     'claims': str(claims_path),

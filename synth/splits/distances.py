@@ -1,7 +1,8 @@
 """How far each evaluated class is from each training arm, in both spaces.
 
-Syntactic: the exact pq-gram distance to the nearest training program, on one
-program of each class (`Context.tok_CxL`). Semantic: the distance to the nearest
+Syntactic: the pq-gram distance to the nearest training program, between one
+drawn program of each class (`Context.tok_CxL`): exact for these, an upper bound
+for the nearest two of all their programs. Semantic: the distance to the nearest
 training class in the projected space.
 
 An arm's own nearest-neighbour distances (each class to the others) say what is
