@@ -189,7 +189,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
       )
       axis.set_xlabel(f'{space} spread above uniform, %')
     axes[f'{space} {tests[0]}'].set_ylabel('gain over uniform, points')
-  _legend(fig, axes[f'{spaces[0]} {tests[-1]}'])
+  _legend(axes[f'{spaces[0]} {tests[-1]}'])
   caption = (
     'pass@1 less that of uniform training, in points, of every other arm '
     f'({len(found)}), by how much farther from its nearest other a function of '
@@ -241,14 +241,14 @@ def _mark(
     )
 
 
-def _legend(fig: Any, axis: Any) -> None:
+def _legend(axis: Any) -> None:
   handles = [
     axis.plot([], [], 'o', color=colour, label=label)[0]
     for colour, label in _DRAWN_FOR.values()
   ]
-  fig.legend(
-    handles=handles, loc='outside lower center', ncols=len(handles),
-    frameon=False, fontsize=9,
+  axis.legend(
+    handles=handles, loc='upper left', frameon=False, fontsize=8.5,
+    handletextpad=0.2, bbox_to_anchor=(0.02, 1.02),
   )  # fmt: skip
 
 
