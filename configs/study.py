@@ -56,9 +56,9 @@ _FORMS = {
 # half-space there: contrast -> recipe, language and what is held out.
 _SEMANTIC = {'split.space': 'semantic', 'split.shape': 'halfspace'}
 _ELSEWHERE: dict[str, tuple[str, str, dict[str, Any]]] = {
-  'div_sub': ('support', 'arithmetic', {'split.edges': 'div > sub'}),
   'conditional': ('support', 'conditional', {}),
   'arithmetic3': ('support', 'arithmetic3', {}),
+  'div_sub': ('support', 'arithmetic', {'split.edges': 'div > sub'}),
   'conditional_semantic': ('region', 'conditional', _SEMANTIC),
   'arithmetic3_semantic': ('region', 'arithmetic3', _SEMANTIC),
 }
@@ -245,7 +245,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'avoidable': {'steps': 6_000, 'seeds': 2, 'splits': 2},
     'shapes': {'steps': 6_000, 'seeds': 2, 'splits': 1},
     'elsewhere': {
-      'steps': 12_000,
+      'steps': 6_000,
       'seeds': 2,
       'splits': 1,
       'max_size': {'arithmetic': 9, 'conditional': 9, 'arithmetic3': 7},
