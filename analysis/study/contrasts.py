@@ -43,11 +43,11 @@ HELD_OUT = {
   'shell_syntactic': 'the outermost, syntactic (S2)',
   'core_semantic': 'the innermost, semantic (S2)',
   'core_syntactic': 'the innermost, syntactic (S2)',
-  'div_sub': 'another structure (S3)',
-  'conditional': 'the structure of S3, in `conditional`',
-  'arithmetic3': 'the structure of S3, in `arithmetic3`',
-  'conditional_semantic': 'a half-space, semantic, in `conditional`',
-  'arithmetic3_semantic': 'a half-space, semantic, in `arithmetic3`',
+  'div_sub': 'another structure, div > sub (S3)',
+  'conditional': 'the structure of S3, in conditional',
+  'arithmetic3': 'the structure of S3, in arithmetic3',
+  'conditional_semantic': 'a half-space, semantic, in conditional',
+  'arithmetic3_semantic': 'a half-space, semantic, in arithmetic3',
 }
 # Contrasts that hold out edges of programs -> what.
 EDGES = {

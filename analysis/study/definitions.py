@@ -307,8 +307,9 @@ of density arms).</li>
 what is solved of them without the structure (F8) counts there, too. The
 two rows below it tell them apart.</li>
 <li><b>Other models and languages.</b> All this is about decoder transformers of
-the sizes in the table of configurations, trained from scratch on one small
-arithmetic language.</li>
+the sizes in the table of configurations, trained from scratch on small
+arithmetic languages: all rows with a verdict on one, five contrasts beside them
+on two more or with another structure.</li>
 <li><b>Other hold-outs.</b> The held-out structure is one edge of many; regions
 with a verdict are half-spaces, others have one split. Intervals over splits are
 over new seeds of these kinds.</li>
