@@ -65,6 +65,8 @@ class Tasks:
     free_size_I: Nodes of the smallest program without the held-out edges, 0 if
       none was found to `split.extra_size` above the largest size; None if the
       split holds out no edges.
+    fits_only_SxI: Programs, of `samples`, that fit the specification and are
+      another function.
     copied_SxI: Programs, of `samples`, that training shows; none of them is
       right, and each is minimal for its function.
     wrong_minimal_SxI: Wrong programs that are minimal for their functions: what

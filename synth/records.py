@@ -33,7 +33,8 @@ below a directory. A record holds:
                            set, the shares solved and what it was charged
     search                 what `synth.search` has found, if it was called:
                            `bank_functions`, and test set -> nodes of the bank
-                           -> source of sketches -> what they solve
+                           -> source of sketches -> what they solve; with
+                           subgoals, the same by division and by who was asked
     split                  {'checks', 'measurements', 'bounds', 'facts'}: of the
                            certificate, what concerns this arm
     tests                  test set -> array -> packed; see `record_tasks.Tasks`

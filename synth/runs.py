@@ -10,6 +10,7 @@ records.npz     what became of each distinct sample
                 (`synth.evaluation.sample_records`)
 evaluation/     what is done of an evaluation that is not finished
 baselines.json  what needs no model, written by `synth.baselines`
+search.json     what search has found, written by `synth.search`
 """
 
 from collections.abc import Mapping

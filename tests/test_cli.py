@@ -175,6 +175,12 @@ _BAD = [
   Case(
     'no_config_or_verify', 'synth.splits', '--workdir={dir}/x', ('--config',)
   ),
+  Case(
+    'config_and_verify',
+    'synth.splits',
+    _TINY + '--verify={dir}/data',
+    ('leave out --config',),
+  ),
   Case('stray_argument', 'synth.train', _TINY + 'stray', ("'stray'", '--help')),
   Case('no_workdir', 'synth.evaluate', '', ('workdir',)),
   Case(

@@ -257,9 +257,7 @@ def test_a_record_holds_what_the_run_left(toy_run):
       ):
         mean = np.average(told[key], weights=told['count_B'])
         np.testing.assert_allclose(found.mean(), mean, rtol=digits)
-    for space, stratum_I in zip(
-      distances.SPACES, tasks.stratum_2xI, strict=True
-    ):
+    for space, stratum_I in zip(distances.ROWS, tasks.stratum_2xI, strict=True):
       assert {
         distances.STRATA[place]: (stratum_I == place).sum()
         for place in np.unique(stratum_I)

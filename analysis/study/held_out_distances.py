@@ -39,7 +39,7 @@ class HowFar(NamedTuple):
 def measure(record: records.Record, test: str, space: str) -> HowFar:
   """How far the tasks of a test set are from the arm of a record."""
   tasks = record.tests[test]
-  place = distances.SPACES.index(space)
+  place = distances.ROWS.index(space)
   distance_I = tasks.distance_2xI[place]
   if tasks.stratum_2xI is not None:
     stratum_I = tasks.stratum_2xI[place]
@@ -52,7 +52,7 @@ def measure(record: records.Record, test: str, space: str) -> HowFar:
       for name, value in record.facts['split']['bounds'][space].items()
     }
     stratum_2xI = distances.strata(
-      np.stack([distance_I] * 2), dict.fromkeys(distances.SPACES, bounds)
+      np.stack([distance_I] * 2), dict.fromkeys(distances.ROWS, bounds)
     )
     stratum_I = stratum_2xI[space]
   return HowFar(
@@ -73,9 +73,7 @@ def table(study: study_lib.Study) -> str:
       and all(test in record.tests for test in _TESTS)
     ]
     rows += [
-      [what, space, *_cells(found, space)]
-      for space in distances.SPACES
-      if found
+      [what, space, *_cells(found, space)] for space in distances.ROWS if found
     ]
   if not rows:
     return tables.lack('no support contrast')

@@ -70,7 +70,7 @@ def measure(cells: Sequence[cells_lib.Cell], space: str) -> Calibration:
 
   Args:
     cells: One test set of each split.
-    space: Of `distances.SPACES`.
+    space: Of `distances.ROWS`.
 
   Raises:
     NotMeasured: if records do not hold the answers to single tasks.
@@ -192,7 +192,7 @@ def _rows(grid: cells_lib.Grid) -> list[list[str]]:
   for arm in _ARMS:
     for test in _TESTS:
       cells = [c for c in grid if c.arm == arm and c.test == test]
-      for space in distances.SPACES if cells else ():
+      for space in distances.ROWS if cells else ():
         found = measure(cells, space)
         rows.append(
           [

@@ -209,7 +209,7 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
       facts |= {
         stratum(space): stratum_I
         for space, stratum_I in zip(
-          distances.SPACES, tasks.stratum_2xI, strict=True
+          distances.ROWS, tasks.stratum_2xI, strict=True
         )
       }
     by_seed = (

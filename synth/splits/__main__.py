@@ -46,7 +46,11 @@ def main() -> dict[str, Any]:
   """Builds or verifies."""
   args = flags.FLAGS
   host_memory.keep_freed()
-  if args.verify:
+  if args.verify is not None:
+    if args.config:
+      raise errors.InputError(
+        '--verify checks what is stored by its own settings: leave out --config'
+      )
     return verify_all(pathlib.Path(args.verify))
   if not args.config:
     raise errors.InputError('give --config, or --verify')

@@ -331,7 +331,7 @@ def _distances(split: split_lib.Split) -> dict[str, Any]:
     parts = np.split(distance_2xI, ends[:-1], axis=1)
     for name, part_2xI in zip(split.evaluation_sets(), parts, strict=True):
       found[arm][name] = {}
-      for space, distance_I in zip(distances.SPACES, part_2xI, strict=True):
+      for space, distance_I in zip(distances.ROWS, part_2xI, strict=True):
         bounds = split.facts['distance_bounds'][arm][space]
         found[arm][name][space] = {
           **support.quantiles(distance_I),

@@ -20,7 +20,7 @@ from synth.spaces import neighbours
 from synth.splits import context as context_lib
 from synth.splits import split as split_lib
 
-SPACES = ('syntactic', 'semantic')
+ROWS = 'syntactic', 'semantic'  # of distance_2xI
 STRATA = ('near', 'between', 'far')
 _NEAR, _FAR = 0.95, 0.999
 _SAMPLE = 1000  # classes of an arm whose own neighbours are searched
@@ -32,7 +32,7 @@ def measure(
   """Distances of all evaluated classes to each arm, and what is near and far.
 
   Returns:
-    arm -> distance_2xI (rows as `SPACES`, I the classes of
+    arm -> distance_2xI (rows as `ROWS`, I the classes of
     `evaluation_sets()` one set after the other), and
     arm -> space -> {'near': ..., 'far': ...}.
   """
@@ -94,7 +94,7 @@ def strata(
     Space -> places in `STRATA`, int8_I.
   """
   found = {}
-  for space, distance_I in zip(SPACES, distance_2xI, strict=True):
+  for space, distance_I in zip(ROWS, distance_2xI, strict=True):
     near_I = distance_I <= bounds[space]['near']
     far_I = ~near_I & (distance_I >= bounds[space]['far'])
     found[space] = np.select([near_I, far_I], [0, 2], 1).astype(np.int8)
