@@ -132,18 +132,18 @@ cell); their unweighted mean is what rows on density are about.</td></tr>
 Q(R) = 1.</td></tr>
 <tr><td>region</td><td>R as a part of a space: a half-space is the tenth of all
 classes at one end of one of the first three axes (drawn by the split's seed;
-six seeds have the six ends); the next tenth of the classes, the buffer, is in no set. A
-cluster is one of 20 by k-means on all axes of the space, which one is drawn;
-its buffer is what is nearer to it than 95 % of all classes are to their
+six seeds have the six ends); the next tenth of the classes, the buffer, is in
+no set. A cluster is one of 20 by k-means on all axes of the space, which one is
+drawn; its buffer is what is nearer to it than 95 % of all classes are to their
 nearest. The outermost and innermost are the tenth farthest from and nearest to
 the centre (Mahalanobis), with the next tenth as the buffer. Regions of the
 semantic space are matched in size and symbols, those of the syntactic one in
 size and place in the semantic one (300 boxes by its first three axes). A place
 in the syntactic space is a program's: where a region of it is held out, a class
-stands for the one program that was placed, in training, too. <i>Length</i>: the largest size, matched in these 300; <i>order</i>: products of
-sums, trained on sums of products; <i>operator</i>: quotients in larger
-programs, trained on quotients of leaves; <i>role</i>: 3 as a first
-argument.</td></tr>
+stands for the one program that was placed, in training, too. <i>Length</i>: the
+largest size, matched in these 300; <i>order</i>: products of sums, trained on
+sums of products; <i>operator</i>: quotients in larger programs, trained on
+quotients of leaves; <i>role</i>: 3 as a first argument.</td></tr>
 <tr><td>S1 to S6, L1 to L7</td><td>Kinds of support splits: S1 clusters, S2 ends
 of a space, S3 a structure, S4 the ladder, S5 size, S6 an order of operators, an
 operator, a place (forms of arXiv 2307.13883). L: checks of the certificate, in
