@@ -134,6 +134,12 @@ class Study:
     self.slice_s: float = config.slice_s
     self.at_once: int = config.at_once
     self.runs: tuple[Run, ...] = config.runs
+    if not all(isinstance(run, Run) for run in self.runs):
+      raise errors.InputError('the runs of a study are those of its tier')
+    if self.at_once < 1 or self.slice_s <= 0:
+      raise errors.InputError(
+        f'at_once={self.at_once} and slice_s={self.slice_s} must be positive'
+      )
     self._rate = config.rate
     self._out = out
     self._results = results / config.tier

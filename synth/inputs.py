@@ -168,6 +168,7 @@ def load_or_build(
   """
   cli.check_parts(config, 'split')
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
+  split_lib.check_settings(config.split)
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   # Unknown ones are refused before building.
   serialization_of(config, grammar)

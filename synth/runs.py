@@ -70,6 +70,8 @@ def write_text(path: pathlib.Path, text: str) -> None:
   Raises:
     RunError: names the path and the reason.
   """
+  if not path.name:
+    raise RunError(f'{path} is a directory, no file to write')
   scratch = path.with_name(f'.{path.name}.{os.getpid()}')
   try:
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -485,6 +485,31 @@ def test_other_splits_need_no_two_arms(planted, tmp_path, kind, monkeypatch):
   assert 'divergence of pq-grams, train from test' in page
 
 
+def test_runs_on_other_tasks_are_not_in_one_report(planted, tmp_path):
+  shutil.copytree(planted, tmp_path / 'x')
+  path = tmp_path / 'x' / support.WITH / runs.SAMPLES
+  arrays = runs.read_arrays(path)
+  arrays['novel_class'] = arrays['novel_class'][:-1]
+  np.savez(path, **arrays)
+  with pytest.raises(errors.InputError, match="tasks of 'novel'"):
+    page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
+
+
+def test_a_baselines_file_of_something_else_is_named(planted, tmp_path):
+  shutil.copytree(planted, tmp_path / 'x')
+  path = tmp_path / 'x' / support.WITH / runs.BASELINES
+  for wrong in ([], {}, None):
+    runs.write_json(path, wrong)
+    with pytest.raises(runs.RunError, match='is not what'):
+      page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
+
+
+def test_a_page_needs_a_name(planted, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  with pytest.raises(runs.RunError, match='no file to write'):
+    page_lib.write([planted], pathlib.Path())
+
+
 @pytest.mark.parametrize('arm', [support.WITH, 'rung_1'])
 def test_runs_on_different_splits_are_not_in_one_report(planted, tmp_path, arm):
   shutil.copytree(planted, tmp_path / 'x')

@@ -136,6 +136,40 @@ _BAD = [
     ("'y'", 'arithmetic.bnf'),
   ),
   Case(
+    'settings_of_another_split',
+    'synth.splits',
+    _TINY + '--config.split.kind=ladder --workdir={dir}/x',
+    ("split.kind='ladder'", 'split.num_arm'),
+  ),
+  Case(
+    'arms_of_one_class',
+    'synth.splits',
+    '--config=configs/density.py:tiny --config.universe.max_size=5 '
+    '--config.split.num_arm=1 --workdir={dir}/small',
+    ('split.num_arm=1',),
+  ),
+  Case(
+    'no_variable',
+    'synth.train',
+    '--config=configs/density.py:tiny --config.universe.grammar={dir}/n.bnf '
+    '--config.universe.max_size=7 --config.split.num_test=4 '
+    '--config.split.num_dev=6 --config.split.num_arm=20 --workdir={dir}/n',
+    ('n.bnf has no variable',),
+  ),
+  Case(
+    'no_port',
+    'synth.train',
+    _TINY + '--workdir={dir}/x --coordinator=host --num_processes=2 '
+    '--process_id=0',
+    ('--coordinator=host has no port',),
+  ),
+  Case(
+    'no_runs_at_a_time',
+    'launch.sweep',
+    '--config=configs/study.py:toy --config.at_once=0 --dry_run',
+    ('at_once=0',),
+  ),
+  Case(
     'unknown_variant',
     'synth.train',
     '--config=configs/support.py:tinny --workdir={dir}/x',
@@ -356,6 +390,9 @@ class Done:
 def directory(tmp_path_factory):
   directory = tmp_path_factory.mktemp('cli')
   (directory / 'bad.bnf').write_text('expr ::= x | expr +\n')
+  (directory / 'n.bnf').write_text(
+    'e ::= 1 | 2 | e + e | e - e | e * e | e / e'
+  )
   return directory
 
 

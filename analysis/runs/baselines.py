@@ -58,6 +58,8 @@ def _of(run: results.Run) -> Iterator[Baseline]:
   if not path.exists():
     return
   stored = runs.read_json(path)
+  if not isinstance(stored, dict) or 'baselines' not in stored:
+    raise runs.RunError(f'{path} is not what synth.baselines writes')
   classes = {
     name: packing.unpack(packed)
     for name, packed in stored.get('classes', {}).items()

@@ -108,6 +108,7 @@ def load(*directories: pathlib.Path) -> list[Run]:
         'them one by one'
       )
     _check_data(run, found[0])
+    _check_tasks(run, found[0])
     if run.measure != found[0].measure:
       raise errors.InputError(
         f'{run.path} measures {run.measure}@k and {found[0].path} '
@@ -139,6 +140,18 @@ def _check_data(run: Run, other: Run) -> None:
       f'{run.path} and {other.path} were not made on the same data (another '
       f'{" and another ".join(differ)}): report on them one by one'
     )
+
+
+def _check_tasks(run: Run, other: Run) -> None:
+  """Refuses two runs that were asked for other tasks: they are compared."""
+  for name in run.result['items']:
+    here, there = (r.samples[f'{name}_class'] for r in (run, other))
+    if not np.array_equal(here, there):
+      raise errors.InputError(
+        f'{run.path} was evaluated on {len(here)} tasks of {name!r} and '
+        f'{other.path} on {len(there)}, not all the same: evaluate both alike '
+        '(--tasks), or report on them one by one'
+      )
 
 
 @dataclasses.dataclass(frozen=True)

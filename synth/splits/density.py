@@ -70,6 +70,11 @@ def make(context: context_lib.Context) -> split_lib.Split:
   num_test, num_dev, num_arm = (
     context.settings[key] for key in ('num_test', 'num_dev', 'num_arm')
   )
+  if num_arm < 2:
+    raise errors.InputError(
+      f'split.num_arm={num_arm}: near and far go by how far the classes of an '
+      'arm are from each other, which takes two'
+    )
   rng = seeding.generator(seed, 'density')
   usable = np.flatnonzero(context.usable_C)
   cell_C = _test_cells(points, num_test)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from synth import errors
 from synth import store
 from synth.universe import universe as universe_lib
 
@@ -107,7 +108,7 @@ def load(directory: pathlib.Path) -> Split:
   )
 
 
-# What the manifest of each kind of split must hold.
+# What the settings of each kind of split must hold.
 _EDGES = {
   'seed',
   'num_test',
@@ -132,6 +133,21 @@ _SETS = {
   'ladder': {'arm_rung_0', 'test_control', 'test_novel', DEV},
   'density': {'arm_uniform', 'test_uniform', DEV},
 }
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+  """Refuses settings that lack what a split of their kind is made from.
+
+  Raises:
+    InputError: names what is missing.
+  """
+  missing = sorted(_SETTINGS[settings['kind']] - set(settings.keys()))
+  if missing:
+    raise errors.InputError(
+      f'split.kind={settings["kind"]!r} needs '
+      f'{", ".join(f"split.{key}" for key in missing)}: begin with a recipe of '
+      'that kind'
+    )
 
 
 def _check_complete(

@@ -63,6 +63,10 @@ def initialize() -> None:
       f'--process_id={args.process_id} must be below '
       f'--num_processes={args.num_processes}'
     )
+  if args.coordinator and not args.coordinator.rpartition(':')[2].isdigit():
+    raise errors.InputError(
+      f'--coordinator={args.coordinator} has no port: give HOST:PORT'
+    )
   # SIGTERM is for `synth.training.preemption` to hear.
   jax.config.update('jax_enable_preemption_service', False)
   try:

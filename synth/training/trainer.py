@@ -38,6 +38,11 @@ def model_config(
   Raises:
     InputError: for settings that are no model.
   """
+  if not grammar.variables:
+    raise errors.InputError(
+      f'{grammar.name} has no variable: its functions are numbers, and a model '
+      'is told what functions are at points'
+    )
   opt, points = config.opt, len(config.spaces.grid)
   serialization = inputs_lib.serialization_of(config, grammar)
   mup = model_lib.Mup(opt.base_width, opt.base_head_width)
