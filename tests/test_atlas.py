@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 
+from matplotlib import pyplot as plt
 import numpy as np
 from PIL import Image
 import pytest
@@ -19,6 +20,7 @@ from analysis.data import stored as stored_lib
 from analysis.study import atlas_view
 from analysis.study import cells
 from analysis.study import hover
+from configs import density as density_config
 from configs import support as support_config
 from synth import errors
 from synth import inputs as inputs_lib
@@ -251,6 +253,27 @@ def test_novel_is_farther_than_control(matched):
   assert median['left out of training'] == pytest.approx(
     median['test control'], abs=0.1
   )
+
+
+def test_a_language_may_be_small(tmp_path):
+  path = tmp_path / 'small.bnf'
+  path.write_text('e ::= 1 | 2 | e + e | e - e | e * e | e / e')
+  config = density_config.get_config('tiny')
+  config.universe.grammar = str(path)
+  config.split.update(num_test=4, num_dev=6, num_arm=20)
+  inputs_lib.load_or_build(config, tmp_path / 'data')  # one semantic axis
+  found = atlas.write(tmp_path / 'data', tmp_path / 'out', [], 0, '')
+  assert set(found['written']) == {*_FIGURES, 'page'}
+
+
+def test_what_does_not_vary_is_left_out_of_the_picture(matched):
+  told = {
+    pair: {**row, 'size': np.nan, 'depth': np.inf}
+    for pair, row in matched['standardized_mean_differences'].items()
+  }
+  fig = matching.draw({**matched, 'standardized_mean_differences': told})
+  fig.canvas.draw()
+  plt.close(fig)
 
 
 def test_an_arm_and_a_test_may_have_one_name(stored):

@@ -33,11 +33,13 @@ _CUT = (0.01, 0.99)  # quantiles between which densities have colours
 
 
 def points(stored: stored_lib.Stored) -> dict[str, np.ndarray]:
-  """Space -> coordinates of every class, float_CxD."""
-  return {
-    'syntactic': np.asarray(stored.spaces.syntactic_CxD, float),
-    'semantic': np.asarray(stored.spaces.semantic_CxD, float),
-  }
+  """Space -> coordinates of every class, float_CxD, D at least two."""
+  found = {}
+  for space in SPACES:
+    point_CxD = np.asarray(getattr(stored.spaces, f'{space}_CxD'), float)
+    missing = max(_AXES - point_CxD.shape[1], 0)
+    found[space] = np.pad(point_CxD, ((0, 0), (0, missing)))
+  return found
 
 
 def sparsity(point_CxD: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -59,6 +61,8 @@ def faithfulness(stored: stored_lib.Stored) -> dict[str, dict[str, Any]]:
   found = {}
   for space, point_CxD in points(stored).items():
     explained = facts[f'{space}_explained']
+    # An axis that a small space lacks explains nothing.
+    explained = explained + [0.0] * (_AXES - len(explained))
     found[space] = {
       'explained': explained,
       'axes': point_CxD.shape[1],

@@ -277,7 +277,9 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
     axis.axhline(row + 0.5, color='#e4e4e4', lw=0.5)
   axis.set_yticks(range(len(names)), names)
   axis.set_ylim(len(names) - 0.5, -0.5)
-  reach = max(0.25, *(abs(v) for row in table.values() for v in row.values()))
+  # What does not vary within sets differs by no number of deviations.
+  differences = [v for row in table.values() for v in row.values()]
+  reach = max([0.25, *(abs(v) for v in differences if np.isfinite(v))])
   axis.set_xlim(-1.08 * reach, 1.08 * reach)
   axis.set_xlabel(f'standard deviations; grey: below {LARGE}')
   axis.legend(

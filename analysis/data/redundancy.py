@@ -47,6 +47,8 @@ def measure(universe: universe_lib.Universe) -> dict[str, Any]:
     np.log10(count_K[0]) + 1.0 / _BINS_A_DECADE,
     1.0 / _BINS_A_DECADE,
   )
+  if len(edges) < 2:  # every function has one program
+    edges = np.ones(2)
   edges[-1] = max(edges[-1], count_K[0] + 1)
   top = max(round(_TOP * len(count_K)), 1)
   return {
