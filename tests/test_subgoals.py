@@ -143,6 +143,13 @@ def test_small_contexts_come_first_and_none_is_too_large(universe):
   np.testing.assert_array_equal(nodes_Q, goals.size_Q)
 
 
+def test_depth_ends_where_all_nodes_are_given(universe):
+  class_I = _some(universe)
+  _, deepest = _of(universe, class_I, 1, 4)  # of five nodes
+  _, beyond = _of(universe, class_I, 1, 10**20)
+  np.testing.assert_array_equal(beyond.context_QxL, deepest.context_QxL)
+
+
 def test_subgoals_by_hand(arithmetic, tmp_path):
   universe = build_lib.build(tmp_path / 'universe', arithmetic, 3, seed=0)
   task = universe.class_of(program_lib.parse('x + 2'))

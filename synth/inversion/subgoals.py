@@ -153,6 +153,8 @@ class Divider:
     found = level
     for _ in range(depth):
       level = _distinct(self._bank, self._below(level))
+      if not len(level.task_Q):  # all nodes are given: nothing lies deeper
+        break
       found = _distinct(self._bank, _joined([found, level]))
     return found
 
