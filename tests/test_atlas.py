@@ -255,6 +255,7 @@ def test_novel_is_farther_than_control(matched):
   )
 
 
+@pytest.mark.slow
 def test_a_language_may_be_small(tmp_path):
   path = tmp_path / 'small.bnf'
   path.write_text('e ::= 1 | 2 | e + e | e - e | e * e | e / e')

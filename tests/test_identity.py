@@ -180,6 +180,7 @@ def scientific():
   return grammar_lib.load(_GRAMMARS / 'scientific.bnf')
 
 
+@pytest.mark.slow
 def test_scientific_classes_are_those_of_sixty_digits(scientific, tmp_path):
   universe = build_lib.build(tmp_path / 'u', scientific, 4, 0, 'serial')
   system = multiprecision.Multiprecision(60)

@@ -59,7 +59,9 @@ def _model(size):
 
 
 # Layers as they are; layers in a loop, computed anew going backward.
-@pytest.mark.parametrize('size', ['small', 'xl'])
+@pytest.mark.parametrize(
+  'size', ['small', pytest.param('xl', marks=pytest.mark.slow)]
+)
 def test_a_step_of_training(platform, size):
   config, _, shape = _model(size)
   tx = optimizer.make(config.opt, shape.width_ratio)

@@ -91,6 +91,7 @@ def test_ranking_is_told_near_and_far():
   assert other == pytest.approx(0.5, abs=0.06)
 
 
+@pytest.mark.slow
 def test_older_records_are_told_and_not_shown(tmp_path):
   root, rng = tmp_path / 'cpu', np.random.default_rng(4)
   for name in ('support', 'role'):
