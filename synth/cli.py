@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import difflib
 import itertools
 import json
-import math
 import os
 import pathlib
 import re
@@ -233,59 +232,6 @@ def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
   raise errors.InputError(
     f'unknown {what} {name!r}: {hint}choose from {", ".join(table)}'
   )
-
-
-# Numbers of a config that may be 0; all others are positive. Lists are free.
-_MAY_BE_ZERO = (
-  'seed',
-  'extra_size',
-  'min_distance',
-  'weight_decay',
-  'warmup_share',
-  'temperature',
-  'data',  # of the mesh
-  'top_k',
-  'num_tasks',
-)
-
-_AT_MOST_ONE = ('warmup_share', 'decay_share', 'top_p')
-_BELOW_ONE = ('b2',)  # Adam divides by what is left to 1
-
-
-def check_parts(config: ml_collections.ConfigDict, *parts: str) -> None:
-  """Refuses a config that is of something else.
-
-  Raises:
-    InputError: names the first part that it lacks.
-  """
-  for part in parts:
-    if part not in config:
-      raise errors.InputError(f'the config has no {part!r}: is it a recipe?')
-
-
-def check_numbers(config: ml_collections.ConfigDict) -> None:
-  """Refuses negative numbers, infinity, and 0 where it makes no sense.
-
-  Raises:
-    InputError: names the key and its value.
-  """
-  for key, value in config.items():
-    if isinstance(value, ml_collections.ConfigDict):
-      try:
-        check_numbers(value)
-      except errors.InputError as error:
-        raise errors.InputError(f'{key}.{error}') from None
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-      if not math.isfinite(value):
-        raise errors.InputError(f'{key}={value!r} must be finite')
-      zero_allowed = key in _MAY_BE_ZERO
-      if value < 0 or (value == 0 and not zero_allowed):
-        least = 'at least 0' if zero_allowed else 'positive'
-        raise errors.InputError(f'{key}={value!r} must be {least}')
-      if value > 1 and key in _AT_MOST_ONE:
-        raise errors.InputError(f'{key}={value!r} must be at most 1')
-      if value >= 1 and key in _BELOW_ONE:
-        raise errors.InputError(f'{key}={value!r} must be below 1')
 
 
 def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:

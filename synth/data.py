@@ -31,6 +31,22 @@ _GROUP = 1 << 14  # rows made at once, if a batch has not more
 _PREFETCH = 2  # groups made ahead of the step that needs them
 
 
+def check_batch_size(
+  inputs: inputs_lib.Inputs, arms: Sequence[str], batch_size: int
+) -> None:
+  """Refuses batches that would hold a class twice.
+
+  Raises:
+    InputError: names the arm that has too few classes.
+  """
+  for arm in arms:
+    if batch_size > len(inputs.split.arms[arm]):
+      raise errors.InputError(
+        f'data.batch_size={batch_size} exceeds the '
+        f'{len(inputs.split.arms[arm])} classes of arm {arm!r}'
+      )
+
+
 class BatchSource:
   """Batches for M models at once: one for each arm and seed, arm by arm.
 
@@ -42,7 +58,7 @@ class BatchSource:
     inputs: Universe, spaces and split.
     arms: Names of training arms.
     seeds: Of the models of each arm.
-    batch_size: Global batch size B of each model.
+    batch_size: Global batch size B of each model; see `check_batch_size`.
     num_steps: Number of batches.
     rows: Rows of a batch that this process needs; all if None.
   """
@@ -59,12 +75,6 @@ class BatchSource:
     self._arguments = inputs, arms, seeds, batch_size, num_steps, rows
     self._inputs = inputs
     self._class_AxN = [inputs.split.arms[arm] for arm in arms]  # N of each arm
-    for arm, class_N in zip(arms, self._class_AxN, strict=True):
-      if batch_size > len(class_N):
-        raise errors.InputError(
-          f'data.batch_size={batch_size} exceeds the '
-          f'{len(class_N)} classes of arm {arm!r}'
-        )
     self._seeds = seeds
     self._batch_size = batch_size
     self._num_steps = num_steps

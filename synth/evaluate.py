@@ -33,6 +33,7 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import runs
 from synth import seeding
+from synth import settings as settings_lib
 from synth.evaluation import confidence
 from synth.evaluation import decode
 from synth.evaluation import parts as parts_lib
@@ -101,7 +102,7 @@ def _evaluate(
 ) -> dict[str, Any]:
   """`evaluate` with configs that differ in their temperature."""
   for config in configs:
-    cli.check_numbers(config)
+    settings_lib.check(config)
   method = writing.method_of(config)
   _check_distinct('--tests', tests)
   _check_distinct('--temperatures', [c.eval.temperature for c in configs])

@@ -21,6 +21,7 @@ from synth import cli
 from synth import errors
 from synth import locks
 from synth import runs
+from synth import settings as settings_lib
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import serialization as serialization_lib
@@ -144,8 +145,7 @@ def spaces_of(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
-  cli.check_parts(config, 'universe', 'spaces')
-  cli.check_numbers(config)
+  settings_lib.check(config, 'universe', 'spaces')
   universe = build_lib.load_or_build(
     directory / universe_lib.KIND,
     grammar_lib.load(grammar_lib.find(config.universe.grammar)),
@@ -166,9 +166,8 @@ def load_or_build(
   Raises:
     InputError: for impossible settings or a directory of other settings.
   """
-  cli.check_parts(config, 'split')
+  settings_lib.check(config, 'universe', 'spaces', 'split', 'data')
   cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
-  split_lib.check_settings(config.split)
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   # Unknown ones are refused before building.
   serialization_of(config, grammar)

@@ -28,6 +28,7 @@ import zlib
 import numpy as np
 
 from synth import errors
+from synth import settings as settings_lib
 from synth import store
 
 RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
@@ -170,14 +171,20 @@ def read_record(workdir: pathlib.Path) -> dict[str, Any]:
   """
   path = workdir / RECORD
   record = read_json(path)
-  parts = {'config', 'inputs_sha256', 'data_dir', 'params'}
-  if not (
-    isinstance(record, dict)
-    and parts <= record.keys()
-    and isinstance(record['config'], dict)
-    and record['config'].keys() >= {'universe', 'split', 'model', 'eval'}
+  kinds = {
+    'config': dict,
+    'inputs_sha256': dict,
+    'params': dict,
+    'data_dir': str,
+  }
+  if not isinstance(record, dict) or not all(
+    isinstance(record.get(key), kind) for key, kind in kinds.items()
   ):
     raise RunError(f'{path} is not the record of a run')
+  try:
+    settings_lib.check(record['config'], *settings_lib.PARTS)
+  except errors.InputError as error:
+    raise RunError(f'{path}: {error}') from None
   return record
 
 

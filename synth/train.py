@@ -35,6 +35,7 @@ from synth import inputs as inputs_lib
 from synth import model as model_lib
 from synth import runs
 from synth import seeding
+from synth import settings as settings_lib
 from synth.splits import kinds
 from synth.training import distributed
 from synth.training import ensemble as ensemble_lib
@@ -78,7 +79,7 @@ def train_and_evaluate(
   Raises:
     InputError: for a bad config, foreign inputs or a run of another config.
   """
-  cli.check_parts(config, 'split', 'data')
+  settings_lib.check(config, *settings_lib.PARTS)
   configs = {}
   for arm in arms or (config.data.arm,):
     configs[arm] = config.copy_and_resolve_references()
@@ -109,6 +110,7 @@ def _train(
     inputs = inputs_lib.load_or_build(config, data_dir)
   for arm in configs:
     cli.choose(arm, inputs.split.arms, 'data.arm')
+  data.check_batch_size(inputs, tuple(configs), config.data.batch_size)
   trainer = trainer_lib.Trainer(config, inputs, len(configs))
   rows = sharding.local_rows(
     trainer.mesh, config.data.batch_size, trainer.accumulation

@@ -26,6 +26,7 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import model as model_lib
 from synth import runs
+from synth import settings
 from synth import train
 from synth.language import tokens
 from synth.training import checkpoint
@@ -881,6 +882,7 @@ def test_checkpoints_of_which_nothing_tells_their_run_are_refused(
   'name, content, error',
   [
     (runs.RECORD, '[]', 'run.json is not the record of a run'),
+    (runs.RECORD, '{"config": {}}', 'run.json is not the record of a run'),
     (runs.METRICS, '{"step": 10}\n{"st\n{"step": 20}\n', 'line 2 is no JSON'),
     (runs.METRICS, '{"step": 10}\n{"loss": [1]}\n', 'line 2 has no step'),
     (runs.METRICS, '', 'metrics.jsonl holds no loss'),
@@ -907,6 +909,7 @@ def test_a_run_may_go_on_with_another_mesh(finished, data_dir):
   [
     ({'data.arm': 'train_x'}, "did you mean 'train_"),
     ({'data.batch_size': 1000}, 'batch_size=1000 exceeds'),
+    ({'data.batch_size': 10**12}, 'batch_size=1000000000000 exceeds'),
     ({'model.H': 5}, r'model\.D=32 .*model\.H=5'),
     ({'mesh.data': 3}, 'data=3 .*number of devices, 1'),
     ({'opt.accumulation': 5}, 'batch_size=32 cannot be cut into 5 parts'),
@@ -945,10 +948,10 @@ def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
     return value
 
   def silent(function):
-    def wrapped(config):
+    def wrapped(config, *parts):
       paused.append(True)
       try:
-        return function(config)
+        return function(config, *parts)
       finally:
         paused.pop()
 
@@ -957,8 +960,8 @@ def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
   config = _config()
   flat = set(_flat(config.to_dict()))
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recording)
-  for name in ('plain', 'check_numbers'):
-    monkeypatch.setattr(cli, name, silent(getattr(cli, name)))
+  for module, name in ((cli, 'plain'), (settings, 'check')):
+    monkeypatch.setattr(module, name, silent(getattr(module, name)))
   # The numbers of steps cannot be less without compiling anew.
   train.train_and_evaluate(config, tmp_path)
   in_training = set(read)

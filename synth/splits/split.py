@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from synth import errors
+from synth import settings as settings_lib
 from synth import store
 from synth.universe import universe as universe_lib
 
@@ -108,23 +108,6 @@ def load(directory: pathlib.Path) -> Split:
   )
 
 
-# What the settings of each kind of split must hold.
-_EDGES = {
-  'seed',
-  'num_test',
-  'num_dev',
-  'edges',
-  'match',
-  'min_distance',
-  'extra_size',
-}
-_SETTINGS = {
-  'support': _EDGES,
-  'avoidable': _EDGES,
-  'region': {'seed', 'num_test', 'num_dev', 'space', 'shape'},
-  'ladder': {'seed', 'num_test', 'num_dev', 'num_arm'},
-  'density': {'seed', 'num_test', 'num_dev', 'num_arm'},
-}
 _TWO_ARMS = {'arm_train_s', 'arm_train_c', 'test_control', 'test_novel', DEV}
 _SETS = {
   'support': _TWO_ARMS,
@@ -135,21 +118,6 @@ _SETS = {
 }
 
 
-def check_settings(settings: Mapping[str, Any]) -> None:
-  """Refuses settings that lack what a split of their kind is made from.
-
-  Raises:
-    InputError: names what is missing.
-  """
-  missing = sorted(_SETTINGS[settings['kind']] - set(settings.keys()))
-  if missing:
-    raise errors.InputError(
-      f'split.kind={settings["kind"]!r} needs '
-      f'{", ".join(f"split.{key}" for key in missing)}: begin with a recipe of '
-      'that kind'
-    )
-
-
 def _check_complete(
   directory: pathlib.Path,
   manifest: Mapping[str, Any],
@@ -158,9 +126,14 @@ def _check_complete(
   """Refuses a stored split that lacks what its kind needs."""
   settings = manifest.get('settings')
   kind = settings.get('kind') if isinstance(settings, Mapping) else None
-  if not isinstance(settings, Mapping) or kind not in _SETTINGS:
+  if (
+    not isinstance(settings, Mapping)
+    or not isinstance(kind, str)
+    or kind not in settings_lib.SPLITS
+  ):
     raise store.StoreError(f'{directory}: settings.kind={kind!r} is no split')
-  missing = (_SETTINGS[kind] - settings.keys()) | (_SETS[kind] - arrays.keys())
+  missing = settings_lib.SPLITS[kind].keys() - settings.keys()
+  missing |= _SETS[kind] - arrays.keys()
   missing |= {
     _DISTANCE + name.removeprefix(_ARM)
     for name in arrays

@@ -17,6 +17,7 @@ from absl import flags
 
 from synth import cli
 from synth import errors
+from synth import settings as settings_lib
 from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
@@ -55,6 +56,7 @@ def define_flags() -> None:
 def main() -> dict[str, Any]:
   """Builds (or finds) the universe and summarizes it."""
   args = flags.FLAGS
+  settings_lib.check(args.config, 'universe')
   settings = args.config.universe
   workdir = cli.workdir()
   start = time.monotonic()
