@@ -110,8 +110,8 @@ def _train(
     inputs = inputs_lib.load_or_build(config, data_dir)
   for arm in configs:
     cli.choose(arm, inputs.split.arms, 'data.arm')
-  data.check_batch_size(inputs, tuple(configs), config.data.batch_size)
   trainer = trainer_lib.Trainer(config, inputs, len(configs))
+  data.check_batch_size(inputs, tuple(configs), config.data.batch_size)
   rows = sharding.local_rows(
     trainer.mesh, config.data.batch_size, trainer.accumulation
   )

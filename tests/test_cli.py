@@ -262,7 +262,7 @@ _BAD = [
     'demo_of_no_recipe',
     'launch.demo',
     '--config=configs/universe.py:arithmetic --workdir={dir}/x',
-    ("no 'split'",),
+    ("no 'spaces'",),
   ),
   Case(
     'half_of_the_processes',

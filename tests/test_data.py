@@ -363,7 +363,8 @@ def test_a_worker_makes_the_batches_of_a_thread(tmp_path):
 
 def test_bad_batch_sizes_are_refused(inputs):
   with pytest.raises(errors.InputError, match=r'batch_size=232 .* 231 classes'):
-    _source(inputs, batch=232)
+    data.check_batch_size(inputs, ('train_s',), 232)
+  data.check_batch_size(inputs, ('train_s',), 231)
 
 
 def test_a_density_arm_draws_all_minimal_programs(tmp_path):
