@@ -138,18 +138,32 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
     # numpy tells how much it wrote, and not why no more.
     reason = error.strerror or f'{error}; is the disk full?'
     fail(f'{error.filename or "file system"}: {reason}')
+  except MemoryError as error:
+    fail(_no_memory(str(error)))
   except KeyboardInterrupt:
     print('interrupted: the same command resumes', file=sys.stderr)
     # What had to be saved was, on the way here. The threads of the device and
     # of the data loader do not survive the interpreter's own tidying up.
     _end(_EXIT_INTERRUPTED)
-  except Exception:
+  except Exception as error:
+    if re.search('out of memory|RESOURCE_EXHAUSTED', str(error), re.IGNORECASE):
+      fail(_no_memory(str(error)))
     if not _joined():
       raise
     traceback.print_exc()
     _end(1)
   if result is not None:
     print(json.dumps(result), flush=True)
+
+
+def _no_memory(message: str) -> str:
+  """A sentence for what numpy or XLA, which nests its messages, say."""
+  found = re.search(r'[^:\n]*(allocat|out of memory)[^:\n]*', message, re.I)
+  reason = f' ({found[0].strip()})' if found else ''
+  return (
+    f'not enough memory{reason}: make less at once (data.batch_size or '
+    'opt.accumulation in training, eval.batch_size in evaluation)'
+  )
 
 
 def fail(message: str) -> NoReturn:

@@ -36,6 +36,7 @@ from synth import seeding
 from synth import settings as settings_lib
 from synth.evaluation import confidence
 from synth.evaluation import decode
+from synth.evaluation import memory
 from synth.evaluation import parts as parts_lib
 from synth.evaluation import retrieval
 from synth.evaluation import sample_records
@@ -115,6 +116,7 @@ def _evaluate(
     )
   run = restored.load(workdir, config, inputs)
   trainer, state, step = run.trainer, run.state, run.step
+  memory.check(config, trainer, sum(len(classes) for classes in sets.values()))
   if step < config.opt.num_steps:
     print(
       f'warning: {workdir} was trained for {step} of {config.opt.num_steps} '

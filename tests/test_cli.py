@@ -625,6 +625,28 @@ def test_a_full_disk_is_called_that(capsys):
     assert 'is the disk full?' in told or 'No space left' in told
 
 
+@pytest.mark.parametrize(
+  'error, told',
+  [
+    (MemoryError('Unable to allocate 745. GiB for an array'), '745. GiB'),
+    (
+      RuntimeError('INTERNAL: Error: Out of memory allocating 7200 bytes.'),
+      'Out of memory allocating 7200 bytes',
+    ),
+    (RuntimeError('RESOURCE_EXHAUSTED: Failed to allocate 3 B'), '3 B'),
+  ],
+)
+def test_a_lack_of_memory_is_called_that(error, told, capsys):
+  def main():
+    raise error
+
+  with pytest.raises(SystemExit, match='2'):
+    cli._guarded(main)
+  message = capsys.readouterr().err
+  assert message.startswith('error: not enough memory') and told in message
+  assert message.count('\n') == 1
+
+
 def test_refused_commands_leave_nothing_behind(done, directory):
   assert not (directory / 'x' / 'run.json').exists()
   assert not (directory / 'nope').exists()
