@@ -39,6 +39,7 @@ from synth import cli
 from synth import compilation
 from synth import model as model_lib
 from synth import runs
+from synth import settings
 from synth.evaluation import decode
 from synth.language import grammar as grammar_lib
 from synth.language import prefixes
@@ -104,7 +105,7 @@ class Peers:
     )
     vocabulary = tokens.Vocabulary.of(grammar)
     shape = model_lib.Config(
-      **cli.choose(size, _SIZES, 'size'),
+      **settings.choose(size, _SIZES, 'size'),
       features=_FEATURES,
       vocabulary=len(vocabulary),
       length=length,
@@ -233,7 +234,7 @@ def main() -> dict[str, Any]:
     if name == 'cached' or not args.peers or name in args.peers
   ]
   for name in args.peers:
-    cli.choose(name, peers.all, 'peer')
+    settings.choose(name, peers.all, 'peer')
   first: dict[str, float] = {}
   failed: dict[str, str] = {}
   for name in list(names):

@@ -7,7 +7,7 @@ split and a size. No key exists that is not listed here or there.
 import ml_collections
 
 from configs import universe as universe_config
-from synth import cli
+from synth import settings
 
 # D width, H heads, N layers, F hidden width of the decoder;
 # W width, M layers of the specification's encoder.
@@ -46,7 +46,7 @@ def specification_grid() -> list[int]:
 
 def get_config(size: str) -> ml_collections.ConfigDict:
   """The base config at a size of `SIZES`; split and arm are to be filled in."""
-  shape = cli.choose(size, SIZES, 'variant')
+  shape = settings.choose(size, SIZES, 'variant')
   max_size, num_steps, num_test, num_dev = SCALES[size]
   config = ml_collections.ConfigDict()
   config.universe = universe_config.get_universe('arithmetic', max_size)

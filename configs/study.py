@@ -17,7 +17,7 @@ from typing import Any
 import ml_collections
 
 from launch import study
-from synth import cli
+from synth import settings as settings_lib
 
 _ARMS = ('train_s', 'train_c')
 _DENSITY = (
@@ -394,7 +394,7 @@ TIERS: dict[str, dict[str, Any]] = {
 
 def get_config(tier: str = 'cpu') -> ml_collections.ConfigDict:
   """All runs of a tier."""
-  table = cli.choose(tier, TIERS, 'tier')
+  table = settings_lib.choose(tier, TIERS, 'tier')
   config = ml_collections.ConfigDict()
   config.tier = tier
   config.slice_s = table['slice_s']

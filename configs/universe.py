@@ -11,7 +11,7 @@ sin and cos.
 
 import ml_collections
 
-from synth import cli
+from synth import settings
 
 VARIANTS = {
   'arithmetic': {'grammar': 'configs/grammars/arithmetic.bnf', 'max_size': 9},
@@ -38,7 +38,7 @@ def get_universe(
     max_size: Largest program size in nodes, or None for the variant's own.
   """
   universe = ml_collections.ConfigDict(
-    cli.choose(variant, VARIANTS, 'universe variant')
+    settings.choose(variant, VARIANTS, 'universe variant')
   )
   universe.seed = 0
   if max_size is not None:

@@ -25,7 +25,7 @@ from synth import cli
 from synth import errors
 from synth import progress
 from synth import runs
-from synth import settings as settings_lib
+from synth import settings
 from synth.splits import support
 
 # Seconds of each kind of stage at `support.py:small` on two cores, measured;
@@ -171,7 +171,7 @@ def main() -> dict[str, Any]:
   began = time.monotonic()
   workdir = pathlib.Path(flags.FLAGS.workdir)
   recipe = cli.recipe_of(sys.argv)
-  settings_lib.check(flags.FLAGS.config, *settings_lib.PARTS)
+  settings.check(flags.FLAGS.config, *settings.PARTS)
   if flags.FLAGS.config.split.kind == 'density':
     raise errors.InputError(
       f'{recipe} has split.kind={flags.FLAGS.config.split.kind!r}: the '

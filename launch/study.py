@@ -26,12 +26,12 @@ from typing import NamedTuple
 import ml_collections
 
 from launch import local
-from synth import cli
 from synth import errors
 from synth import flops
 from synth import progress
 from synth import records
 from synth import runs
+from synth import settings as settings_lib
 from synth.language import grammar as grammar_lib
 from synth.splits import split as split_lib
 from synth.training import trainer as trainer_lib
@@ -71,7 +71,7 @@ class Run:
   @property
   def defaults(self) -> dict[str, Any]:
     """The recipe as it is, as JSON holds it."""
-    return cli.plain(self._recipe())
+    return settings_lib.plain(self._recipe())
 
   def _recipe(self) -> ml_collections.ConfigDict:
     path, _, variant = self.recipe.partition(':')
@@ -90,7 +90,7 @@ class Run:
   @functools.cached_property
   def plain(self) -> dict[str, Any]:
     """The config as JSON holds it."""
-    return cli.plain(self.config)
+    return settings_lib.plain(self.config)
 
   @functools.cached_property
   def training(self) -> str:

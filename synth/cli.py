@@ -8,7 +8,6 @@ exit with code 2.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-import difflib
 import itertools
 import json
 import os
@@ -22,7 +21,6 @@ from typing import NoReturn
 from absl import app
 from absl import flags
 from absl import logging
-import ml_collections
 from ml_collections import config_flags
 
 from synth import errors
@@ -231,23 +229,3 @@ def _last_sentence(error: Exception) -> str:
   if 'Traceback' in text:
     text = text.splitlines()[-1].split(': ', 1)[-1]
   return ' '.join(text.replace('\\n', ' ').split())
-
-
-def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
-  """table[name], or an error that names the nearest valid name.
-
-  Raises:
-    InputError: if the table has no such name.
-  """
-  if name in table:
-    return table[name]
-  near = difflib.get_close_matches(str(name), table, 1)
-  hint = f'did you mean {near[0]!r}? ' if near else ''
-  raise errors.InputError(
-    f'unknown {what} {name!r}: {hint}choose from {", ".join(table)}'
-  )
-
-
-def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
-  """A config as nested dicts that JSON can hold."""
-  return json.loads(config.to_json())

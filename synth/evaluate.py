@@ -33,7 +33,7 @@ from synth import inputs as inputs_lib
 from synth import locks
 from synth import runs
 from synth import seeding
-from synth import settings as settings_lib
+from synth import settings
 from synth.evaluation import confidence
 from synth.evaluation import decode
 from synth.evaluation import memory
@@ -103,7 +103,7 @@ def _evaluate(
 ) -> dict[str, Any]:
   """`evaluate` with configs that differ in their temperature."""
   for config in configs:
-    settings_lib.check(config)
+    settings.check(config)
   method = writing.method_of(config)
   _check_distinct('--tests', tests)
   _check_distinct('--temperatures', [c.eval.temperature for c in configs])
@@ -130,7 +130,7 @@ def _evaluate(
       file=sys.stderr,
     )
   verifier = verify.Verifier.of(config, inputs.universe)
-  facts = cli.plain(config)
+  facts = settings.plain(config)
   del facts['eval']['temperature']  # parts are told apart by it
   parts = parts_lib.Parts(
     workdir / runs.PARTS,
@@ -177,7 +177,7 @@ def _evaluate(
   result = {
     'step': step,
     'arm': config.data.arm,
-    'config': cli.plain(config),
+    'config': settings.plain(config),
     'inputs_sha256': inputs.sha256,
     'versions': runs.versions(),
     'params': record['params'],
@@ -268,7 +268,7 @@ def _tasks(
   """
   whole = inputs.split.evaluation_sets()
   for name in tests:
-    cli.choose(name, whole, 'test set')
+    settings.choose(name, whole, 'test set')
   ends = np.cumsum([len(classes) for classes in whole.values()])
   far_2xI = inputs.split.distances[config.data.arm]
   sets, distance = {}, {}

@@ -17,7 +17,6 @@ from typing import Any
 import ml_collections
 import numpy as np
 
-from synth import cli
 from synth import errors
 from synth import locks
 from synth import runs
@@ -167,9 +166,10 @@ def load_or_build(
     InputError: for impossible settings or a directory of other settings.
   """
   settings_lib.check(config, 'universe', 'spaces', 'split', 'data')
-  cli.choose(config.split.kind, kinds.ARMS, 'split.kind')  # before building
+  settings_lib.choose(
+    config.split.kind, kinds.ARMS, 'split.kind'
+  )  # before building
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  # Unknown ones are refused before building.
   serialization_of(config, grammar)
   _is_fixed(config)
   return with_split(config, directory, *spaces_of(config, directory))
@@ -191,8 +191,8 @@ def with_split(
     holdout = load_holdout(directory / _RESTRICTED, universe, config.split)
   context = context_lib.make(universe, spaces, config.split, holdout)
   wanted = {
-    'settings': cli.plain(config.split),
-    'spaces': cli.plain(config.spaces),
+    'settings': settings_lib.plain(config.split),
+    'spaces': settings_lib.plain(config.spaces),
     **space_lib.made_from(universe),
   }
   if context.placed:  # before, training showed any program of a class
@@ -221,7 +221,9 @@ def with_split(
 def _is_fixed(config: ml_collections.ConfigDict) -> bool:
   # Runs from before there was a choice drew.
   given = config.data.get('programs', DRAWN)
-  return bool(cli.choose(given, {DRAWN: False, FIXED: True}, 'data.programs'))
+  table = {DRAWN: False, FIXED: True}
+  fixed: bool = settings_lib.choose(given, table, 'data.programs')
+  return fixed
 
 
 def _numbers_of(class_P: np.ndarray, length: int) -> np.ndarray:
@@ -279,7 +281,7 @@ def places(
   return [
     directory / universe_lib.KIND,
     directory / space_lib.KIND,
-    split_lib.place(directory, cli.plain(config.split)),
+    split_lib.place(directory, settings_lib.plain(config.split)),
   ]
 
 

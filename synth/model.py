@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 
 from synth import attention
-from synth import cli
 from synth import errors
+from synth import settings
 
 POSITIONS = ('learned', 'rope')
 MLPS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -117,7 +117,7 @@ class Config:
       ('mlp', MLPS),
       ('dtype', DTYPES),
     ):
-      cli.choose(getattr(self, key), table, f'model.{key}')
+      settings.choose(getattr(self, key), table, f'model.{key}')
     if self.positions == 'rope' and self.head_width % 2:
       raise errors.InputError(
         f'model.positions={self.positions!r} needs an even head width, but '

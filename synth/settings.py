@@ -1,4 +1,4 @@
-"""The keys of a config: what each may be, and which a part must have.
+"""Settings of a config: what each key may be, and what a name stands for.
 
 Defaults are in `configs/base.py` and the recipes. A user's own recipe may lack
 a key, misspell one or give it another type; so may a damaged record of a run.
@@ -7,6 +7,7 @@ a key, misspell one or give it another type; so may a damaged record of a run.
 from collections.abc import Callable
 from collections.abc import Mapping
 import difflib
+import json
 import math
 from typing import Any
 
@@ -216,3 +217,29 @@ def _refuse_unknown(
   near = difflib.get_close_matches(key, known, 1)
   hint = f': did you mean {prefix}{near[0]}?' if near else ''
   raise errors.InputError(f'nothing reads {prefix}{key} of the config{hint}')
+
+
+def choose(name: str, table: Mapping[str, Any], what: str) -> Any:
+  """What a name stands for.
+
+  Args:
+    name: As it was given.
+    table: Valid names -> what they stand for.
+    what: What the name is of, for the message; for instance `split.kind`.
+
+  Raises:
+    InputError: if the table has no such name; says which are there, and the
+      one that is nearest.
+  """
+  if name in table:
+    return table[name]
+  near = difflib.get_close_matches(str(name), table, 1)
+  hint = f'did you mean {near[0]!r}? ' if near else ''
+  raise errors.InputError(
+    f'unknown {what} {name!r}: {hint}choose from {", ".join(table)}'
+  )
+
+
+def plain(config: ml_collections.ConfigDict) -> dict[str, Any]:
+  """A config as nested dicts that JSON can hold."""
+  return json.loads(config.to_json())

@@ -14,7 +14,7 @@ import ml_collections
 from synth import cli
 from synth import flops
 from synth import model as model_lib
-from synth import settings as settings_lib
+from synth import settings
 from synth.language import grammar as grammar_lib
 from synth.training import trainer as trainer_lib
 
@@ -34,7 +34,7 @@ def describe(config: ml_collections.ConfigDict) -> dict[str, Any]:
   Raises:
     InputError: for settings that are no model.
   """
-  settings_lib.check(config, 'universe', 'spaces', 'data', 'model', 'opt')
+  settings.check(config, 'universe', 'spaces', 'data', 'model', 'opt')
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   shape = trainer_lib.model_config(config, grammar)
   params, forward = model_lib.count_by_group(shape), flops.forward(shape)

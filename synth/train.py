@@ -35,7 +35,7 @@ from synth import inputs as inputs_lib
 from synth import model as model_lib
 from synth import runs
 from synth import seeding
-from synth import settings as settings_lib
+from synth import settings
 from synth.splits import kinds
 from synth.training import distributed
 from synth.training import ensemble as ensemble_lib
@@ -79,7 +79,7 @@ def train_and_evaluate(
   Raises:
     InputError: for a bad config, foreign inputs or a run of another config.
   """
-  settings_lib.check(config, *settings_lib.PARTS)
+  settings.check(config, *settings.PARTS)
   configs = {}
   for arm in arms or (config.data.arm,):
     configs[arm] = config.copy_and_resolve_references()
@@ -109,7 +109,7 @@ def _train(
   if inputs is None:  # this process is not the first, which has built them
     inputs = inputs_lib.load_or_build(config, data_dir)
   for arm in configs:
-    cli.choose(arm, inputs.split.arms, 'data.arm')
+    settings.choose(arm, inputs.split.arms, 'data.arm')
   trainer = trainer_lib.Trainer(config, inputs, len(configs))
   data.check_batch_size(inputs, tuple(configs), config.data.batch_size)
   rows = sharding.local_rows(
@@ -117,7 +117,7 @@ def _train(
   )
   records = {
     arm: {
-      'config': json.loads(json.dumps(cli.plain(config))),
+      'config': json.loads(json.dumps(settings.plain(config))),
       'inputs_sha256': inputs.sha256,
       # Their number decides how sums are rounded.
       'together': list(configs) if len(configs) > 1 else None,

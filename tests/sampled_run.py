@@ -7,9 +7,9 @@ import ml_collections
 import numpy as np
 
 from configs import support as support_config
-from synth import cli
 from synth import inputs as inputs_lib
 from synth import runs
+from synth import settings
 from synth.evaluation import verify
 from synth.language import grammar as grammar_lib
 from synth.language import tokens
@@ -57,7 +57,7 @@ def write(workdir: pathlib.Path) -> pathlib.Path:
     }
   runs.write_arrays(workdir / runs.SAMPLES, arrays)
   told = {
-    'config': cli.plain(config),
+    'config': settings.plain(config),
     'inputs_sha256': found.sha256,
     'params': {'total': 1},
   }

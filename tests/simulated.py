@@ -9,10 +9,10 @@ from analysis.study import cells
 from analysis.study import plan
 from analysis.study import study as study_lib
 from configs import support as recipe
-from synth import cli
 from synth import packing
 from synth import record_tasks
 from synth import records
+from synth import settings
 
 SAMPLES = 16
 CERTIFICATE = {
@@ -131,7 +131,7 @@ def write(
   }
   shares = {'correct': 0.5, 'grid_only': 0.1, 'wrong': 0.4}
   name = run or f'{arm}-split{split}'
-  config = cli.plain(recipe.get_config('small'))
+  config = settings.plain(recipe.get_config('small'))
   config['split'] = {
     'kind': kind,
     'seed': split,

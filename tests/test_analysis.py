@@ -22,11 +22,11 @@ from analysis.runs import results
 from analysis.runs import temperatures
 from configs import support as support_config
 from launch import demo
-from synth import cli
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import packing
 from synth import runs
+from synth import settings
 from synth.evaluation import sample_records
 from synth.evaluation import verify
 from synth.splits import kinds as kinds_lib
@@ -59,7 +59,7 @@ def planted(tmp_path_factory):
 def _write_run(path, arm, rates, config, inputs):
   path.mkdir()
   rng = np.random.default_rng(len(arm) + ord(arm[-1]))
-  record = {'config': cli.plain(config), 'inputs_sha256': inputs.sha256}
+  record = {'config': settings.plain(config), 'inputs_sha256': inputs.sha256}
   runs.write_json(
     path / runs.RECORD, {**record, 'data_dir': '../data', 'params': {}}
   )

@@ -7,9 +7,9 @@ import pathlib
 
 import numpy as np
 
-from synth import cli
 from synth import errors
 from synth import inputs
+from synth import settings
 from synth.language import program as program_lib
 from synth.spaces import space as space_lib
 from synth.splits import context as context_lib
@@ -118,14 +118,14 @@ def load(
     raise errors.InputError(
       f'{data} has several splits: give --split, one of {", ".join(there)}'
     )
-  directory = cli.choose(name or next(iter(there)), there, 'split')
+  directory = settings.choose(name or next(iter(there)), there, 'split')
   context, split = inputs.stored_context(directory)
   if len(set(arms)) != len(arms) or len(arms) > 2:
     raise errors.InputError(
       f'arms {", ".join(arms)}: give one arm, or two different ones'
     )
   for arm in arms:
-    cli.choose(arm, split.arms, 'arm')
+    settings.choose(arm, split.arms, 'arm')
   return Stored(
     context,
     split,

@@ -56,6 +56,7 @@ from benchmarks.training import start
 from synth import cli
 from synth import host_memory
 from synth import runs
+from synth import settings as settings_lib
 from synth.universe import executors
 
 PARTS: dict[str, Callable[[ml_collections.ConfigDict], dict[str, Any]]] = {
@@ -87,13 +88,13 @@ def define_flags() -> None:
 def main() -> dict[str, Any]:
   """Measures one part and adds it to the record."""
   args = flags.FLAGS
-  part = cli.choose(args.part, PARTS, 'part')
+  part = settings_lib.choose(args.part, PARTS, 'part')
   host_memory.keep_freed()  # as synth.train does
   config = args.config
   before = os.getloadavg()[0]
   measured = part(config)
   settings = {  # after it: a part has its own number of models
-    'model': cli.plain(config.model),
+    'model': settings_lib.plain(config.model),
     'batch_size': config.data.batch_size,
     'num_seeds': config.train.num_seeds,
     'max_size': config.universe.max_size,

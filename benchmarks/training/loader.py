@@ -9,16 +9,16 @@ import ml_collections
 
 from benchmarks.training import ours
 from benchmarks.training import turns
-from synth import cli
 from synth import data
 from synth import inputs as inputs_lib
+from synth import settings
 
 
 def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """With the real loader; `benchmarks.training` says more."""
   args = flags.FLAGS
   inputs = inputs_lib.load_or_build(config, pathlib.Path(args.data))
-  cli.choose(config.data.arm, inputs.split.arms, 'data.arm')
+  settings.choose(config.data.arm, inputs.split.arms, 'data.arm')
   one, other = ours.Ours(config), ours.Ours(config)
   source = data.BatchSource(
     inputs,

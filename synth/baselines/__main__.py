@@ -26,6 +26,7 @@ from synth import inputs as inputs_lib
 from synth import packing
 from synth import records
 from synth import runs
+from synth import settings
 from synth.baselines import best_constant
 from synth.baselines import charges
 from synth.baselines import enumeration
@@ -71,10 +72,10 @@ def run(
     if value < 1:
       raise errors.InputError(f'{name}={value} must be positive')
   arm = config.data.arm
-  cli.choose(arm, inputs.split.arms, 'data.arm')
+  settings.choose(arm, inputs.split.arms, 'data.arm')
   head = {
     'arm': arm,
-    'config': cli.plain(config),
+    'config': settings.plain(config),
     'settings': {'budget': budget, 'bank_size': bank_size},
     'inputs_sha256': inputs.sha256,
     'classes': {

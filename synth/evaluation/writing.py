@@ -4,12 +4,12 @@ import jax
 import ml_collections
 import numpy as np
 
-from synth import cli
 from synth import data
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import progress
 from synth import seeding
+from synth import settings
 from synth.evaluation import decode
 from synth.evaluation import parts as parts_lib
 from synth.evaluation import scoring
@@ -34,7 +34,7 @@ def method_of(config: ml_collections.ConfigDict) -> decode.Method:
       raise errors.InputError(
         f'the run was made before there was an eval.{key}: give --{key}'
       )
-  cli.choose(config.eval.method, decode.METHODS, 'eval.method')
+  settings.choose(config.eval.method, decode.METHODS, 'eval.method')
   if config.eval.method == decode.UNIQUE and not config.eval.temperature:
     raise errors.InputError(
       'eval.temperature=0 leaves eval.method=unique one program to draw: raise '

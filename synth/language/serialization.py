@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from synth import cli
+from synth import settings
 from synth.language import structure
 from synth.language import tokens
 
@@ -36,7 +36,7 @@ class Serialization:
   max_size: int
 
   def __post_init__(self) -> None:
-    cli.choose(self.order, dict.fromkeys(ORDERS), 'data.order')
+    settings.choose(self.order, dict.fromkeys(ORDERS), 'data.order')
 
   @property
   def num_tokens(self) -> int:

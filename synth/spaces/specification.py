@@ -14,8 +14,8 @@ import dataclasses
 
 import numpy as np
 
-from synth import cli
 from synth import seeding
+from synth import settings
 from synth.spaces import blocks
 from synth.spaces import pca
 
@@ -98,7 +98,9 @@ def tokens_of(kind: str, points: int) -> int:
   Raises:
     InputError: if there is no such kind.
   """
-  return cli.choose(kind, {WHITENED: 1, POINTS: points}, 'data.specification')
+  table = {WHITENED: 1, POINTS: points}
+  number: int = settings.choose(kind, table, 'data.specification')
+  return number
 
 
 def _raw(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:

@@ -21,8 +21,8 @@ import dataclasses
 import numpy as np
 import scipy.sparse
 
-from synth import cli
 from synth import errors
+from synth import settings
 from synth.language import structure
 from synth.language import tokens
 from synth.spaces import blocks
@@ -103,7 +103,7 @@ def check(vocabulary: tokens.Vocabulary, p: int, q: int, trees: str) -> None:
     InputError: for other trees than `ordered` and `sorted`, or grams that do
       not fit 63 bits.
   """
-  cli.choose(trees, dict.fromkeys((ORDERED, SORTED)), 'spaces.trees')
+  settings.choose(trees, dict.fromkeys((ORDERED, SORTED)), 'spaces.trees')
   labels = p + max(q, _max_arity(vocabulary))
   if min(p, q) < 1 or len(vocabulary) ** labels >= 2**63:
     raise errors.InputError(

@@ -14,7 +14,7 @@ import functools
 import ml_collections
 import numpy as np
 
-from synth import cli
+from synth import settings
 from synth.splits import context as context_lib
 from synth.splits import density
 from synth.splits import distances
@@ -40,8 +40,8 @@ def check_arm(config: ml_collections.ConfigDict) -> None:
   Raises:
     InputError: for an unknown `split.kind` or `data.arm`.
   """
-  arms = cli.choose(config.split.kind, ARMS, 'split.kind')
-  cli.choose(config.data.arm, dict.fromkeys(arms), 'data.arm')
+  arms = settings.choose(config.split.kind, ARMS, 'split.kind')
+  settings.choose(config.data.arm, dict.fromkeys(arms), 'data.arm')
 
 
 @functools.lru_cache(maxsize=1)  # it is made, certified and evaluated in turn
@@ -75,7 +75,8 @@ def make(context: context_lib.Context) -> split_lib.Split:
     'ladder': ladder.make,
     'density': density.make,
   }
-  made = cli.choose(context.settings['kind'], makers, 'split.kind')(context)
+  kind = context.settings['kind']
+  made = settings.choose(kind, makers, 'split.kind')(context)
   far, bounds = distances.measure(context, made)
   return dataclasses.replace(
     made, distances=far, facts={**made.facts, 'distance_bounds': bounds}

@@ -28,8 +28,8 @@ import numpy as np
 import scipy.cluster
 import scipy.spatial
 
-from synth import cli
 from synth import seeding
+from synth import settings
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import laws
@@ -59,9 +59,9 @@ def make(context: context_lib.Context) -> support.Region:
   space, shape = context.settings['space'], context.settings['shape']
   size_C = context.universe.size_C.astype(np.int64)
   points = {**context.points, 'size': size_C[:, None]}
-  point_CxD = cli.choose(space, points, 'split.space')
+  point_CxD = settings.choose(space, points, 'split.space')
   shapes = _SIZES if space == 'size' else _SHAPES
-  member = cli.choose(shape, shapes, f'split.shape of the {space} space')
+  member = settings.choose(shape, shapes, f'split.shape of the {space} space')
   inside_C, buffer_C = member(
     point_CxD,
     lambda seed: seeding.generator(seed, 'region', space, shape),

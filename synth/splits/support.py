@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from synth import cli
 from synth import errors
 from synth import seeding
+from synth import settings as settings_lib
 from synth.spaces import neighbours
 from synth.splits import cells
 from synth.splits import context as context_lib
@@ -72,7 +72,7 @@ def of_edges(context: context_lib.Context) -> Region:
     'symbols,multiplicity': (True, True),
     'arities': (False, False),
   }
-  told_apart, multiplicity = cli.choose(
+  told_apart, multiplicity = settings_lib.choose(
     context.settings['match'], of_settings, 'split.match'
   )
   cell_C = cells.by_symbols(

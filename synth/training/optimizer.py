@@ -10,8 +10,8 @@ import jax
 import ml_collections
 import optax
 
-from synth import cli
 from synth import errors
+from synth import settings
 
 # Matrices from a width to a width, or from one to the logits: with muP their
 # learning rate falls like 1 / width. Embeddings, the encoder's first layer,
@@ -68,7 +68,7 @@ def make_schedule(opt: ml_collections.ConfigDict) -> optax.Schedule:
       [warmup, max(warmup, steps - decay)],
     ),
   }
-  chosen = cli.choose(opt.schedule, schedules, 'opt.schedule')
+  chosen = settings.choose(opt.schedule, schedules, 'opt.schedule')
   if opt.schedule == 'wsd' and opt.warmup_share + opt.decay_share > 1:
     raise errors.InputError(
       f'opt.warmup_share={opt.warmup_share} and '
