@@ -28,13 +28,13 @@ import ml_collections
 from launch import local
 from synth import errors
 from synth import flops
+from synth import model_config
 from synth import progress
 from synth import records
 from synth import runs
 from synth import settings as settings_lib
 from synth.language import grammar as grammar_lib
 from synth.splits import split as split_lib
-from synth.training import trainer as trainer_lib
 
 _TESTS = {'density': 4}  # test sets of a kind of split
 _TESTS_OF_OTHERS = 2
@@ -345,7 +345,7 @@ def operations(run: Run) -> Work:
   Decoding is counted as if every program were as long as can be.
   """
   config = run.config
-  shape = trainer_lib.model_config(config, _grammar(config.universe.grammar))
+  shape = model_config.of(config, _grammar(config.universe.grammar))
   seeds, split = config.train.num_seeds, config.split
   most = config.eval.num_tasks or max(split.num_test, split.num_dev)
   sets = _TESTS.get(split.kind, _TESTS_OF_OTHERS)

@@ -14,9 +14,9 @@ import ml_collections
 from synth import cli
 from synth import flops
 from synth import model as model_lib
+from synth import model_config
 from synth import settings
 from synth.language import grammar as grammar_lib
-from synth.training import trainer as trainer_lib
 
 _ROW = '{:<10} {:>15} {:>7} {:>20}'
 
@@ -36,7 +36,7 @@ def describe(config: ml_collections.ConfigDict) -> dict[str, Any]:
   """
   settings.check(config, 'universe', 'spaces', 'data', 'model', 'opt')
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  shape = trainer_lib.model_config(config, grammar)
+  shape = model_config.of(config, grammar)
   params, forward = model_lib.count_by_group(shape), flops.forward(shape)
   return {
     'params': {**params, 'total': sum(params.values())},

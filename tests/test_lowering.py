@@ -13,6 +13,7 @@ import pytest
 from configs import support as support_config
 from synth import attention
 from synth import model as model_lib
+from synth import model_config
 from synth.evaluation import decode
 from synth.language import batches
 from synth.language import grammar as grammar_lib
@@ -55,7 +56,7 @@ def _model(size):
   config = support_config.get_config(size)
   config.model.dtype = 'bfloat16'
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
-  return config, grammar, trainer_lib.model_config(config, grammar)
+  return config, grammar, model_config.of(config, grammar)
 
 
 # Layers as they are; layers in a loop, computed anew going backward.

@@ -10,8 +10,8 @@ from configs import base
 from configs import support as support_config
 from synth import errors
 from synth import model as model_lib
+from synth import model_config
 from synth import size
-from synth.training import trainer as trainer_lib
 
 _DOCS = pathlib.Path(__file__).parents[1] / 'docs' / 'models.md'
 _TOTALS = {
@@ -92,7 +92,7 @@ def test_the_documented_table_is_the_computed_one(sizes):
 
 def test_the_defaults_of_recipes_are_those_of_the_model(arithmetic):
   config = support_config.get_config('base')
-  shape = trainer_lib.model_config(config, arithmetic)
+  shape = model_config.of(config, arithmetic)
   for field in dataclasses.fields(model_lib.Config):
     if field.default is not dataclasses.MISSING:
       assert getattr(shape, field.name) == field.default, field.name

@@ -16,9 +16,8 @@ from synth import compilation
 from synth import errors
 from synth import inputs as inputs_lib
 from synth import model as model_lib
-from synth.language import grammar as grammar_lib
+from synth import model_config
 from synth.language import tokens
-from synth.spaces import specification
 from synth.training import accumulation as accumulation_lib
 from synth.training import checkpoint
 from synth.training import freezing
@@ -28,32 +27,6 @@ from synth.training import sharding
 # params, opt, diverged, step; leading axis M of models but for step
 State = dict[str, Any]
 Batch = Mapping[str, jax.Array]
-
-
-def model_config(
-  config: ml_collections.ConfigDict, grammar: grammar_lib.Grammar
-) -> model_lib.Config:
-  """The model of a config, whose grammar is given.
-
-  Raises:
-    InputError: for settings that are no model.
-  """
-  if not grammar.variables:
-    raise errors.InputError(
-      f'{grammar.name} has no variable: its functions are numbers, and a model '
-      'is told what functions are at points'
-    )
-  opt, points = config.opt, len(config.spaces.grid)
-  serialization = inputs_lib.serialization_of(config, grammar)
-  mup = model_lib.Mup(opt.base_width, opt.base_head_width)
-  return model_lib.Config(
-    **config.model,
-    features=specification.PER_POINT * points,
-    prefix=specification.tokens_of(config.data.specification, points),
-    vocabulary=serialization.num_tokens,
-    length=serialization.length + 1,  # the program and BOS, or EOS
-    mup=mup if opt.mup else None,
-  )
 
 
 def init_state(
@@ -179,7 +152,7 @@ class Trainer:
     self.seeds = tuple(
       config.train.seed + i for i in range(config.train.num_seeds)
     )
-    self.shape = model_config(config, inputs.universe.grammar)
+    self.shape = model_config.of(config, inputs.universe.grammar)
     self.graph = model_lib.split(self.shape)
     self.mesh = sharding.make_mesh(**config.mesh)
     tx = optimizer.make(config.opt, self.shape.width_ratio)
