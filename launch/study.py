@@ -12,12 +12,8 @@ of a run.
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
-import dataclasses
 import functools
-import hashlib
-import importlib
 import itertools
-import json
 import pathlib
 import sys
 from typing import Any
@@ -25,6 +21,7 @@ from typing import NamedTuple
 
 import ml_collections
 
+from configs import run as run_lib
 from launch import local
 from synth import errors
 from synth import flops
@@ -32,77 +29,9 @@ from synth import model_config
 from synth import progress
 from synth import records
 from synth import runs
-from synth import settings as settings_lib
 from synth.language import grammar as grammar_lib
+from synth.splits import kinds
 from synth.splits import split as split_lib
-
-_TESTS = {'density': 4}  # test sets of a kind of split
-_TESTS_OF_OTHERS = 2
-# Key of `eval` -> flag of `synth.evaluate`: runs that differ in these alone
-# share their training.
-_FLAGS_OF_EVAL = {
-  'num_samples': 'samples',
-  'num_tasks': 'tasks',
-  'batch_size': 'batch_size',
-  'temperature': 'temperatures',
-}
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Run:
-  """One run.
-
-  Attributes:
-    contrast: What it is for; runs of one contrast stand together.
-    name: Within the contrast.
-    recipe: FILE.py:VARIANT of `configs/`.
-    settings: Keys of its config -> values.
-    baselines: Whether its record gets what needs no model, too.
-    search: Whether its samples are completed (`synth.search`).
-  """
-
-  contrast: str
-  name: str
-  recipe: str
-  settings: Mapping[str, Any]
-  baselines: bool = False
-  search: bool = False
-
-  @property
-  def defaults(self) -> dict[str, Any]:
-    """The recipe as it is, as JSON holds it."""
-    return settings_lib.plain(self._recipe())
-
-  def _recipe(self) -> ml_collections.ConfigDict:
-    path, _, variant = self.recipe.partition(':')
-    module = path.removesuffix('.py').replace('/', '.')
-    config: ml_collections.ConfigDict
-    config = importlib.import_module(module).get_config(variant)
-    return config
-
-  @functools.cached_property
-  def config(self) -> ml_collections.ConfigDict:
-    """The recipe with these settings."""
-    config = self._recipe()
-    config.update_from_flattened_dict(dict(self.settings))
-    return config
-
-  @functools.cached_property
-  def plain(self) -> dict[str, Any]:
-    """The config as JSON holds it."""
-    return settings_lib.plain(self.config)
-
-  @functools.cached_property
-  def training(self) -> str:
-    """Directory of its training: that of all runs that can share it."""
-    evaluation = self.plain['eval']
-    rest = {key: evaluation[key] for key in evaluation.keys() - _FLAGS_OF_EVAL}
-    return f'{self.config.data.arm}-{_hash({**self.plain, "eval": rest})}'
-
-  @functools.cached_property
-  def data(self) -> str:
-    """Directory of its universe, spaces and splits."""
-    return f'data-{_hash([self.plain["universe"], self.plain["spaces"]])}'
 
 
 class Work(NamedTuple):
@@ -133,8 +62,8 @@ class Study:
     self.tier: str = config.tier
     self.slice_s: float = config.slice_s
     self.at_once: int = config.at_once
-    self.runs: tuple[Run, ...] = config.runs
-    if not all(isinstance(run, Run) for run in self.runs):
+    self.runs: tuple[run_lib.Run, ...] = config.runs
+    if not all(isinstance(run, run_lib.Run) for run in self.runs):
       raise errors.InputError('the runs of a study are those of its tier')
     if self.at_once < 1 or self.slice_s <= 0:
       raise errors.InputError(
@@ -152,11 +81,11 @@ class Study:
         old = {'config': _filled(self._read(run)['config'], run.defaults)}
         runs.check_resumable(path, old, {'config': run.plain})
 
-  def record(self, run: Run) -> pathlib.Path:
+  def record(self, run: run_lib.Run) -> pathlib.Path:
     """The record of a run: it is finished if this exists."""
     return self._results / run.contrast / f'{run.name}.json'
 
-  def _read(self, run: Run) -> dict[str, Any]:
+  def _read(self, run: run_lib.Run) -> dict[str, Any]:
     """The record of a finished run.
 
     Raises:
@@ -168,11 +97,11 @@ class Study:
       raise runs.RunError(f'{path} is not the record of a run of a study')
     return facts
 
-  def left(self) -> list[Run]:
+  def left(self) -> list[run_lib.Run]:
     """The runs that are not finished."""
     return [run for run in self.runs if not self.record(run).exists()]
 
-  def without_baselines(self) -> list[Run]:
+  def without_baselines(self) -> list[run_lib.Run]:
     """The finished runs whose records lack what needs no model."""
     return [
       run
@@ -182,14 +111,14 @@ class Study:
       and 'without_model' not in runs.read_json(self.record(run))
     ]
 
-  def estimates(self) -> dict[Run, Work]:
+  def estimates(self) -> dict[run_lib.Run, Work]:
     """Seconds of training and evaluation of every run, were it alone.
 
     Making data, writing the record and baselines are not in them.
     Of finished runs what they took; of the others their operations at the
     tier's rates, corrected by how those runs kept to them.
     """
-    first: dict[str, Run] = {}
+    first: dict[str, run_lib.Run] = {}
     for run in self.runs:
       first.setdefault(run.training, run)
     planned = {
@@ -210,18 +139,18 @@ class Study:
       for run in self.runs
     }
 
-  def _planned(self, run: Run, trains: bool) -> Work:
+  def _planned(self, run: run_lib.Run, trains: bool) -> Work:
     work, rate = operations(run), self._rate
     return Work(
       rate.start_s + work.train / rate.train if trains else 0.0,
       rate.start_s + work.evaluate / rate.evaluate,
     )
 
-  def _took(self, run: Run) -> Work:
+  def _took(self, run: run_lib.Run) -> Work:
     seconds = self._read(run).get('seconds', {})
     return Work(seconds.get('train', 0.0), seconds.get('evaluate', 0.0))
 
-  def data_jobs(self, todo: Sequence[Run]) -> list[local.Job]:
+  def data_jobs(self, todo: Sequence[run_lib.Run]) -> list[local.Job]:
     """Makes the inputs of runs, each once."""
     found = {}
     for run in todo:
@@ -241,16 +170,13 @@ class Study:
         )
     return list(found.values())
 
-  def job(self, run: Run) -> local.Job:
+  def job(self, run: run_lib.Run) -> local.Job:
     """Trains a run, evaluates it and writes its record."""
     workdir = self._out / run.training
     python = [sys.executable, '-m']
-    evaluation = {
-      flag: run.plain['eval'][key] for key, flag in _FLAGS_OF_EVAL.items()
-    }
     commands = [
       [*python, 'synth.evaluate', f'--workdir={workdir}',
-       *(f'--{flag}={value}' for flag, value in evaluation.items())],
+       *(f'--{flag}={value}' for flag, value in run.evaluation.items())],
       [*python, 'synth.records', f'--workdir={workdir}', f'--tier={self.tier}',
        f'--contrast={run.contrast}', f'--run={run.name}',
        f'--out={self.record(run)}'],
@@ -268,7 +194,7 @@ class Study:
       times=records.times(workdir, run.contrast, run.name),
     )
 
-  def baselines_job(self, run: Run) -> local.Job:
+  def baselines_job(self, run: run_lib.Run) -> local.Job:
     """Adds what needs no model to the record of a finished run."""
     workdir = self._out / f'{run.contrast}-{run.name}'
     command = [
@@ -339,7 +265,7 @@ class Study:
     }
 
 
-def operations(run: Run) -> Work:
+def operations(run: run_lib.Run) -> Work:
   """Exact floating-point operations of training, and of decoding at most.
 
   Decoding is counted as if every program were as long as can be.
@@ -348,7 +274,7 @@ def operations(run: Run) -> Work:
   shape = model_config.of(config, _grammar(config.universe.grammar))
   seeds, split = config.train.num_seeds, config.split
   most = config.eval.num_tasks or max(split.num_test, split.num_dev)
-  sets = _TESTS.get(split.kind, _TESTS_OF_OTHERS)
+  sets = len(kinds.TESTS[split.kind])
   tasks = sets * min(split.num_test, most) + min(split.num_dev, most)
   return Work(
     seeds
@@ -368,14 +294,14 @@ def _grammar(name: str) -> grammar_lib.Grammar:
 
 
 def slices(
-  study: Study, todo: Sequence[Run], at_once: int, budget_s: float
-) -> list[list[Run]]:
+  study: Study, todo: Sequence[run_lib.Run], at_once: int, budget_s: float
+) -> list[list[run_lib.Run]]:
   """Runs in order, cut so that each part takes about the budget at most.
 
   A run that takes longer is a part of its own: it is stopped and resumed.
   """
   estimates, spent = study.estimates(), budget_s
-  found: list[list[Run]] = []
+  found: list[list[run_lib.Run]] = []
   for run in todo:
     seconds = sum(estimates[run]) / at_once
     if spent + seconds > budget_s:
@@ -417,11 +343,6 @@ def _filled(
   return found
 
 
-def _flags(run: Run, settings: Mapping[str, Any]) -> list[str]:
+def _flags(run: run_lib.Run, settings: Mapping[str, Any]) -> list[str]:
   overrides = [f'--config.{key}={value}' for key, value in settings.items()]
   return [f'--config={run.recipe}', *overrides]
-
-
-def _hash(value: Any) -> str:
-  text = json.dumps(value, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -13,6 +13,7 @@ from synth.evaluation import retrieval
 from synth.splits import __main__ as splits_main
 from synth.splits import certificate
 from synth.splits import ladder
+from synth.splits import support
 from tests import programs as programs_lib
 
 _ARMS = [ladder.arm(rung) for rung in range(ladder.RUNGS + 1)]
@@ -142,7 +143,7 @@ def test_a_ladder_shows_one_program_of_each_class(inputs):
   arm = ladder.arm(4)
   tok_NxL = inputs.context.tok_CxL[inputs.split.arms[arm]]
   known = {text for tok_L in tok_NxL for text in subtrees(decode(tok_L))}
-  classes = inputs.split.tests[ladder.NOVEL]
+  classes = inputs.split.tests[support.NOVEL]
   tok_PxL = np.concatenate([inputs.context.tok_CxL[classes], tok_NxL[:5]])
   number_P, copied_P = retrieval.Training(inputs, arm).subtrees(tok_PxL)
   wanted = [list(subtrees(decode(tok_L))) for tok_L in tok_PxL]

@@ -12,7 +12,9 @@ import pytest
 
 from analysis.study import novelty
 from analysis.study import study as study_cells
+from configs import run as run_lib
 from configs import study as study_config
+from configs import tiers
 from launch import local
 from launch import study
 from synth import errors
@@ -27,7 +29,7 @@ from synth.splits import density
 from synth.splits import distances
 
 _ROOT = pathlib.Path(__file__).parents[1]
-_TIERS = list(study_config.TIERS)
+_TIERS = list(tiers.TIERS)
 _SLICE_S = 600  # of the gpu tier, at most
 
 
@@ -50,7 +52,7 @@ def test_whole_contrasts_stand_together_the_first_ones_first(tmp_path, tier):
 def test_runs_share_training_if_evaluation_can_be_told_by_flags():
   def trained_in(**settings):
     given = {key.replace('__', '.'): value for key, value in settings.items()}
-    return study.Run('c', 'n', 'configs/support.py:tiny', given).training
+    return run_lib.Run('c', 'n', 'configs/support.py:tiny', given).training
 
   alone = trained_in()
   assert trained_in(eval__num_samples=7, eval__temperature=1.0) == alone

@@ -16,7 +16,7 @@ from analysis.study import ladder
 from analysis.study import study as study_lib
 from analysis.study import support
 from synth.splits import density as density_split
-from synth.splits import ladder as ladder_split
+from synth.splits import support as support_split
 from synth.statistics import hypotheses
 
 # Names of contrasts among the runs.
@@ -137,7 +137,7 @@ def lowest_rung(study: study_lib.Study) -> float:
   grid, by_split = study.grid(LADDER), rung_divergence(study)
   cells = [
     grid.get(split, min(by_split[split], key=by_split[split].__getitem__),
-             ladder_split.NOVEL)
+             support_split.NOVEL)
     for split in grid.splits
   ]  # fmt: skip
   return float(np.mean([cell.value(1).mean() for cell in cells]))
@@ -149,7 +149,7 @@ def rung_divergence(study: study_lib.Study) -> dict[int, dict[str, float]]:
   Raises:
     NotMeasured: if records lack.
   """
-  return study_lib.divergence(study.of(LADDER), ladder_split.NOVEL)
+  return study_lib.divergence(study.of(LADDER), support_split.NOVEL)
 
 
 def family(study: study_lib.Study) -> dict[str, float]:

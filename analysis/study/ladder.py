@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from analysis.study import cells as cells_lib
 from analysis.study import effects
-from synth.splits import ladder
+from synth.splits import support
 
 
 def span(divergence: Mapping[int, Mapping[str, float]]) -> float:
@@ -21,10 +21,8 @@ def span(divergence: Mapping[int, Mapping[str, float]]) -> float:
 def cost(
   grid: cells_lib.Grid,
   divergence: Mapping[int, Mapping[str, float]],
-  test: str = ladder.NOVEL,
-  k: int = 1,
 ) -> effects.Effect:
-  """Success lost from the lowest to the highest rung, the tests fixed.
+  """pass@1 on the novel test lost from the lowest to the highest rung.
 
   It is the slope over compound divergence times its `span`: points of pass@1,
   which a margin of equivalence can be stated in.
@@ -32,19 +30,16 @@ def cost(
   Args:
     grid: The records; arms are rungs.
     divergence: Split -> arm -> D_C of the test from the arm (methods: 1.6).
-    test: The test set.
-    k: Samples that a task may take.
 
   Raises:
     NotMeasured: if a split lacks a rung or its divergence.
   """
-
   height = span(divergence)
 
   def weights(split: int) -> effects.Weights:
     if split not in divergence:
       raise cells_lib.NotMeasured(f'split {split} states no divergence')
-    rising = effects.slope(divergence[split], test)
+    rising = effects.slope(divergence[split], support.NOVEL)
     return {key: -height * weight for key, weight in rising.items()}
 
-  return effects.effect(grid, weights, k)
+  return effects.effect(grid, weights, 1)

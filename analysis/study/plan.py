@@ -12,17 +12,9 @@ from typing import NamedTuple
 
 from configs import study as study_config
 from synth import records
-from synth.splits import density
+from synth.splits import kinds
 from synth.splits import split as split_lib
-from synth.splits import support
 
-_TESTS = {
-  'density': (
-    density.UNIFORM,
-    *(f'{space}_cells' for space in (*density.SPACES, 'joint')),
-  ),
-}
-_TESTS_OF_OTHERS = (support.CONTROL, support.NOVEL)
 _NAMED = 3  # lacking runs in one line; tables name all
 
 
@@ -87,7 +79,6 @@ def of(tier: str) -> list[Declared]:
   for run in study_config.get_config(tier).runs:
     config = run.plain
     training, split = config['train'], config['split']
-    tests = _TESTS.get(split['kind'], _TESTS_OF_OTHERS)
     facts = {
       'arm': config['data']['arm'],
       'seeds': [training['seed'] + s for s in range(training['num_seeds'])],
@@ -99,7 +90,7 @@ def of(tier: str) -> list[Declared]:
         run.contrast,
         run.name,
         split['seed'],
-        (*tests, split_lib.DEV),
+        (*kinds.TESTS[split['kind']], split_lib.DEV),
         min(split['num_test'], config['eval']['num_tasks'] or math.inf),
         facts,
         config,

@@ -18,7 +18,6 @@ from analysis.study import support
 from analysis.study import verdicts
 from synth import records
 from synth.evaluation.sample_records import Best
-from synth.splits import ladder as ladder_split
 from synth.splits import support as support_split
 
 _BEST = {
@@ -236,8 +235,8 @@ def rungs(study: study_lib.Study) -> drawn.Drawn:
   """
   grid = study.grid(contrasts.LADDER)
   slope = contrasts.rungs(study)
-  tests = {ladder_split.NOVEL: picture.VERMILION,
-           ladder_split.CONTROL: picture.BLUE}  # fmt: skip
+  tests = {support_split.NOVEL: picture.VERMILION,
+           support_split.CONTROL: picture.BLUE}  # fmt: skip
   divergence = contrasts.rung_divergence(study)
   arms = sorted(grid.arms)
   x = [np.mean([by_arm[arm] for by_arm in divergence.values()]) for arm in arms]

@@ -256,7 +256,7 @@ def _certify_ladder(
   }
   top = held_out[ladder.arm(ladder.RUNGS)]
   rest = np.setdiff1d(np.arange(len(names)), top)
-  novel, control = split.tests[ladder.NOVEL], split.tests[ladder.CONTROL]
+  novel, control = split.tests[support.NOVEL], split.tests[support.CONTROL]
   checks['no_program_of_an_arm_has_its_held_out_edges'] = not any(
     edge_CxK[classes][:, held_out[arm]].any()
     for arm, classes in split.arms.items()

@@ -54,6 +54,7 @@ ARMS = (
   *(law + raked for law in _LAWS for raked in ('', '_raked')),
   *(f'{name}_net{raked}' for name in SPACES for raked in ('', '_raked')),
 )
+TESTS = (UNIFORM, *(f'{name}_cells' for name in (*SPACES, 'joint')))
 _CELLS_A_TEST = 4  # classes of a test that a cell gets, about
 
 

@@ -32,6 +32,11 @@ ARMS = {
   'ladder': ladder.ARMS,
   'density': density.ARMS,
 }
+# The test sets that it has.
+TESTS = {
+  **dict.fromkeys(ARMS, support.TESTS),
+  'density': density.TESTS,
+}
 
 
 def check_arm(config: ml_collections.ConfigDict) -> None:

@@ -28,9 +28,9 @@ from synth.language import tokens
 from synth.splits import cells
 from synth.splits import context as context_lib
 from synth.splits import split as split_lib
+from synth.splits import support
 
 RUNGS = 4  # above the one that holds out nothing
-CONTROL, NOVEL = 'control', 'novel'
 _DRAWS = 20  # of H
 
 
@@ -78,7 +78,10 @@ def make(context: context_lib.Context) -> split_lib.Split:
   test_G = np.bincount(place_T[:num_test], minlength=len(capacity_G))
   taken_C = ~usable_C
   tests = {}
-  for name, member_C in ((NOVEL, within_C), (CONTROL, without_C)):
+  for name, member_C in (
+    (support.NOVEL, within_C),
+    (support.CONTROL, without_C),
+  ):
     tests[name] = _pick(member_C & ~taken_C, cell_C, test_G, rng)
     taken_C[tests[name]] = True
   # All arms prefer the same classes, so that they differ as little as they can.

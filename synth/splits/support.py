@@ -26,7 +26,7 @@ from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 
 ARMS = WITHOUT, WITH = 'train_s', 'train_c'
-CONTROL, NOVEL = 'control', 'novel'
+TESTS = CONTROL, NOVEL = 'control', 'novel'
 _MAX_SWAP = 0.2  # largest share of an arm that is replaced
 _CONTROLS = 500  # whose minimal distances are measured, for comparison
 _QUANTILES = (0.0, 0.05, 0.5, 0.95, 0.999)
