@@ -8,6 +8,7 @@ import sys
 import time
 
 _BRIEF_S = 1.0
+_BAR_S, _LINE_S = 0.2, 15.0  # between updates of a bar; between lines
 
 
 class Progress:
@@ -17,17 +18,14 @@ class Progress:
     name: What is being done.
     total: Number of units of work.
     unit: What one unit is called.
-    every_s: Seconds between lines when stderr is not a terminal.
   """
 
-  def __init__(
-    self, name: str, total: int, unit: str = '', every_s: float = 15.0
-  ):
+  def __init__(self, name: str, total: int, unit: str = ''):
     self._name = name
     self._total = max(total, 1)
     self._unit = unit
     self._terminal = sys.stderr.isatty()
-    self._every_s = 0.2 if self._terminal else every_s
+    self._every_s = _BAR_S if self._terminal else _LINE_S
     self._start = self._shown = time.monotonic()
     self._first: int | None = None
 

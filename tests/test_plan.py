@@ -121,13 +121,12 @@ def test_a_diverged_model_has_no_part_in_scaling(tmp_path):
     run='point0-lr0.001', seeds=5, items=10,
   )  # fmt: skip
   _change(path, diverged={'1': 7})
-  (rate_S,) = study_lib.by_compute(
-    simulated.load(root).of('scaling'), 'novel', 1
-  ).values()
-  assert len(rate_S) == 4
+  found = simulated.load(root).of('scaling')
+  ((cell,),) = study_lib.cells_by_compute(found, 'novel').values()
+  assert len(cell.seeds) == 4
   _change(path, diverged={'1': 7, '4': 7})
   with pytest.raises(study_lib.cells_lib.TooManyDiverged, match='2 of 5'):
-    study_lib.by_compute(simulated.load(root).of('scaling'), 'novel', 1)
+    study_lib.cells_by_compute(simulated.load(root).of('scaling'), 'novel')
 
 
 def test_the_plan_is_that_of_the_configs(tmp_path):

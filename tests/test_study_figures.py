@@ -145,7 +145,11 @@ def test_scaling_says_too_few_points_and_shows_loss_and_many_samples(
   row = judgement.grows(study, 'dev')
   assert row.interval == pace.pace
   assert 'interval over seeds and tasks; a straight line is' in row.note
-  by_level = study_lib.by_compute(study.of('scaling'), 'dev', 1)
+  cells = study_lib.cells_by_compute(study.of('scaling'), 'dev')
+  by_level = {
+    flops: np.concatenate([cell.value(1).mean(axis=1) for cell in level])
+    for flops, level in cells.items()
+  }
   alone = scaling.slope(scaling.measure(by_level))
   assert row.interval.low < alone.low and alone.high < row.interval.high
   halves = drawn.numbers['halves']

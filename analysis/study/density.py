@@ -31,22 +31,22 @@ class Against(NamedTuple):
   adjusted: float
 
 
-def rates(grid: cells_lib.Grid, k: int = 1) -> dict[tuple[str, str], Interval]:
-  """Success of every arm on every test that has whole records."""
+def rates(grid: cells_lib.Grid) -> dict[tuple[str, str], Interval]:
+  """pass@1 of every arm on every test that has whole records."""
   found = {}
   for arm in grid.arms:
     for test in grid.tests:
       try:
-        found[arm, test] = effects.effect(grid, {(arm, test): 1.0}, k).interval
+        found[arm, test] = effects.effect(grid, {(arm, test): 1.0}, 1).interval
       except cells_lib.NotMeasured:
         continue
   return found
 
 
 def against_uniform(
-  grid: cells_lib.Grid, k: int = 1
+  grid: cells_lib.Grid,
 ) -> dict[tuple[str, str], Against]:
-  """Every other arm less `uniform`, on every test that has whole records."""
+  """Every other arm less `uniform`, pass@1 on every test with whole records."""
   found = {}
   for arm in grid.arms:
     for test in grid.tests:
@@ -54,7 +54,7 @@ def against_uniform(
         continue
       weights = {(arm, test): 1.0, (density.UNIFORM, test): -1.0}
       try:
-        found[arm, test] = effects.effect(grid, weights, k)
+        found[arm, test] = effects.effect(grid, weights, 1)
       except cells_lib.NotMeasured:
         continue
   adjusted = hypotheses.holm(np.array([e.p for e in found.values()]))

@@ -143,14 +143,14 @@ def effect(
   )
 
 
-def bootstrap(grid: cells_lib.Grid, weights: Weights, k: int = 1) -> Interval:
-  """The crossed bootstrap's 95 % interval, 10,000 resamples.
+def bootstrap(grid: cells_lib.Grid, weights: Weights) -> Interval:
+  """The crossed bootstrap's 95 % interval of pass@1, 10,000 resamples.
 
   Raises:
     NotMeasured: as `effect`.
   """
   by_split = _by_split(grid, weights)
-  contrast = [_terms(grid, split, w, k) for split, w in by_split.items()]
+  contrast = [_terms(grid, split, w, 1) for split, w in by_split.items()]
   return bootstrap_lib.crossed(contrast, seeding.generator(0, 'effect'))
 
 

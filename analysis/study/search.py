@@ -130,17 +130,24 @@ def by_functions(study: study_lib.Study) -> dict[int, cells_lib.Grid]:
 def gain(
   study: study_lib.Study,
   over: str,
-  arm: str = support_split.WITHOUT,
-  test: str = support_split.NOVEL,
   source: str = results.OWN,
 ) -> effects.Effect:
-  """A search (completing the model's own samples), less another or none.
+  """Novel tasks that one search solves, less those that another does.
+
+  With models that never saw what is held out (`train_s`).
+
+  Args:
+    study: The records.
+    over: What it is compared with: another source, or `SAMPLES` of the model,
+      which is no search.
+    source: The search; by default it completes the model's own samples.
 
   Raises:
     NotMeasured: if records lack.
   """
-  weights = {(source, test): 1.0, (over, test): -1.0}
-  return effects.effect(grid(study, arm), weights)
+  novel = support_split.NOVEL
+  weights = {(source, novel): 1.0, (over, novel): -1.0}
+  return effects.effect(grid(study, support_split.WITHOUT), weights)
 
 
 def share(found: cells_lib.Grid, source: str, test: str) -> Interval:

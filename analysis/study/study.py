@@ -14,6 +14,7 @@ from synth import errors
 from synth import records
 from synth import runs
 from synth.splits import distances
+from synth.splits import holdout
 from synth.splits import support
 
 # Of the facts of tasks: what `record_tasks.Tasks` calls them.
@@ -237,7 +238,7 @@ def cells(record: records.Record) -> list[cells_lib.Cell]:
     found.append(cell)
     if name == support.NOVEL and 'free size' in facts:
       most = record.facts['config']['universe']['max_size']
-      forced_I = (facts['free size'] == 0) | (facts['free size'] > most)
+      forced_I = holdout.forced(facts['free size'], most)
       for part, chosen_I in ((FORCED, forced_I), (AVOIDABLE, ~forced_I)):
         if chosen_I.any():
           found.append(dataclasses.replace(cell.where(chosen_I), test=part))
@@ -329,20 +330,6 @@ def _dev_loss(found: Sequence[records.Record]) -> float:
   last = [loss for r in found for loss in r.facts['dev_loss'][-1][1]]
   loss_S = np.array(last, float)  # null, of a diverged model, becomes NaN
   return float(loss_S.mean()) if np.isfinite(loss_S).all() else np.inf
-
-
-def by_compute(
-  found: Sequence[records.Record], test: str, k: int
-) -> dict[float, np.ndarray]:
-  """Training FLOPs of a model -> pass@k of every model on the frontier.
-
-  Raises:
-    TooManyDiverged: if more than a quarter of a run's models diverged.
-  """
-  return {
-    flops: np.concatenate([cell.value(k).mean(axis=1) for cell in on_test])
-    for flops, on_test in cells_by_compute(found, test).items()
-  }
 
 
 def cells_by_compute(

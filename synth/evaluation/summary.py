@@ -15,6 +15,7 @@ from synth.evaluation import sample_records
 from synth.evaluation import verify
 from synth.language import tokens
 from synth.splits import distances
+from synth.splits import holdout as holdout_lib
 from synth.splits import split as split_lib
 from synth.statistics import design
 from synth.statistics import interval
@@ -238,12 +239,27 @@ def of_forced(
   inputs: inputs_lib.Inputs,
   seeds: int,
 ) -> dict[str, Any]:
-  """The best of each task, by whether the held-out edge can be avoided."""
+  """The best of each task, by whether the held-out edge can be avoided.
+
+  That is by a program that a model may write: no larger than the universe's.
+
+  Args:
+    records: Test set -> its records.
+    sets: Test set -> classes of its tasks.
+    inputs: Of the run.
+    seeds: Number of models.
+
+  Returns:
+    `best_by_forced` (`sample_records.best_by_forced`); nothing if no edges are
+    held out.
+  """
   if inputs.holdout is None:
     return {}
-  size_C = inputs.holdout.free_size_C
-  forced_C = (size_C == 0) | (size_C > inputs.universe.max_size)
-  forced = {name: forced_C[classes] for name, classes in sets.items()}
+  size_C, most = inputs.holdout.free_size_C, inputs.universe.max_size
+  forced = {
+    name: holdout_lib.forced(size_C[classes], most)
+    for name, classes in sets.items()
+  }
   return {
     'best_by_forced': sample_records.best_by_forced(records, seeds, forced)
   }

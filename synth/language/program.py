@@ -40,6 +40,7 @@ NUMBER: /[0-9]+(\.[0-9]+)?/
 %ignore /[ \t\r\n]+/
 """
 
+_SHOWN = 60  # characters of a program in a message
 _PARSER = lark.Lark(
   EXPRESSION_SYNTAX, start='expression', parser='lalr', propagate_positions=True
 )
@@ -131,8 +132,8 @@ def parse(text: str) -> Node:
     raise fail(describe_syntax_error(error), error) from None
 
 
-def _clip(text: str, limit: int = 60) -> str:
-  return repr(text if len(text) <= limit else text[: limit - 3] + '...')
+def _clip(text: str) -> str:
+  return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + '...')
 
 
 def to_infix(program: Node) -> str:

@@ -105,7 +105,7 @@ class Holdout:
         f'restricted universe reaches +{reach}, not +{extra_size}'
       )
     size_C = self.universe.size_C.astype(np.int64)
-    return (self.free_size_C == 0) | (self.free_size_C > size_C + extra_size)
+    return forced(self.free_size_C, size_C + extra_size)
 
   def sample_programs(
     self, class_P: np.ndarray, rng: np.random.Generator
@@ -151,6 +151,17 @@ class Holdout:
   def has(self, tok_PxL: np.ndarray) -> np.ndarray:
     """Whether each program (well-formed rows) has one of the edges."""
     return edges_lib.has(tok_PxL, self.universe.vocabulary, self.edges)
+
+
+def forced(free_size: np.ndarray, most: int | np.ndarray) -> np.ndarray:
+  """Whether no program of at most `most` nodes avoids the held-out edges.
+
+  Args:
+    free_size: Nodes of the smallest program without the edges, 0 if there is
+      none (`Holdout.free_size_C`); of any shape.
+    most: Nodes that a program may have: one number, or one for each.
+  """
+  return (free_size == 0) | (free_size > most)
 
 
 def load_or_build(
