@@ -23,7 +23,9 @@ from synth import runs
 BLACK, GREY = '#222222', '#999999'
 BLUE, SKY = '#0072b2', '#56b4e9'
 VERMILION, ORANGE = '#d55e00', '#e69f00'
-GREEN, PURPLE = '#009e73', '#cc79a7'
+GREEN, PURPLE, YELLOW = '#009e73', '#cc79a7', '#f0e442'
+# Greys for what is left over, for lines of a grid and for areas behind marks.
+PALE, FAINT, FAINTEST = '#cccccc', '#dddddd', '#eeeeee'
 
 # What pictures are drawn under (`pyplot.rc_context`).
 STYLE = {

@@ -170,6 +170,6 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
     axis.set_xlabel('training programs n (log)')
     axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
     axis.set_ylim(-0.03, 1.03)
-    axis.grid(axis='y', color='#dddddd', lw=0.6)
+    axis.grid(axis='y', color=picture.FAINT, lw=0.6)
   left.set_ylabel('test programs whose function\nis in training')
   return fig

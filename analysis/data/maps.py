@@ -146,7 +146,7 @@ def set_colours(names: list[str]) -> dict[str, str]:
   """A colour for each set of `Stored.sets`: blue control, orange novel."""
   strong = iter((picture.BLUE, picture.VERMILION))
   weak = iter((picture.SKY, picture.ORANGE))
-  fixed = {'neither': '#dddddd', 'both arms': picture.GREY}
+  fixed = {'neither': picture.FAINT, 'both arms': picture.GREY}
   return {
     name: fixed[name]
     if name in fixed
@@ -224,7 +224,7 @@ def size_colours(sizes: list[int]) -> dict[int, str]:
   """Grey for the largest size, which most classes have; darker the smaller."""
   ramp = plt.get_cmap('viridis')(np.linspace(0, 0.85, max(len(sizes) - 1, 1)))
   found = dict(zip(sorted(sizes), map(colors.to_hex, ramp), strict=False))
-  return {**found, max(sizes): '#cccccc'}
+  return {**found, max(sizes): picture.PALE}
 
 
 def points_by_size(maps: Maps) -> dict[str, np.ndarray]:

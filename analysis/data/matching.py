@@ -261,7 +261,7 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
   if between in table:
     cells.append((between, {'marker': 'D', 'color': picture.BLACK}))
   axis.set_title('Standardized mean difference: after the arrow less before')
-  axis.axvspan(-LARGE, LARGE, color='#eeeeee', lw=0)
+  axis.axvspan(-LARGE, LARGE, color=picture.FAINTEST, lw=0)
   axis.axvline(0, color=picture.BLACK, lw=0.8)
   for number, (pair, marker) in enumerate(cells):
     shift = (number - (len(cells) - 1) / 2) * 0.16
@@ -297,7 +297,7 @@ def _divergence(
   names = []
   for row, (pair, marker) in enumerate(cells):
     value = facts['pairs'][pair]
-    axis.plot([0, value], [row, row], color='#cccccc', lw=1, zorder=0)
+    axis.plot([0, value], [row, row], color=picture.PALE, lw=1, zorder=0)
     axis.plot(value, row, **marker, ms=7)
     axis.annotate(
       _short(value), (value, row), xytext=(7, 0), textcoords='offset points',
@@ -333,4 +333,4 @@ def _distances(axis: Any, facts: dict[str, Any], space: str) -> None:
   axis.set_xlim(0, 1.02 * largest)
   axis.set_ylim(0, 1)
   axis.yaxis.set_major_formatter(ticker.PercentFormatter(1, 0))
-  axis.grid(axis='y', color='#dddddd', lw=0.6)
+  axis.grid(axis='y', color=picture.FAINT, lw=0.6)

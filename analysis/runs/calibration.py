@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from analysis import picture
 from analysis.runs import figures
 from analysis.runs import results
 from synth.splits import distances
@@ -29,7 +30,7 @@ def reliability(found: Sequence[results.Run]) -> figure_lib.Figure:
     squeeze=False, sharey=True,
   )  # fmt: skip
   for axis, name in zip(axes[0], names, strict=True):
-    axis.plot([0, 1], [0, 1], color='#999999', lw=1)
+    axis.plot([0, 1], [0, 1], color=picture.GREY, lw=1)
     for run, (marker, colour) in zip(runs, figures.ways(), strict=False):
       bins = run.result['reliability'][name]
       if not bins:

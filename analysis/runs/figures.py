@@ -14,37 +14,37 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from analysis import picture
 from analysis.runs import results
 from synth.evaluation import verify
 from synth.spaces import space as space_lib
 from synth.splits import holdout
 from synth.splits import split as split_lib
 
-# Okabe-Ito: distinguishable with any colour vision.
 _COLOURS = {
   'train': '#bbbbbb',
-  'control': '#0072b2',
-  'novel': '#d55e00',
-  'dev': '#009e73',
-  'uniform': '#0072b2',
-  'semantic_cells': '#cc79a7',
-  'syntactic_cells': '#e69f00',
-  'joint_cells': '#56b4e9',
+  'control': picture.BLUE,
+  'novel': picture.VERMILION,
+  'dev': picture.GREEN,
+  'uniform': picture.BLUE,
+  'semantic_cells': picture.PURPLE,
+  'syntactic_cells': picture.ORANGE,
+  'joint_cells': picture.SKY,
 }
 _MARKERS = ('', 's', '^', 'D', 'v', 'x')
 _OUTCOMES = {
-  'correct': '#009e73',
-  'grid_only': '#f0e442',
-  'wrong': '#56b4e9',
-  'undefined': '#e69f00',
-  'unparsed': '#999999',
+  'correct': picture.GREEN,
+  'grid_only': picture.YELLOW,
+  'wrong': picture.SKY,
+  'undefined': picture.ORANGE,
+  'unparsed': picture.GREY,
 }
 
 _BEST = {
-  'with_structure': ('solved with the held-out structure', '#009e73'),
-  'without_structure': ('solved without it only', '#56b4e9'),
-  'fits_only': ('fits the specification only', '#f0e442'),
-  'unsolved': ('unsolved', '#cccccc'),
+  'with_structure': ('solved with the held-out structure', picture.GREEN),
+  'without_structure': ('solved without it only', picture.SKY),
+  'fits_only': ('fits the specification only', picture.YELLOW),
+  'unsolved': ('unsolved', picture.PALE),
 }
 
 

@@ -7,10 +7,12 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from analysis import picture
 from analysis.runs import results
 from synth.evaluation import verify
 
-_COLOURS = ('#999999', '#e69f00', '#56b4e9', '#f0e442')  # unparsed first
+# Unparsed first.
+_COLOURS = picture.GREY, picture.ORANGE, picture.SKY, picture.YELLOW
 
 
 def sizes(found: Sequence[results.Run]) -> list[int]:

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from analysis import picture
 from analysis.runs import results
 
 
@@ -106,7 +107,7 @@ def by_distance(found: Sequence[results.Run]) -> figure_lib.Figure:
         label=name,
       )
     below.plot(
-      [0, 1], [0, 1], color='#999999', lw=1, label='as far as the task'
+      [0, 1], [0, 1], color=picture.GREY, lw=1, label='as far as the task'
     )
     above.set_title(run.label)
     above.set_ylabel('subtrees that training shows')

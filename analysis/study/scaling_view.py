@@ -220,7 +220,9 @@ def _panel(axis: axes_lib.Axes, law: Law) -> None:
   beyond_N = law.dense_N[law.dense_N >= level_L[-1]]
   axis.plot(beyond_N, _averaged(law, beyond_N), color=picture.BLACK, lw=1.6,
             ls='--', label='their average by Akaike weights')  # fmt: skip
-  axis.axvspan(level_L[-1], law.dense_N[-1], color='#eeeeee', lw=0, zorder=0)
+  axis.axvspan(
+    level_L[-1], law.dense_N[-1], color=picture.FAINTEST, lw=0, zorder=0
+  )
   axis.text(level_L[-1], 0.02, ' extrapolated', fontsize=8,
             transform=axis.get_xaxis_transform())  # fmt: skip
   if not found.enough:

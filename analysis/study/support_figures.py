@@ -23,8 +23,8 @@ from synth.splits import support as support_split
 _BEST = {
   Best.WITH_STRUCTURE: ('with the structure', picture.GREEN),
   Best.WITHOUT_STRUCTURE: ('without it only', picture.SKY),
-  Best.FITS_ONLY: ('specification only', '#f0e442'),
-  Best.UNSOLVED: ('unsolved', '#cccccc'),
+  Best.FITS_ONLY: ('specification only', picture.YELLOW),
+  Best.UNSOLVED: ('unsolved', picture.PALE),
 }
 
 
@@ -52,7 +52,7 @@ def forest(study: study_lib.Study) -> drawn.Drawn:
   )
   axis = axes['forest']
   margin = 100 * effects.MARGIN
-  axis.axvspan(-margin, margin, color='#eeeeee', lw=0)
+  axis.axvspan(-margin, margin, color=picture.FAINTEST, lw=0)
   axis.axvline(0, color=picture.BLACK, lw=0.8)
   axis.axvline(30, color=picture.GREY, lw=0.8, ls=':')
   parts = (
@@ -192,7 +192,7 @@ def solved(study: study_lib.Study) -> drawn.Drawn:
                            mec=picture.BLACK, mew=0.5)  # fmt: skip
   for best, (label, _) in _BEST.items():
     axes[best.name].set_title(label, fontsize=9)
-    axes[best.name].grid(axis='x', color='#dddddd', lw=0.6)
+    axes[best.name].grid(axis='x', color=picture.FAINT, lw=0.6)
     axes[best.name].tick_params(axis='y', length=0)
   for axis in axes.values():
     axis.set_xlim(-0.02, 1.02)
