@@ -166,9 +166,8 @@ def load_or_build(
     InputError: for impossible settings or a directory of other settings.
   """
   settings_lib.check(config, 'universe', 'spaces', 'split', 'data')
-  settings_lib.choose(
-    config.split.kind, kinds.ARMS, 'split.kind'
-  )  # before building
+  # What cannot be is refused before anything is built.
+  settings_lib.choose(config.split.kind, kinds.ARMS, 'split.kind')
   grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
   serialization_of(config, grammar)
   _is_fixed(config)

@@ -28,7 +28,7 @@ import zlib
 import numpy as np
 
 from synth import errors
-from synth import settings as settings_lib
+from synth import settings
 from synth import store
 
 RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
@@ -182,7 +182,7 @@ def read_record(workdir: pathlib.Path) -> dict[str, Any]:
   ):
     raise RunError(f'{path} is not the record of a run')
   try:
-    settings_lib.check(record['config'], *settings_lib.PARTS)
+    settings.check(record['config'], *settings.PARTS)
   except errors.InputError as error:
     raise RunError(f'{path}: {error}') from None
   return record

@@ -133,12 +133,10 @@ def write(
   name = run or f'{arm}-split{split}'
   config = settings.plain(recipe.get_config('small'))
   config['split'] = {
-    'kind': kind,
-    'seed': split,
-    'edges': 'sub > div',
-    'num_test': items,
+    **{key: config['split'].get(key, '') for key in settings.SPLITS[kind]},
+    **{'kind': kind, 'seed': split, 'num_test': items},
   }
-  if kind == 'density':
+  if 'num_arm' in config['split']:
     config['split']['num_arm'] = functions
   config['data']['arm'] = arm
   config['opt'] |= {'lr': lr, 'num_steps': 1000}
