@@ -65,11 +65,9 @@ class _Run:
 
   def told(self) -> dict[str, Any]:
     """What it is and how well it does, alone."""
+    term = design.Term(self.solved_SxI, cluster_I=self.cluster_I)
     return {
-      'success': _interval(
-        [design.Term(self.solved_SxI, cluster_I=self.cluster_I)],
-        self.settings,
-      ),
+      'success': list(interval.share([[term]], _stream(self.settings))),
       'by_seed': self.solved_SxI.mean(axis=1).tolist(),
       'dev_loss': self.trained['dev_loss'],
       'parameters': self.record['params']['total'],
@@ -85,9 +83,9 @@ def _flat(tree: Mapping[str, Any], prefix: str = '') -> Iterator[Any]:
       yield prefix + key, value
 
 
-def _interval(terms: list[design.Term], key: Mapping[str, Any]) -> list[float]:
-  rng = seeding.generator(0, 'option', str(sorted(key.items())))
-  return list(interval.crossed([terms], rng))
+def _stream(settings: Mapping[str, Any]) -> np.random.Generator:
+  """Of the bootstrap, which one seed alone needs."""
+  return seeding.generator(0, 'option', str(sorted(settings.items())))
 
 
 def compare(directory: pathlib.Path, base_dir: pathlib.Path) -> dict[str, Any]:
@@ -133,7 +131,7 @@ def compare(directory: pathlib.Path, base_dir: pathlib.Path) -> dict[str, Any]:
       {
         'changed': changed,
         **run.told(),
-        'difference': _interval([term], changed),
+        'difference': list(interval.crossed([[term]], _stream(changed))),
       }
     )
   if not found:
