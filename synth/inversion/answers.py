@@ -13,18 +13,18 @@ def first_right(
   programs: Callable[[np.ndarray], np.ndarray],
   correct: Callable[[np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Executes what was found until a task is solved.
+  """Judges the hits of each task in turn until one is right.
 
   Args:
-    task_H: The task of each of H hits; those of one task in the order in which
-      they are tried.
-    tasks: How many there are, I.
-    programs: Rows of hits -> their programs, tok_PxL.
-    correct: tok_IxL, one answer to each task -> whether it is right.
+    task_H: The task of each of H hits, 0..I-1. Hits of one task are tried in
+      this order.
+    tasks: Number of tasks I.
+    programs: Rows of hits, row_P -> their programs, tok_PxL.
+    correct: tok_IxL, one answer to each task (PAD alone: none) -> right_I.
 
   Returns:
-    The hit that is right, row_I (-1: none is), and nodes executed for each
-    task.
+    row_I, the first right hit of each task, -1 if it has none; and executed_I,
+    nodes of all programs that were judged for it.
   """
   row_I, executed_I = np.full(tasks, -1), np.zeros(tasks, np.int64)
   todo = np.arange(len(task_H))

@@ -1,7 +1,7 @@
-"""What one argument must be, given the other and what the operator gives.
+"""What one argument of an operator must be, given its result and the other.
 
-From t = a + b follows that b = t - a, and so for all operators of rational
-grammars (methods: section 6.3); min, max and the like have no inverse.
+If t = a + b, then b = t - a; likewise for all operators of rational grammars
+(methods: section 6.3). Operators such as min and max have no inverse.
 """
 
 import numpy as np
@@ -35,8 +35,14 @@ def only_argument(
 ) -> tuple[identity.Values, np.ndarray | None]:
   """The argument with which a unary operator gives what is wanted.
 
+  Args:
+    policy: At whose points outputs are compared.
+    symbol: The operator, `neg` or `inv`.
+    wanted: What it should give, of any shape.
+
   Returns:
-    Its values, and where there is such an argument (None: everywhere).
+    The argument's values, in that shape, and where there is such an argument
+    (None: everywhere).
   """
   ready = policy.ready(symbol, 0, wanted)
   return policy.apply(symbol, (ready,), identity.undecided)
@@ -53,15 +59,18 @@ def other_argument(
   """The other argument with which a binary operator gives what is wanted.
 
   Args:
-    policy: What outputs are compared.
-    symbol: The operator.
-    place: Of the known argument.
-    wanted: What it should give.
-    known: The known argument; shapes of the two broadcast.
-    reciprocal: That of the known one, if it is there already.
+    policy: At whose points outputs are compared.
+    symbol: The operator, one with an inverse (`invertible`).
+    place: Which argument is known, 0 or 1.
+    wanted: What the operator should give.
+    known: Values of the known argument; broadcast against those wanted.
+    reciprocal: Reciprocals of the known argument (`policy.ready('div', 1,
+      known)`), if they are there already: they save time where the inverse
+      divides by it.
 
   Returns:
-    Its values, and where there is such an argument (None: everywhere).
+    The other argument's values, in the broadcast shape, and where there is such
+    an argument (None: everywhere).
   """
   operator, order = _INVERSES[symbol, place]
   if order == 'at':
@@ -81,7 +90,13 @@ def other_argument(
 def only_real(
   system: arithmetic.NumberSystem, symbol: str, wanted: arithmetic.Value
 ) -> arithmetic.Value:
-  """`only_argument` in a number system of its own."""
+  """`only_argument` with numbers of a number system, say floats.
+
+  Args:
+    system: What numbers are.
+    symbol: The operator.
+    wanted: What it should give: numbers, and where they are defined.
+  """
   found: arithmetic.Value = getattr(system, symbol)(wanted)
   return found
 
@@ -93,7 +108,15 @@ def other_real(
   wanted: arithmetic.Value,
   known: arithmetic.Value,
 ) -> arithmetic.Value:
-  """`other_argument` in a number system of its own."""
+  """`other_argument` with numbers of a number system, say floats.
+
+  Args:
+    system: What numbers are.
+    symbol: The operator, one with an inverse (`invertible`).
+    place: Which argument is known, 0 or 1.
+    wanted: What it should give: numbers, and where they are defined.
+    known: The known argument, likewise; the two broadcast.
+  """
   operator, order = _INVERSES[symbol, place]
   args = (known, wanted) if order == 'at' else (wanted, known)
   found: arithmetic.Value = getattr(system, operator)(*args)

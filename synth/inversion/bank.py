@@ -16,14 +16,23 @@ class NoPoints(Exception):
 def on_grid(
   universe: universe_lib.Universe, grid: grids.Grid
 ) -> tuple[field.Field, identity.Values]:
-  """Exact outputs at points of a grid, and those of all nodes.
+  """Exact outputs of all nodes at four points of a grid, modulo a prime each.
+
+  The four points are spread over the grid. Where some function that is not zero
+  has the residue 0 at one of them, or is undefined there, the next ones are
+  taken.
 
   Args:
-    universe: Of a grammar of rational operators.
+    universe: Of a grammar of rational operators, so with `field.Field` as its
+      policy.
     grid: The specification grid: what is told of a task.
 
+  Returns:
+    The policy of these points, with the universe's primes, and the nodes'
+    values under it.
+
   Raises:
-    NoPoints: if no four of its points do.
+    NoPoints: if no four of its points will do.
   """
   assert isinstance(universe.policy, field.Field)
   primes = universe.policy.primes
@@ -51,17 +60,17 @@ def on_grid(
 
 
 class Bank:
-  """All functions up to a size.
+  """All functions of a universe with a program of at most some size.
 
   Args:
     universe: Whose functions.
-    policy: What outputs are compared.
-    values: Those of all nodes.
-    max_size: Nodes of the largest programs.
+    policy: At whose points outputs are compared.
+    values: Outputs of all nodes of the universe there (`on_grid`).
+    max_size: Nodes of the largest minimal programs in the bank.
 
   Attributes:
     universe, policy: As given.
-    nodes: Nonterminal -> its nodes, smallest first.
+    nodes: Nonterminal -> its nodes in the bank, smallest first.
   """
 
   def __init__(
@@ -87,18 +96,21 @@ class Bank:
     return sum(map(len, self.nodes.values()))
 
   def values(self, nodes: np.ndarray) -> identity.Values:
-    """Outputs of some nodes, of the bank or not."""
+    """Outputs of some nodes of the universe, whether in the bank or not."""
     return tuple(column[nodes] for column in self._values)
 
   def find(
     self, name: str, values: identity.Values, keep: np.ndarray | None
   ) -> np.ndarray:
-    """The node of a nonterminal with some outputs, or -1, in their shape.
+    """Looks functions up by their outputs.
 
     Args:
-      name: The nonterminal.
-      values: The outputs.
-      keep: Which of them are to be looked up (None: all).
+      name: The nonterminal that they are to be of.
+      values: The outputs, of any shape.
+      keep: Which of them are to be looked up, of that shape (None: all).
+
+    Returns:
+      The node with these outputs, in their shape; -1 where the bank has none.
     """
     nodes = self.nodes[name]
     found = self._lookup[name].find(*self.policy.pack(values))
@@ -107,7 +119,11 @@ class Bank:
     return np.where(found >= 0, nodes[found], -1) if len(nodes) else found
 
   def programs(self, node_P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A minimal program of each node: tok_PxL, and its size_P."""
+    """A minimal program of each node, always the same one.
+
+    Returns:
+      tok_PxL in prefix order, L the universe's largest size, and size_P.
+    """
     middle = np.full((len(node_P), self.universe.max_size), 0.5)
     tok_PxL = self.universe.programs_at(node_P, middle)
     return tok_PxL, self.universe.forest.size_N[node_P]

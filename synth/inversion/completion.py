@@ -1,14 +1,17 @@
 """Programs with one subtree left open, and the functions that fit there.
 
-A sketch is a program; each of its nodes in turn is a hole. What the hole must
-compute, so that the whole is the task, follows from the root down by inverting
-one operator after the other, the other arguments being known; it is looked up
-in a bank of small functions. One look-up thus tries as many programs as the
-bank has functions. Sketch and bank halve the depth that each must reach
-(methods: section 6.2, "neural context and bank completion").
+A sketch is a program; each of its nodes in turn is made a hole. What must stand
+in the hole, so that the whole computes the task, follows from the root down:
+one operator after the other is inverted, its other argument being known. That
+function is looked up in a bank of small functions, so one look-up tries as many
+programs as the bank has functions. Sketch and bank halve the depth that each
+must reach (methods: section 6.2, "neural context and bank completion").
 
 Everything is exact modulo primes at four points of the specification grid; what
 is found is still to be executed and judged like any answer.
+
+Letters: I tasks, P sketches, L their length, Q holes of all sketches, U of
+these each context once a task, H hits, A arguments, N nonterminals.
 """
 
 import dataclasses
@@ -27,15 +30,15 @@ _ROWS = 1 << 14  # sketches at once
 
 @dataclasses.dataclass(frozen=True)
 class Hits:
-  """Completions found, each task's in the order of its look-ups: H hits.
+  """H completions found, sorted by task and look-up.
 
   Attributes:
-    task_H: Which task.
-    sketch_H: The row of the sketch.
-    hole_H: The position of its hole.
-    node_H: What fits there.
-    lookup_H: How many look-ups of the task this took, from 1.
-    lookups_I: Look-ups of each task, hits or not.
+    task_H: The task, 0..I-1.
+    sketch_H: Row of the sketch that is completed.
+    hole_H: Position of the hole in it.
+    node_H: Node of the bank that fits there.
+    lookup_H: How many look-ups of the task it took, from 1.
+    lookups_I: Look-ups of each task in all, hits or not.
   """
 
   task_H: np.ndarray
@@ -53,18 +56,20 @@ def complete(
   node_I: np.ndarray,
   max_size: int,
 ) -> Hits:
-  """Completions of sketches, at most one for each hole.
+  """Completes sketches, each hole by at most one function.
 
-  A sketch with its hole is looked up once a task, whoever else wrote it.
+  A sketch with its hole (a context) is looked up once for each task, even if
+  several of the task's sketches have it.
 
   Args:
-    bank: What may fill holes.
-    tok_PxL: The sketches in prefix order, PAD beyond their end; one that the
-      grammar does not derive, or PAD alone, has no holes. A task's sketches are
-      tried in the order of their rows.
-    task_P: The task of each.
+    bank: The functions that may fill holes.
+    tok_PxL: The sketches in prefix order, PAD beyond their end. A row that the
+      grammar does not derive, or of PAD alone, has no holes. A task's sketches
+      are tried in the order of their rows, the holes of each from the left.
+    task_P: The task of each sketch, 0..I-1.
     node_I: The node of each task; only its outputs are used.
-    max_size: Nodes of the largest programs that count.
+    max_size: Nodes that a completed program may have; larger ones are no hits,
+      but their look-ups count.
   """
   vocabulary = bank.universe.vocabulary
   # Of equal sketches of a task the first; holes are opened in that alone.
@@ -110,7 +115,18 @@ def complete(
 def programs(
   bank: bank_lib.Bank, tok_PxL: np.ndarray, hits: Hits, rows: np.ndarray
 ) -> np.ndarray:
-  """The programs of some hits: tok_HxL, as long as the largest can be."""
+  """The programs of some hits, in prefix order.
+
+  Args:
+    bank: As given to `complete`.
+    tok_PxL: As given to `complete`.
+    hits: What it returned.
+    rows: Which hits.
+
+  Returns:
+    A row for each, PAD beyond its end, as long as a sketch and a program of the
+    bank's universe together.
+  """
   vocabulary = bank.universe.vocabulary
   sketch_HxL, hole_H = tok_PxL[hits.sketch_H[rows]], hits.hole_H[rows]
   fill_HxM, fill_H = bank.programs(hits.node_H[rows])
@@ -121,7 +137,10 @@ def programs(
 
 
 def _words(task_Q: np.ndarray, context_QxL: np.ndarray) -> np.ndarray:
-  """Task and context as one word of bytes, seven times as fast to sort."""
+  """Task and tokens of each row as one word of bytes, for sorting.
+
+  Seven times as fast as sorting rows of numbers.
+  """
   task_Qx4 = task_Q.astype('<u4')[:, None].view(np.uint8)
   byte_QxW = np.concatenate([task_Qx4, context_QxL.view(np.uint8)], axis=1)
   word_Q: np.ndarray = byte_QxW.view(f'V{byte_QxW.shape[1]}')[:, 0]
@@ -134,7 +153,12 @@ def _holes(
   task_P: np.ndarray,
   node_I: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Every hole of some sketches: row, position, what fits there or -1."""
+  """Every hole of some sketches.
+
+  Returns:
+    row_Q, hole_Q (its position) and node_Q (what fits there, -1 if nothing in
+    the bank does), sorted by row and position.
+  """
   grammar = bank.universe.grammar
   child_PxLxA = structure.children(tok_PxL, bank.universe.vocabulary)
   type_PxL, derived_P = _nonterminals(bank, tok_PxL, child_PxLxA)
@@ -157,7 +181,12 @@ def _wanted(
   task_P: np.ndarray,
   node_I: np.ndarray,
 ) -> tuple[identity.Values, np.ndarray]:
-  """What each node must compute: values of PxL, and where there is such."""
+  """What each node must compute so that the whole computes the task.
+
+  Returns:
+    Values of shape PxL at each of the policy's points, and keep_PxL: whether
+    there is such a function. Other values mean nothing.
+  """
   policy, vocabulary = bank.policy, bank.universe.vocabulary
   shape = tok_PxL.shape
   width = len(bank.values(node_I[:0]))
@@ -236,9 +265,13 @@ def _wanted(
 def _nonterminals(
   bank: bank_lib.Bank, tok_PxL: np.ndarray, child_PxLxA: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Number of the nonterminal that each node is of, and what the start derives.
+  """Which nonterminal derives each node, in the derivation from the start.
 
   A grammar is unambiguous: at most one rule of a nonterminal fits a node.
+
+  Returns:
+    type_PxL, numbers of nonterminals, -1 where there is none; and derived_P,
+    whether the start derives the row. In other rows types mean nothing.
   """
   grammar, vocabulary = bank.universe.grammar, bank.universe.vocabulary
   number_of = {name: n for n, name in enumerate(grammar.nonterminals)}

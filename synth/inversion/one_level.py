@@ -1,7 +1,11 @@
 """One operator between two functions of a bank: meet in the middle.
 
-For a task t and a function a of the bank the other argument follows, from
-t = a + b that it is t - a, and is looked up in the bank (methods: section 6.3).
+For a task t, an operator and a function a of the bank, the other argument
+follows: if t = a + b, it is t - a. It is looked up in the bank (methods:
+section 6.3).
+
+Letters: I tasks, T tasks of a block, N functions of the bank as known
+arguments, H hits.
 """
 
 from collections.abc import Iterator
@@ -20,13 +24,15 @@ _BLOCK = 1 << 18  # look-ups at once
 
 @dataclasses.dataclass(frozen=True)
 class Hits:
-  """Programs found, in the order of a task's look-ups: H hits.
+  """H programs found, sorted by task and look-up.
 
   Attributes:
-    task_H: Which task.
-    lookup_H: The number of the look-up, from 1.
-    rule_H: The production; -1 if the task itself is in the bank.
-    node_Hx2: Argument nodes, -1 beyond the arity (or the bank's node).
+    task_H: The task, 0..I-1.
+    lookup_H: How many look-ups of the task it took, from 1.
+    rule_H: Number of the production at the root; -1 if the task itself is in
+      the bank.
+    node_Hx2: Nodes of its arguments, -1 beyond the arity; if the task is in the
+      bank, its node there and -1.
   """
 
   task_H: np.ndarray
@@ -36,7 +42,9 @@ class Hits:
 
 
 class OneLevel:
-  """Every operator between two functions of a bank.
+  """A search of programs with one operator between two functions of a bank.
+
+  Unary operators on one of them, and the functions themselves, are tried, too.
 
   Args:
     bank: The functions.
@@ -67,11 +75,15 @@ class OneLevel:
 
   @property
   def lookups(self) -> int:
-    """Look-ups for a task that is not found."""
+    """How many look-ups are made for a task that is not found."""
     return 1 + len(self._unary) + sum(map(len, self._turn))
 
   def _turns(self) -> list[np.ndarray]:
-    """For each inversion the number of each look-up: smallest known first."""
+    """The number of each look-up: for each inversion turn_N.
+
+    Look-up 1 is that of the task itself; those of unary operators follow, then
+    all others by the size of the known argument, smallest first.
+    """
     nodes = [self._bank.nodes[rule.args[k]] for _, rule, k in self._inversions]
     which = np.repeat(np.arange(len(nodes)), [len(part) for part in nodes])
     order = np.lexsort((which, np.concatenate([*nodes, []])))
@@ -82,9 +94,10 @@ class OneLevel:
     return [turn[low:high] for low, high in itertools.pairwise(ends)]
 
   def find(self, node_I: np.ndarray) -> Hits:
-    """Looks for programs of some nodes of the start.
+    """Looks for programs of tasks.
 
-    Only the outputs of the nodes are used.
+    Args:
+      node_I: Nodes of the start symbol; only their outputs are used.
     """
     width = max(map(len, self._bank.nodes.values()))
     step = max(1, _BLOCK // max(width, 1))
@@ -101,14 +114,14 @@ class OneLevel:
   def _find(
     self, low: int, task_T: identity.Values
   ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Hits of a block of tasks, in parts like `Hits`."""
+    """Hits of the tasks from `low` on, in parts: the four arrays of `Hits`."""
     start = self._grammar.start
     column_Tx1 = tuple(column[:, None] for column in task_T)
 
     def hits(
       name: str, values: identity.Values, keep: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-      """Tasks, places of known arguments, and nodes found."""
+      """Task, place of the known argument and node found, of each hit."""
       found_TxN = self._bank.find(name, values, keep)
       task_H, place_H = np.nonzero(found_TxN >= 0)
       return task_H, place_H, found_TxN[task_H, place_H]
@@ -116,6 +129,7 @@ class OneLevel:
     def single(
       number: int, turn: int, task_H: np.ndarray, node_H: np.ndarray
     ) -> tuple[np.ndarray, ...]:
+      """A part of hits with one node each: arrays as in `Hits`."""
       return (
         low + task_H,
         np.full(len(task_H), turn),
@@ -153,7 +167,10 @@ class OneLevel:
       )
 
   def programs(self, hits: Hits, rows: np.ndarray) -> np.ndarray:
-    """The programs of some hits: tok_PxL."""
+    """The programs of some hits, a minimal one of each argument: tok_PxL.
+
+    L is 1 + 2 * the universe's largest size, which is more than is needed.
+    """
     vocabulary = self._bank.universe.vocabulary
     longest = self._bank.universe.max_size
     tok_PxL = np.full((len(rows), 1 + 2 * longest), tokens.PAD, tokens.DTYPE)

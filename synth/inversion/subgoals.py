@@ -1,13 +1,17 @@
 """What is left of a task when its outermost operators are given.
 
-From t = a + b follows that b = t - a. For every operator, each place of its
-known argument and every function a of a bank this is a function that some
-program must compute so that the whole is t: a subgoal. Subgoals of subgoals are
-those at depth 2, and so on; the task is its own at depth 0. Whoever writes
-programs for outputs can be asked for each (methods: section 6.2).
+If t = a + b, then b = t - a. So for a task t, an operator, a place for its
+known argument and a function a of a bank, there is one function b that makes
+the whole t: a subgoal. Its *context* is the program around it, with a hole
+where a program for b goes. Subgoals of subgoals are those at depth 2, and so
+on; a task is its own subgoal at depth 0. A model that writes programs for
+outputs can be asked for each of them (methods: section 6.2).
 
 Subgoals need not be functions of the universe. They are known exactly, modulo
 primes at four points of the specification grid, and as floats at all points.
+
+Letters: I tasks, Q subgoals, N functions of the bank as known arguments, E
+points, L tokens of a context, M of what takes the place of a hole.
 """
 
 from collections.abc import Iterator
@@ -29,16 +33,19 @@ _REAL = arithmetic.Real(np, np.float64)
 
 @dataclasses.dataclass(frozen=True)
 class Subgoals:
-  """Q subgoals, those of a task together, of small contexts first.
+  """Q subgoals, sorted by task, then by the size of their contexts.
 
   Attributes:
-    task_Q: The task of each.
-    number_Q: Of the subgoal among those of its task, from 1.
-    values: What is wanted, exactly.
-    value_QxE: The same as floats, all of them finite.
-    context_QxL: The program around it, in prefix order; BOS is where it goes.
-    hole_Q: That position.
-    size_Q: Nodes of the context.
+    task_Q: The task of each: its place among the I tasks.
+    number_Q: Number of the subgoal among those of its task, from 1.
+    values: The outputs it must have, exactly: arrays of length Q, one for each
+      point of the bank's policy.
+    value_QxE: The same outputs as floats at the E points of the specification
+      grid, all of them finite.
+    context_QxL: The program around it: tokens in prefix order, PAD beyond the
+      end, and one BOS where the hole is.
+    hole_Q: The position of the hole.
+    size_Q: Nodes of the context, the hole not counted.
   """
 
   task_Q: np.ndarray
@@ -53,7 +60,7 @@ class Subgoals:
     return len(self.task_Q)
 
   def take(self, rows: np.ndarray) -> 'Subgoals':
-    """Some of them."""
+    """The subgoals of these rows, in their order."""
     return Subgoals(
       self.task_Q[rows],
       self.number_Q[rows],
@@ -65,38 +72,45 @@ class Subgoals:
     )
 
   def answers(
-    self, rows: np.ndarray, tok_QxL: np.ndarray, max_size: int
+    self, rows: np.ndarray, tok_RxL: np.ndarray, max_size: int
   ) -> np.ndarray:
-    """Whole programs with what was written for some subgoals: tok_QxN.
+    """Programs for the tasks, from programs for R of their subgoals.
 
     Args:
-      rows: Which subgoals.
-      tok_QxL: A row for each, PAD beyond its end.
-      max_size: N; larger programs are left out: PAD alone.
+      rows: The subgoals that programs were written for.
+      tok_RxL: The program of each in prefix order, PAD beyond its end.
+      max_size: Nodes that a whole program may have, T.
+
+    Returns:
+      tok_RxT: the context of each subgoal with the program in its hole. A row
+      is PAD alone where nothing was written or the whole is too large.
     """
-    size_Q = (tok_QxL != tokens.PAD).sum(axis=1)
-    whole_QxM = structure.replaced(
+    size_R = (tok_RxL != tokens.PAD).sum(axis=1)
+    whole_RxT = structure.replaced(
       self.context_QxL[rows],
       self.hole_Q[rows],
-      np.ones_like(size_Q),
-      tok_QxL,
-      size_Q,
-    )
-    fits_Q = (size_Q > 0) & (self.size_Q[rows] + size_Q <= max_size)
-    return np.where(fits_Q[:, None], whole_QxM[:, :max_size], tokens.PAD)
+      np.ones_like(size_R),
+      tok_RxL,
+      size_R,
+    )[:, :max_size]
+    fits_R = (size_R > 0) & (self.size_Q[rows] + size_R <= max_size)
+    return np.where(fits_R[:, None], whole_RxT, tokens.PAD)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Move:
-  """One operator with its known argument, for each of N functions.
+  """One operator and place, with each of N functions as known argument.
 
   Attributes:
     symbol: The operator.
-    known: Place of the known argument; None of a unary operator.
-    values, value_NxE: Of the known argument.
-    fill_NxM: What takes the place of the hole.
-    hole_N: Where the new hole is in it.
-    size_N: Nodes that are added.
+    known: Place of the known argument, 0 or 1; None for a unary operator, which
+      has none (then N = 1).
+    values: Exact outputs of the known argument; empty for a unary operator.
+    value_NxE: The same as floats, NaN where undefined.
+    fill_NxM: What takes the place of a hole: the operator, the known argument
+      and a new hole (BOS), in prefix order.
+    hole_N: Position of the new hole in it.
+    size_N: Nodes added to the context: operator and known argument.
   """
 
   symbol: str
@@ -113,11 +127,13 @@ class Divider:
 
   Args:
     bank: The functions that known arguments may be.
-    inputs: Variable -> floats at the points of the specification grid.
-    max_size: Nodes of the largest programs: contexts leave room for a leaf.
+    inputs: Variable -> float64 values at the E points of the specification
+      grid.
+    max_size: Nodes that a whole program may have. A context has fewer, so that
+      at least a leaf fits into its hole.
 
   Attributes:
-    per_goal: Subgoals just below one, at most.
+    per_goal: How many subgoals one function has at depth 1, at most.
   """
 
   def __init__(
@@ -133,12 +149,15 @@ class Divider:
   def subgoals(
     self, node_I: np.ndarray, value_IxE: np.ndarray, depth: int
   ) -> Subgoals:
-    """All distinct subgoals of some tasks, down to a depth.
+    """All distinct subgoals of I tasks, down to a depth.
+
+    Of equal subgoals of a task only that with the smallest context is kept.
 
     Args:
-      node_I: Their nodes; only their outputs are used.
-      value_IxE: Their outputs as floats.
-      depth: Operators above a subgoal, at most.
+      node_I: The tasks' nodes; only their outputs are used.
+      value_IxE: The same outputs as floats, all finite.
+      depth: How many operators may be given, one in another; 0 gives the tasks
+        themselves.
     """
     number = len(node_I)
     level = Subgoals(
@@ -159,7 +178,7 @@ class Divider:
     return found
 
   def _below(self, level: Subgoals) -> Subgoals:
-    """The subgoals of subgoals."""
+    """All subgoals at depth 1 of each subgoal of a level."""
     return _joined(
       [
         level.take(np.zeros(0, int)),
@@ -168,6 +187,7 @@ class Divider:
     )
 
   def _moved(self, level: Subgoals, move: _Move) -> Subgoals:
+    """Those that one operator and place give, where they exist and fit."""
     policy = self._bank.policy
     wanted = tuple(column[:, None] for column in level.values)
     real = level.value_QxE[:, None], np.True_
@@ -208,7 +228,10 @@ class Divider:
 def _moves(
   bank: bank_lib.Bank, inputs: Mapping[str, np.ndarray]
 ) -> Iterator[_Move]:
-  """Every operator of the start whose other argument is of the start, too."""
+  """Every operator and place whose hole takes programs of the start symbol.
+
+  So a subgoal is of the kind that tasks are.
+  """
   grammar, vocabulary = bank.universe.grammar, bank.universe.vocabulary
   points = len(next(iter(inputs.values())))
   for rule in grammar.productions:
@@ -250,6 +273,7 @@ def _moves(
 
 
 def _joined(parts: list[Subgoals]) -> Subgoals:
+  """All subgoals of the parts, contexts padded to one length."""
   longest = max(part.context_QxL.shape[1] for part in parts)
   values = zip(*(part.values for part in parts), strict=True)
   contexts = [
@@ -268,7 +292,10 @@ def _joined(parts: list[Subgoals]) -> Subgoals:
 
 
 def _distinct(bank: bank_lib.Bank, goals: Subgoals) -> Subgoals:
-  """Of equal subgoals of a task that with the smallest context, in order."""
+  """Of equal subgoals of a task the one with the smallest context; sorted.
+
+  Of equally small contexts it is the first. Numbers are given anew.
+  """
   key_Q, rest_Q = bank.policy.pack(goals.values)
   order = np.arange(len(goals))
   by_value = np.lexsort((order, goals.size_Q, rest_Q, key_Q, goals.task_Q))

@@ -43,8 +43,9 @@ class Result(NamedTuple):
   """What P rows are at E points.
 
   Attributes:
-    value: value_PxE, of residues value_PxEx2, modulo each of `PRIMES`; NaN or
-      the prime where the program is undefined or the row is no program.
+    value: value_PxE of floats; value_PxEx2 of residues, modulo each of
+      `PRIMES`. Where a program is undefined, and everywhere in rows that are no
+      programs, it is NaN, or the prime itself.
     parsed: parsed_P, whether the row is a program.
   """
 
@@ -53,7 +54,7 @@ class Result(NamedTuple):
 
   @property
   def ok(self) -> corpora.Array:
-    """Like `value`: whether the row is a program that is defined there."""
+    """Whether the row is a program that is defined there: shape of `value`."""
     if self.value.dtype == np.uint32:
       return self.value != np.array(PRIMES, np.uint32)
     return self.value == self.value
@@ -61,7 +62,10 @@ class Result(NamedTuple):
 
 @functools.cache
 def number_system(name: str) -> Arrays:
-  """`FLOAT` or `MODULAR` on the device, `DOUBLE` on the host."""
+  """The number system of a name.
+
+  `FLOAT` and `MODULAR` compute with JAX on the device, `DOUBLE` with numpy.
+  """
   if name == FLOAT:
     return arithmetic.Real(jnp, jnp.float32)
   if name == DOUBLE:
@@ -76,20 +80,28 @@ def run(
   system: str,
   plan: str = BATCH,
 ) -> Result:
-  """Executes P rows at E points.
+  """Executes P rows, programs or not, at E points.
+
+  Nothing is raised for what a row holds: see `Result`.
 
   Args:
-    tok_PxL: Integer rows, without BOS.
-    inputs: Variable -> its values at the points, shape E: numbers of the
-      system, float32 or float64; of residues shape Ex2, uint32, modulo each of
-      `PRIMES`.
+    tok_PxL: Rows of any integers, without BOS.
+    inputs: Variable -> its values at the points. Shape E and float32 for
+      `FLOAT`, float64 for `DOUBLE`; shape Ex2 and uint32 for `MODULAR`, the
+      residues modulo each of `PRIMES`. Empty for a vocabulary without
+      variables; then there is one point.
     vocabulary: What the tokens mean.
-    system: `FLOAT`, `DOUBLE` or `MODULAR`.
-    plan: `BATCH`, or `CORPUS` for many rows outside of any transformation; of
-      `DOUBLE` it is that.
+    system: Which numbers to compute with: `FLOAT`, `DOUBLE` or `MODULAR`.
+    plan: `BATCH`, which may be called under `jax.jit`, or `CORPUS`, which may
+      not and is faster for many rows. `DOUBLE` ignores it: it is always
+      computed as a corpus.
 
   Returns:
-    The values; of a corpus on a CPU and of doubles numpy arrays.
+    The values: float32, float64 or uint32. They are on the device, but for
+    `DOUBLE`, and for a corpus on a CPU, numpy arrays.
+
+  Raises:
+    KeyError: if a variable of the vocabulary has no values.
   """
   numbers = number_system(system)
   if isinstance(numbers, arithmetic.Residues):
@@ -108,7 +120,7 @@ def _run(
   plan: str,
   numbers: Arrays,
 ) -> Result:
-  """`run` with one number a point."""
+  """`run`, with the two residues of a point joined to one number."""
   leaf_VxE = leaves(inputs, vocabulary, numbers)
   programs, length = tok_PxL.shape
   if not (programs and length and leaf_VxE.size):
@@ -150,7 +162,16 @@ def leaves(
   vocabulary: tokens.Vocabulary,
   numbers: Arrays,
 ) -> corpora.Array:
-  """The value of each token as a leaf, undefined if it is none: leaf_VxE."""
+  """The value of each token as a leaf, undefined if it is none.
+
+  Args:
+    inputs: Variable -> its E values, numbers of the system, residues joined.
+    vocabulary: What the tokens mean.
+    numbers: The number system.
+
+  Returns:
+    leaf_VxE, packed as `numbers.pack` does.
+  """
   if numbers.xp is np:
     return _leaves(inputs, symbols=vocabulary.symbols, numbers=numbers)
   return _device_leaves(

@@ -66,8 +66,9 @@ class _Tasks:
 
   Attributes:
     node_I: Their nodes.
-    target_IxL: A program of each.
-    sketches: Source -> tok_SxIxnxL; S is 1 where models have no part in it.
+    target_IxL: A program of each, to judge answers by.
+    sketches: Source -> n sketches for each model and task, tok_SxIxnxL; S is 1
+      for sources that do not depend on the model.
   """
 
   node_I: np.ndarray
@@ -134,7 +135,10 @@ class _Search:
   def complete(
     self, bank: bank_lib.Bank, tasks: _Tasks, source: str
   ) -> dict[str, Any]:
-    """What completions of one source's sketches solve."""
+    """What completions of one source's sketches solve, for search.json.
+
+    Each model's tasks are tasks of their own here: J = S * I in all.
+    """
     start = time.monotonic()
     tok_SxIxnxL = tasks.sketches[source]
     models, items, number, length = tok_SxIxnxL.shape
@@ -161,7 +165,7 @@ class _Search:
     }
 
   def meet(self, bank: bank_lib.Bank, tasks: _Tasks) -> dict[str, Any]:
-    """What an operator between two functions of the bank solves."""
+    """What an operator between two functions of the bank solves, likewise."""
     start = time.monotonic()
     search = one_level.OneLevel(bank)
     hits = search.find(tasks.node_I)
@@ -187,7 +191,15 @@ class _Search:
     tasks: _Tasks,
     models: int,
   ) -> np.ndarray:
-    """The hit that solves each task of each model, -1 if none: row_J."""
+    """The first right hit of each task of each model, -1 if none: row_J.
+
+    Args:
+      task_H: The task of each hit, 0..J-1, in the order in which they are
+        tried.
+      programs: Rows of hits -> their programs.
+      tasks: The set.
+      models: S; J = S * I.
+    """
     target_JxL = np.tile(tasks.target_IxL, (models, 1))
 
     def correct(tok_JxL: np.ndarray) -> np.ndarray:
@@ -204,6 +216,7 @@ class _Search:
     programs: Callable[[np.ndarray], np.ndarray],
     models: int,
   ) -> dict[str, Any]:
+    """The share of tasks solved and the look-up that did, for search.json."""
     solved_J = row_J >= 0
     told: dict[str, Any] = {'solved': float(solved_J.mean())}
     if self._has is not None:
@@ -215,7 +228,7 @@ class _Search:
 
 
 def _at(value_H: np.ndarray, row_J: np.ndarray) -> np.ndarray:
-  """The value of each task's hit, 0 if it has none."""
+  """The value of each task's hit; 0 for a task without one (row -1)."""
   return np.append(value_H, 0)[row_J]
 
 

@@ -1,8 +1,8 @@
 """Tasks solved by way of their subgoals: by models, and by looking them up.
 
-Each subgoal of a task is put to a model like any task, and what it writes takes
-its place. Beside it each is looked up among the functions of training: what a
-model could have retrieved.
+A model is asked for a program of each subgoal, as it is for a task, and what it
+writes goes into the hole. Beside that each subgoal is looked up among the
+functions of training: what a model could have retrieved.
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ _ROWS = 4096  # answers judged at once
 
 
 class BySubgoals:
-  """What all such searches of a run share.
+  """What all searches by subgoals of a run share.
 
   Args:
-    inputs: Of the run.
-    arm: What it was trained on.
+    inputs: Universe, spaces and split of the run.
+    arm: The arm that it was trained on.
     verifier: Judges answers.
-    writer: The models.
+    writer: The run's models.
   """
 
   def __init__(
@@ -62,15 +62,18 @@ class BySubgoals:
     """What subgoals of a set of tasks solve.
 
     Args:
-      name: Of the set.
+      name: Of the set, for progress.
       bank: The functions that known arguments may be.
-      depth: Operators above a subgoal, at most.
+      depth: How many operators may be given, one in another.
       class_I: The tasks.
-      target_IxL: A program of each.
+      target_IxL: A program of each, to judge answers by.
 
     Returns:
-      `subgoals`, the mean number of a task, and of `model` and `training` the
-      share solved (and with a held-out structure), and the subgoal that did.
+      For search.json: `subgoals`, their mean number a task; `seconds`; and for
+      `model` and `training` `solved`, the share of tasks (S models together),
+      `solved_with_structure`, that by programs with the held-out edges (if
+      there are any), and `number_SxI`, packed: the number of the subgoal that
+      solved the task, 0 if none did (S = 1 for `training`).
     """
     start = time.monotonic()
     universe = self._inputs.universe
@@ -99,11 +102,12 @@ class BySubgoals:
         answer_RxL = goals.answers(rows, tok_RxL, self._longest)
         task_R = low + goals.task_Q[rows]
         right_R = self._right(answer_RxL, target_IxL[task_R])
-        task_T, first_T = np.unique(task_R[right_R], return_index=True)
-        row_T = np.flatnonzero(right_R)[first_T]
-        number[who][model, task_T] = goals.number_Q[rows[row_T]]
-        if self._has is not None and len(row_T):
-          with_structure[who][model, task_T] = self._has(answer_RxL[row_T])
+        # The first right answer of each task: subgoals are sorted by task.
+        task_U, first_U = np.unique(task_R[right_R], return_index=True)
+        row_U = np.flatnonzero(right_R)[first_U]
+        number[who][model, task_U] = goals.number_Q[rows[row_U]]
+        if self._has is not None and len(row_U):
+          with_structure[who][model, task_U] = self._has(answer_RxL[row_U])
       bar.update(min(low + tasks, items))
     told: dict[str, Any] = {'subgoals': count / items}
     for who, number_SxI in number.items():
@@ -116,12 +120,17 @@ class BySubgoals:
   def _written(
     self, bank: bank_lib.Bank, known: lookup.Lookup, goals: subgoals.Subgoals
   ) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
-    """By whom, which of them, of which subgoals, and what: tok_RxL."""
+    """What is written for subgoals.
+
+    Yields:
+      `model` or `training`, which of the models, R rows of subgoals, and a
+      program for each of these, tok_RxL.
+    """
     tok_SxQxT = self._writer(goals.value_QxE)
     vocabulary = self._inputs.universe.vocabulary
     for model, tok_QxT in enumerate(tok_SxQxT):
-      # Around the known argument what is no program could complete one: `x + x`
-      # in `? / 2`, in prefix order, makes x / (x + 2).
+      # Tokens that are no program might make one with what follows the hole:
+      # in prefix order, `div ? 2` with `x add x` in it is x / (x + 2).
       (rows,) = np.nonzero(structure.well_formed(tok_QxT, vocabulary))
       yield results.MODEL, model, rows, tok_QxT[rows]
     found_Q = known.find(*bank.policy.pack(goals.values))
@@ -132,6 +141,7 @@ class BySubgoals:
   def _right(
     self, answer_RxL: np.ndarray, target_RxL: np.ndarray
   ) -> np.ndarray:
+    """Whether each answer computes what its target does: right_R."""
     number = len(answer_RxL)
     right_R = np.zeros(number, bool)
     for low in range(0, number, _ROWS):

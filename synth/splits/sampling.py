@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ALL, _SOME = 1 << 15, 1 << 13  # so many are searched, of more only a sample
+_ALL = 1 << 15  # up to so many places all are taken,
+_SOME = 1 << 13  # of more a sample of this size
 _RAKING_ROUNDS = 200
 _RAKING_ERROR = 0.01  # relative, of the worst cell
 
@@ -18,10 +19,19 @@ _RAKING_ERROR = 0.01  # relative, of the worst cell
 def some(
   number: int, rng: np.random.Generator, enough: int = _SOME
 ) -> np.ndarray:
-  """All places up to `number`, or a sorted sample of `enough` if they are many.
+  """All places 0..number-1, or a random sample of them if they are many.
 
   For searches of neighbours, which take hours among millions of points of many
   dimensions, and for fits that more points would hardly change.
+
+  Args:
+    number: Of all places.
+    rng: Draws the sample; not used if all are taken.
+    enough: Size of the sample. All places are taken if they are no more than
+      this, or no more than 32,768.
+
+  Returns:
+    Places, ascending.
   """
   if number <= max(_ALL, enough):
     return np.arange(number)
@@ -29,11 +39,14 @@ def some(
 
 
 def inclusion(log_weight_N: np.ndarray, number: int) -> np.ndarray:
-  """Probabilities min(1, c * weight) that sum to `number`.
+  """Probabilities min(1, c * weight), with the c that makes their sum `number`.
 
   Args:
-    log_weight_N: Logarithms of positive weights.
-    number: At most N.
+    log_weight_N: Logarithms of the classes' weights, all finite.
+    number: The sum, at most N.
+
+  Returns:
+    probability_N.
   """
   weight_N = np.exp(log_weight_N - log_weight_N.max())
   certain_N = np.zeros(len(weight_N), bool)
@@ -49,17 +62,19 @@ def inclusion(log_weight_N: np.ndarray, number: int) -> np.ndarray:
 def rake(
   probability_N: np.ndarray, margins: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, float]:
-  """Changes probabilities so that margins are those of equal probabilities.
+  """Changes probabilities so that every margin is that of a uniform sample.
 
-  Iterative proportional fitting.
+  A margin cuts the classes into cells, say by size. Each cell shall get as many
+  classes as if all classes were equally probable: iterative proportional
+  fitting, until all cells are within 1 %, or for 200 rounds.
 
   Args:
     probability_N: Inclusion probabilities.
-    margins: For each margin the cell of every class (small integers).
+    margins: For each margin the cell of every class, cell_N (small integers).
 
   Returns:
-    The new probabilities, and the largest relative error of a cell that is
-    expected to get at least one class.
+    The new probabilities, with the same sum, and the largest relative error
+    that the last round met, of cells that ought to get at least one class.
   """
   number = probability_N.sum()
   share = number / len(probability_N)
@@ -85,14 +100,22 @@ def rake(
 def draw(
   probability_N: np.ndarray, number: int, uniform_N: np.ndarray
 ) -> np.ndarray:
-  """Exactly `number` places, each with about its inclusion probability.
+  """Draws exactly `number` of N classes without replacement.
 
-  Pareto sampling (Rosen, 1997): the smallest of odds of a uniform number over
-  odds of the probability. With the same uniform numbers, samples of different
-  laws overlap as much as they can.
+  Pareto sampling (Rosen 1997, J. Statist. Plann. Inference 62): a class has the
+  rank u / (1 - u) * (1 - p) / p, with u its uniform number and p its
+  probability, and the `number` classes of smallest rank are taken. Each is then
+  in the sample with probability p to a good approximation. With the same
+  uniform numbers, samples under different laws overlap as much as they can.
+
+  Args:
+    probability_N: Inclusion probabilities in [0, 1], which sum to `number`
+      (`inclusion`).
+    number: How many classes to draw, at most N.
+    uniform_N: Independent uniform numbers in [0, 1).
 
   Returns:
-    Places, sorted.
+    Places 0..N-1 of the drawn classes, int64, ascending.
   """
   odds_N = uniform_N / (1 - uniform_N)
   with np.errstate(divide='ignore'):

@@ -1,4 +1,4 @@
-"""Gradients of a batch that is larger than memory: part by part."""
+"""Loss and gradients of a batch that does not fit in memory, part by part."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,18 +14,24 @@ def value_and_grad(
   batch: Any,
   parts: int,
 ) -> tuple[jax.Array, Any]:
-  """Those of the whole batch, to rounding.
+  """The loss of a batch and its gradients, as `jax.value_and_grad` gives them.
+
+  The batch is cut into parts, and the means over the parts are added up with
+  their weights; only one part's activations are in memory at a time. The result
+  is that of the whole batch but for rounding.
 
   Args:
-    loss: Of (params, batch): a mean over what `weight` counts.
-    weight: Of a batch: how many items its loss is the mean of.
-    params: Parameters.
-    batch: Arrays B x ...
-    parts: Equal parts of B, taken in turn. Part i has rows i, i + parts, ...:
-      a batch that is cut over devices stays cut in the same way.
+    loss: (params, batch) -> loss, a mean over the items of the batch.
+    weight: batch -> how many items that mean is over (say, tokens that are not
+      padding).
+    params: Parameters, any pytree.
+    batch: Pytree of arrays B x ...
+    parts: How many parts; must divide B. Part i has the rows i, i + parts,
+      i + 2 parts, ...: a batch whose rows are divided among devices stays
+      divided in the same way.
 
   Returns:
-    The loss and its gradients.
+    The loss, a scalar, and its gradients, shaped like `params`.
   """
   if parts == 1:
     return jax.value_and_grad(loss)(params, batch)

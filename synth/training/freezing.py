@@ -21,20 +21,33 @@ from synth import errors
 def note(
   diverged: jax.Array, step: jax.Array, loss: jax.Array, norm: jax.Array
 ) -> jax.Array:
-  """The step at which one model diverged, once that of `step` is known.
+  """Notes whether one model diverges at a step. All arguments are scalars.
 
   Args:
-    diverged: Its entry until now.
-    step: The present step, from 1.
-    loss: Its loss at this step.
-    norm: The norm of its gradient.
+    diverged: The step at which the model diverged, 0 if it has not.
+    step: The present step, counted from 1.
+    loss: The model's loss at this step.
+    norm: Norm of the gradient of that loss.
+
+  Returns:
+    `diverged` if it was set already; else `step` if loss or norm is not finite;
+    else 0.
   """
   fine = jnp.isfinite(loss) & jnp.isfinite(norm)
   return jnp.where((diverged == 0) & ~fine, step, diverged)
 
 
 def keep(diverged: jax.Array, new: Any, old: Any) -> Any:
-  """`new` of one model, `old` if it has diverged."""
+  """Chooses what a model goes on with.
+
+  Args:
+    diverged: The step at which it diverged, 0 if it has not.
+    new: Its parameters and optimizer state after the step, any pytree.
+    old: The same before the step.
+
+  Returns:
+    `new`, or `old` if the model has diverged.
+  """
   return jax.tree.map(lambda n, o: jnp.where(diverged == 0, n, o), new, old)
 
 
@@ -43,8 +56,9 @@ class Divergences:
 
   Args:
     seeds: Of the models.
-    latest: Tells the step of the last checkpoint before a step.
-    name: Of the run, if others are trained with it.
+    latest: Step -> step of the last checkpoint before it, None if there is
+      none.
+    name: Of the run, for messages; empty if no others are trained with it.
   """
 
   def __init__(
@@ -67,7 +81,11 @@ class Divergences:
     }
 
   def lost(self, diverged_S: ArrayLike) -> str | None:
-    """What is wrong if no model of the run is left, for `error`; else None."""
+    """What to say if all models of the run have diverged, else None.
+
+    Args:
+      diverged_S: The step at which each model diverged, 0 if it has not.
+    """
     found = self.report(diverged_S)
     if len(found) < len(self._seeds):
       return None
@@ -101,10 +119,10 @@ class Divergences:
 
 
 def error(lost: Iterable[str]) -> errors.InputError:
-  """What to raise of runs of which no model is left.
+  """The error to raise when no model is left of some runs.
 
   Args:
-    lost: Of each of them, what `Divergences.lost` says.
+    lost: For each of them, what `Divergences.lost` says.
   """
   return errors.InputError(
     f'{", and ".join(lost)}: lower opt.lr or opt.clip_norm'
@@ -112,6 +130,11 @@ def error(lost: Iterable[str]) -> errors.InputError:
 
 
 def mean(value_M: ArrayLike, diverged_M: ArrayLike) -> float:
-  """The mean over the models that have not diverged: at least one."""
+  """The mean over the models that have not diverged; there must be one.
+
+  Args:
+    value_M: A number of each model.
+    diverged_M: The step at which each model diverged, 0 if it has not.
+  """
   value = np.asarray(value_M, np.float64)
   return float(np.mean(value[np.asarray(diverged_M) == 0]))

@@ -1,4 +1,4 @@
-"""The models of a run as they were saved last."""
+"""The models of a trained run, read back from its newest checkpoint."""
 
 import dataclasses
 import pathlib
@@ -14,14 +14,15 @@ from synth.training import trainer as trainer_lib
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-  """The newest checkpoint of a run that is without damage.
+  """What the newest undamaged checkpoint of a run holds.
 
   Attributes:
-    trainer: Of its config, on the devices there are.
-    state: What was saved.
-    step: When.
-    sha256: Of the checkpoint.
-    diverged: Seed -> step, of models that diverged.
+    trainer: Made from the run's config, on the devices of this machine.
+    state: Parameters, optimizer state, `diverged` and `step` of the run's
+      models, a leading axis S of models (`trainer.State`).
+    step: Optimizer steps that had been taken when it was saved.
+    sha256: Hash of all files of the checkpoint.
+    diverged: Seed -> step at which its model diverged, of those that did.
   """
 
   trainer: trainer_lib.Trainer
@@ -36,14 +37,19 @@ def load(
   config: ml_collections.ConfigDict,
   inputs: inputs_lib.Inputs,
 ) -> Restored:
-  """Loads it, on whatever devices the run was trained.
+  """Loads the newest undamaged checkpoint of a run.
+
+  The run may have been trained on other devices and another mesh: here the rows
+  of a batch are divided among all devices, and the models are not.
 
   Args:
-    workdir: Of the run.
-    config, inputs: Its own.
+    workdir: The run's directory.
+    config: The run's config.
+    inputs: Universe, spaces and split that it was trained on.
 
   Raises:
-    InputError: if there is none.
+    InputError: if there is no checkpoint, all are damaged, or it is of another
+      format.
   """
   here = config.copy_and_resolve_references()
   here.mesh = {'data': 0, 'fsdp': 1, 'tensor': 1}

@@ -60,8 +60,14 @@ class Found:
   """What an enumeration found.
 
   Attributes:
-    columns: Where it is; see `candidates.Workbench.columns`.
-    levels: (size, index of the nonterminal) -> its level, in order.
+    columns: Its arrays, on disk in the working directory. Of N nodes: `key_N`,
+      `rest_N`, `count_N` (minimal programs) and `first_N1`; of M alternatives:
+      `production_M`, `arg_MxA`, `upto_M`; of R classes found again at a larger
+      size: `again_node_R`, `again_ways_R` (`forest.Forest` says what they
+      mean); and a column a value (`candidates.value_name`), which lacks the
+      nodes of the largest size.
+    levels: (size, index of the nonterminal) -> its ranges of nodes and of
+      classes found again, in the order of enumeration.
   """
 
   columns: columns_lib.Columns
