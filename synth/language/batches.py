@@ -5,6 +5,9 @@ has at most K operators. Step k computes for every row its k-th operator from
 the right: its arguments are leaves or results of earlier steps, whose places
 are known beforehand, so each step gathers them, computes all operators of the
 vocabulary and selects. No stack, no scatter, no compilation but the first.
+
+Letters: P programs, R of a group, L tokens, A arguments; N values of the
+buffer, V of them leaves; E points, D of a pass.
 """
 
 import functools
@@ -142,8 +145,8 @@ def _parse(
   change_RxL = jnp.where(stops_RxL > 0, 0, arity_RxL - 1)
   after_RxL = 1 + jnp.cumsum(change_RxL, axis=1)
   missing_RxL = after_RxL - change_RxL
-  # EOS or PAD, then PAD alone; before it no BOS, nothing that
-  # no operator wants.
+  # EOS or PAD, then PAD alone; before that no BOS, and nothing that no operator
+  # wants as its argument.
   tail_RxL = (tok_RxL == tokens.PAD) | (stop_RxL & (stops_RxL == 1))
   head_RxL = (arity_RxL >= 0) & (missing_RxL > 0)
   fine_RxL = jnp.where(stops_RxL > 0, tail_RxL, head_RxL)

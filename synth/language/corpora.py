@@ -4,8 +4,12 @@ Rows are taken in chunks of about a fixed number of tokens. The host builds a
 chunk's `dag.Dag`; the device fills one buffer of node values, block after
 block, all nodes of a block with one operator, and copies the programs' values
 from it while they are in the cache. Compiled shapes are those of the buffer,
-whose length is a power of two, and of the result, which is made a bit longer
-than the programs are many: few are ever compiled.
+whose length is a power of two, and of the result, which has a few rows more
+than there are programs: few are ever compiled.
+
+Letters: P programs, Q with the rows that are added, R rows of a chunk, G of
+these copied at once; B blocks, S nodes of a block, M nodes of the buffer, N
+nodes of a DAG; V tokens, E points, D of a pass, A arguments.
 """
 
 from collections.abc import Callable
@@ -32,13 +36,13 @@ _RESULT = 9 << 7  # least rows of a result
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
-  """What fits the caches of a CPU core, or fills a device.
+  """How much is done at once: what fits a CPU core's caches or fills a device.
 
   Attributes:
-    tokens: Tokens a chunk, at most.
-    nodes: Nodes a block.
-    rows: Programs whose values are copied at once.
-    points: Points a pass.
+    tokens: Tokens of a chunk, at most.
+    nodes: Nodes of a block, S.
+    rows: Programs whose values are copied at once, G.
+    points: Points of a pass, at most, D.
   """
 
   tokens: int
@@ -139,7 +143,7 @@ def run_on_host(
   vocabulary: tokens.Vocabulary,
   numbers: arithmetic.NumberSystem,
 ) -> tuple[np.ndarray, np.ndarray]:
-  """The same in numpy, for numbers that devices lack.
+  """Builds and runs a corpus in numpy, for numbers that devices lack.
 
   Args:
     tok_PxL: Tokens of the vocabulary, L > 0.
@@ -170,7 +174,7 @@ def run_on_host(
 
 
 def _padded(rows: int) -> int:
-  """So many or a few more, so that results have few lengths."""
+  """Rows of a result: as many or a few more, so that there are few lengths."""
   step = 1 << max(rows.bit_length() - 5, 0)
   return max(-(-rows // step) * step, _RESULT)
 
@@ -266,10 +270,10 @@ def _execute(
 
     def copy(b: jax.Array, value_QxE: jax.Array) -> jax.Array:
       start = b * sizes.rows
-      root_S = jax.lax.dynamic_slice_in_dim(root_R, start, sizes.rows)
-      value_SxD = node_MxD.at[root_S].get(mode='promise_in_bounds')
+      root_G = jax.lax.dynamic_slice_in_dim(root_R, start, sizes.rows)
+      value_GxD = node_MxD.at[root_G].get(mode='promise_in_bounds')
       place = row + start, column
-      return jax.lax.dynamic_update_slice(value_QxE, value_SxD, place)
+      return jax.lax.dynamic_update_slice(value_QxE, value_GxD, place)
 
     return node_MxD, jax.lax.fori_loop(0, row_blocks, copy, value_QxE)
 

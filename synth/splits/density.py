@@ -270,10 +270,10 @@ def describe(
   all_classes = sampling.some(len(universe.node_C), rng)
   for name in SPACES:
     point_NxD = points[name][classes]
-    own_Sx2 = points_lib.nearest(points[name][own_classes], point_NxD, 2)
-    cover_Sx1 = points_lib.nearest(points[name][all_classes], point_NxD, 1)
-    facts[f'{name}_neighbour'] = _quantiles(own_Sx2[:, 1])
-    facts[f'{name}_cover'] = _quantiles(cover_Sx1[:, 0])
+    own_Rx2 = points_lib.nearest(points[name][own_classes], point_NxD, 2)
+    cover_Rx1 = points_lib.nearest(points[name][all_classes], point_NxD, 1)
+    facts[f'{name}_neighbour'] = _quantiles(own_Rx2[:, 1])
+    facts[f'{name}_cover'] = _quantiles(cover_Rx1[:, 0])
   return facts
 
 

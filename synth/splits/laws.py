@@ -2,6 +2,9 @@
 
 Each law gives the logarithm of a weight for every class; see methods 1.3
 (A1, A3-A7, A9) for where they come from.
+
+Letters: C classes, S sizes, D dimensions, K clusters or cells, R classes of a
+random sample, B of a block; H = D + 1.
 """
 
 import numpy as np
@@ -23,10 +26,10 @@ _ROWS = 1 << 10  # whose products with them stay in the cache
 
 
 def programs(count_SxC: np.ndarray) -> np.ndarray:
-  """Uniform over programs: a class by its number of programs (A1).
+  """Uniform over programs: a class weighs as much as it has programs (A1).
 
   Args:
-    count_SxC: Its programs of each size.
+    count_SxC: Programs of each size of each class.
   """
   return np.log(np.maximum(count_SxC.sum(axis=0, dtype=float), 1))
 
@@ -34,7 +37,7 @@ def programs(count_SxC: np.ndarray) -> np.ndarray:
 def derivations(
   count_SxC: np.ndarray, size_S: np.ndarray, node_weight: float
 ) -> np.ndarray:
-  """By the chance that a random derivation computes the class (A2).
+  """A class weighs as much as the derivations that compute it (A2).
 
   A program of n nodes has weight `node_weight`**n: with the critical weight
   (`language.pcfg.critical_weight`) that is the law of the derivations of a
@@ -42,8 +45,8 @@ def derivations(
 
   Args:
     count_SxC: Programs of each class of each size.
-    size_S: The sizes.
-    node_weight: See above.
+    size_S: The sizes, in nodes.
+    node_weight: Weight of a node, from 0 to 1.
   """
   scaled_SxC = count_SxC * node_weight ** (size_S - size_S[0])[:, None]
   return np.log(scaled_SxC.sum(axis=0))
@@ -82,10 +85,10 @@ def clipped(log_weight_C: np.ndarray) -> np.ndarray:
 
 
 def joint(first_C: np.ndarray, second_C: np.ndarray) -> np.ndarray:
-  """The mean of two log-weights brought to one distribution (A9).
+  """The mean of two log-weights, brought to one distribution first (A9).
 
-  Each is replaced, rank by rank, by the average of both, so that neither
-  space's scale dominates.
+  The r-th smallest of each is replaced by the mean of the r-th smallest of
+  both, so that neither space's scale dominates.
   """
   common = (np.sort(first_C) + np.sort(second_C)) / 2
   ranks = (
@@ -97,11 +100,14 @@ def joint(first_C: np.ndarray, second_C: np.ndarray) -> np.ndarray:
 
 
 def bins(point_CxD: np.ndarray, cells: int) -> np.ndarray:
-  """The cell of each class: equal shares along the first axes (A5b).
+  """The cell of each class: a grid of equal shares along the first axes (A5b).
 
   Args:
-    point_CxD: Coordinates.
-    cells: About so many.
+    point_CxD: Coordinates; the first three axes are used.
+    cells: How many cells the grid has, about.
+
+  Returns:
+    cell_C, numbered 0, 1, ... without those that are empty.
   """
   import scipy.stats  # here, for it loads slowly
 
@@ -120,19 +126,26 @@ def clusters(
 ) -> np.ndarray:
   """The cluster of each class: k-means from k-means++ (A7).
 
-  Of more than 65,536 classes a sample says where the centres are; every class
-  then belongs to the nearest. Clusters that lose all their classes stay where
-  they were, and may win some back; those that are empty in the end are no
-  clusters.
+  Of more than 65,536 classes only a sample is used to find the centres; then
+  every class joins the nearest one. The centre of a cluster that loses all its
+  classes stays where it was, and may win some back.
+
+  Args:
+    point_CxD: Coordinates.
+    number: Of clusters; those that are empty in the end are left out.
+    rng: Draws sample and first centres.
+
+  Returns:
+    cluster_C, numbered 0, 1, ...
   """
-  some = sampling.some(len(point_CxD), rng, _FITTED)
-  some_SxD = np.asarray(point_CxD[some], np.float64)
-  centre_KxD = _spread(some_SxD, number, rng)
+  some_R = sampling.some(len(point_CxD), rng, _FITTED)
+  some_RxD = np.asarray(point_CxD[some_R], np.float64)
+  centre_KxD = _spread(some_RxD, number, rng)
   for _ in range(_ROUNDS - 1):
-    label_S = _nearest(some_SxD, centre_KxD)
-    count_K = np.bincount(label_S, minlength=number)
+    label_R = _nearest(some_RxD, centre_KxD)
+    count_K = np.bincount(label_R, minlength=number)
     total_KxD = np.stack(
-      [np.bincount(label_S, axis_S, number) for axis_S in some_SxD.T], axis=1
+      [np.bincount(label_R, axis_R, number) for axis_R in some_RxD.T], axis=1
     )
     centre_KxD = np.where(
       count_K[:, None] > 0,
@@ -177,7 +190,11 @@ def _spread(
 
 
 def even(cell_C: np.ndarray) -> np.ndarray:
-  """The same total weight for every cell, shared equally within it."""
+  """The same total weight for every cell, shared equally by its classes.
+
+  Args:
+    cell_C: The cell of each class, 0, 1, ...
+  """
   return -np.log(np.bincount(cell_C)[cell_C].astype(float))
 
 
@@ -246,11 +263,18 @@ def nets(
 
 
 def _next_step(low: int, number_of: dict[int, int], number: int) -> int:
-  """The step of eps to try: where the last two numbers lead, as a power law.
+  """The step of eps to try next, in the search of `net`.
 
-  Large eps are cheap to try, so the way there is down from them. Halving the
-  interval would find the same step with more dear tries, but leads on where
-  few classes make numbers stand still.
+  It is where the numbers of the two smallest steps tried lead, as a power law
+  of eps; but halfway between the bounds where these numbers are equal. Large
+  eps are cheap to try, so the search comes down from them; halving the bounds
+  throughout would end at the same step, by more of the dear tries.
+
+  Args:
+    low: The largest step known to give too many (0: none is known).
+    number_of: Step -> classes taken with it, of those that do not give too
+      many.
+    number: How many classes are wanted.
   """
   high, *larger = sorted(number_of)
   middle = (low + high) // 2
@@ -263,18 +287,20 @@ def _next_step(low: int, number_of: dict[int, int], number: int) -> int:
 
 
 def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
-  """Places taken with this eps, in order; some more than enough if so many are.
+  """Places that are taken with this eps, in order, each if none before is near.
 
-  Blocks of places are thinned among themselves, then they thin out all that
-  follow: x is within eps of y if x.y - |y|^2 / 2 >= (|x|^2 - eps^2) / 2. That
-  is decided in float32 where its rounding cannot matter, else in float64.
+  It ends early once more than `enough` are taken. Blocks of places are thinned
+  among themselves, then they thin out all that follow: x is within eps of y if
+  x.y - |y|^2 / 2 >= (|x|^2 - eps^2) / 2. That is decided in float32 where its
+  rounding cannot matter, else in float64.
   """
   point_CxD = point_CxD - point_CxD.mean(axis=0)
   half_C = (point_CxD**2).sum(axis=1) / 2
   norm_C = np.sqrt(2 * half_C)
-  query_CxE = np.column_stack([point_CxD, -half_C])
-  point_CxE = np.column_stack([point_CxD, np.ones(len(half_C))])
-  single_CxE = point_CxE.astype(np.float32)
+  # One coordinate more: a product with a query is x.y - |y|^2 / 2.
+  query_CxH = np.column_stack([point_CxD, -half_C])
+  point_CxH = np.column_stack([point_CxD, np.ones(len(half_C))])
+  single_CxH = point_CxH.astype(np.float32)
   least_C = half_C - eps**2 / 2
   left = np.arange(len(point_CxD))
   taken: list[np.ndarray] = []
@@ -282,23 +308,23 @@ def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
   with blocks.threads() as threads:
     while len(left) and number <= enough:
       own_B, left = left[:_CANDIDATES], left[_CANDIDATES:]
-      single_CxE = single_CxE[_CANDIDATES:]
-      near_BxB = point_CxE[own_B] @ query_CxE[own_B].T >= least_C[own_B, None]
+      single_CxH = single_CxH[_CANDIDATES:]
+      near_BxB = point_CxH[own_B] @ query_CxH[own_B].T >= least_C[own_B, None]
       free_B = np.ones(len(own_B), bool)
       for place in range(len(own_B)):
         if free_B[place]:
           free_B[place + 1 :] &= ~near_BxB[place + 1 :, place]
       taken.append(own_B[free_B])
       number += len(taken[-1])
-      query_ExB = query_CxE[taken[-1]].T
-      single_ExB = query_ExB.astype(np.float32, order='C')
+      query_HxB = query_CxH[taken[-1]].T
+      single_HxB = query_HxB.astype(np.float32, order='C')
 
       def nearest(
         start: int,
-        point_CxE: np.ndarray = single_CxE,
-        query_ExB: np.ndarray = single_ExB,
+        point_CxH: np.ndarray = single_CxH,
+        query_HxB: np.ndarray = single_HxB,
       ) -> np.ndarray:
-        product = point_CxE[start : start + _ROWS] @ query_ExB
+        product = point_CxH[start : start + _ROWS] @ query_HxB
         most: np.ndarray = product.max(axis=1)
         return most
 
@@ -306,12 +332,12 @@ def _thinned(point_CxD: np.ndarray, eps: float, enough: int) -> np.ndarray:
       if most:
         beyond = np.concatenate(most) - least_C[left]
         error = points.rounding(
-          norm_C[left], norm_C[taken[-1]].max(), len(query_ExB)
+          norm_C[left], norm_C[taken[-1]].max(), len(query_HxB)
         )
         (unsure,) = np.nonzero(np.abs(beyond) <= error)
         check = left[unsure]
-        product = point_CxE[check] @ query_ExB
+        product = point_CxH[check] @ query_HxB
         beyond[unsure] = product.max(axis=1) - least_C[check]
         free = np.flatnonzero(beyond < 0)
-        left, single_CxE = left[free], single_CxE[free]
+        left, single_CxH = left[free], single_CxH[free]
   return np.concatenate(taken)
