@@ -351,7 +351,7 @@ def test_classes_depend_on_the_variables_of_their_reduced_form(tmp_path):
   universe = build_lib.build(tmp_path / 'u', grammar, 5, 0, 'serial')
   functions = reference.RationalFunctions(grammar.variables)
   for row, depends_V in zip(
-    universe.representative_CxL, universe.depends_CxV(), strict=True
+    universe.representative_CxL, universe.depends_CxW(), strict=True
   ):
     function = functions(universe.vocabulary.decode(row))
     generators = function.field.gens

@@ -113,3 +113,10 @@ def test_a_program_longer_than_the_row_is_refused_with_both_sizes(vocabulary):
   assert vocabulary.decode(vocabulary.encode(program, 5)) == program
   with pytest.raises(program_lib.ProgramError, match='size 5, more than 4'):
     vocabulary.encode(program, 4)
+
+
+def test_distinct_rows_and_the_place_of_each():
+  tok_PxL = np.array([[3, 0], [-1, 2], [3, 0], [1, 0]], tokens.DTYPE)
+  tok_UxL, place_P = tokens.distinct(tok_PxL)
+  assert len(tok_UxL) == 3
+  np.testing.assert_array_equal(tok_UxL[place_P], tok_PxL)

@@ -47,26 +47,26 @@ class Support(NamedTuple):
   seen: float
 
 
-def measure(grid: cells_lib.Grid, k: int = 1) -> Support:
-  """The contrasts of one hold-out.
+def measure(grid: cells_lib.Grid) -> Support:
+  """The contrasts of one hold-out, of pass@1.
 
   Raises:
     NotMeasured: if the records are not whole.
   """
-  relative = effects.ratio(grid, DROP, _SEEN, k)
+  relative = effects.ratio(grid, DROP, _SEEN, 1)
   seen = [grid.get(r, support.WITH, support.NOVEL) for r in grid.splits]
   return Support(
-    effects.effect(grid, DROP, k),
-    effects.effect(grid, PRICE, k),
-    effects.effect(grid, GAP, k),
+    effects.effect(grid, DROP, 1),
+    effects.effect(grid, PRICE, 1),
+    effects.effect(grid, GAP, 1),
     # No more can be lost than there is.
     relative._replace(high=min(relative.high, 1.0)),
-    _log_odds(grid, k),
-    float(np.mean([cell.value(k).mean() for cell in seen])),
+    _log_odds(grid),
+    float(np.mean([cell.value(1).mean() for cell in seen])),
   )
 
 
-def _log_odds(grid: cells_lib.Grid, k: int) -> Interval:
+def _log_odds(grid: cells_lib.Grid) -> Interval:
   """Difference of the logits of both arms' means on novel, delta method.
 
   NaN if an arm solved nothing or everything: its odds are infinite.
@@ -78,7 +78,7 @@ def _log_odds(grid: cells_lib.Grid, k: int) -> Interval:
     ]
     for split in grid.splits
   ]
-  mean_A = np.array([[cell.value(k).mean() for cell in row] for row in pairs])
+  mean_A = np.array([[cell.value(1).mean() for cell in row] for row in pairs])
   mean_A = mean_A.mean(axis=0)
   if (mean_A <= 0).any() or (mean_A >= 1).any():
     return Interval(np.nan, np.nan, np.nan)
@@ -86,7 +86,7 @@ def _log_odds(grid: cells_lib.Grid, k: int) -> Interval:
   contrast = [
     [
       Term(
-        slope_A[1] * with_.value(k) - slope_A[0] * without.value(k),
+        slope_A[1] * with_.value(1) - slope_A[0] * without.value(1),
         cluster_I=without.cluster_I,
       )
     ]

@@ -16,7 +16,12 @@ from synth.language import tokens
 
 
 class Retriever:
-  """Answers with programs of a training arm."""
+  """Answers with programs of a training arm, one of each of its classes.
+
+  Args:
+    inputs: Universe, spaces and split.
+    arm: The training arm.
+  """
 
   def __init__(self, inputs: inputs_lib.Inputs, arm: str):
     train_N = inputs.split.arms[arm]
@@ -27,14 +32,16 @@ class Retriever:
     self._tree = scipy.spatial.cKDTree(self._semantic_CxD[train_N])
 
   def answers(self, class_I: np.ndarray) -> np.ndarray:
-    """One program for each task: tok_IxL."""
+    """The program of the class nearest to each task: tok_IxL."""
     _, nearest_I = self._tree.query(self._semantic_CxD[class_I])
     return self._tok_NxL[nearest_I]
 
   def nearest(self, class_I: np.ndarray, number: int) -> np.ndarray:
-    """So many programs for each task, the nearest first: tok_IxnxL.
+    """Programs of the classes nearest to each task, nearest first: tok_IxnxL.
 
-    Fewer where the arm has fewer.
+    Args:
+      class_I: The tasks.
+      number: How many for each, n; fewer if the arm has fewer.
     """
     ranks = range(1, min(number, len(self._tok_NxL)) + 1)
     _, nearest_Ixn = self._tree.query(self._semantic_CxD[class_I], ranks)

@@ -55,12 +55,20 @@ class Sampler:
 
   @property
   def mean_size(self) -> float:
-    """In nodes."""
+    """Mean size of a draw, in nodes."""
     return float(self.share_S @ np.arange(len(self.share_S)))
 
 
 def fit(inputs: inputs_lib.Inputs, arm: str) -> Sampler:
-  """The programs of a training epoch of an arm, one of each class."""
+  """The law that is most likely given the programs of a training arm.
+
+  Of each class one program, drawn as training draws it; each production counts
+  once more than it occurs (`Pcfg.fit`).
+
+  Args:
+    inputs: Universe and split.
+    arm: The training arm.
+  """
   universe = inputs.universe
   train_N = inputs.split.arms[arm]
   rng = seeding.generator(0, 'pcfg')
@@ -252,7 +260,7 @@ def solve(tasks: charges.Tasks) -> charges.Charged:
 
 
 def _seconds(tasks: charges.Tasks, sampler: Sampler) -> float:
-  """Time to draw a program and to verify it, measured on some."""
+  """Seconds to draw a program and to verify it, measured on 200."""
   universe = tasks.inputs.universe
   target_1xL = universe.representative_CxL[:1]
   for _ in range(2):  # the first time compiles

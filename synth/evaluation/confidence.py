@@ -1,14 +1,17 @@
 """Do models know when they are right? By test set, near training and far.
 
-The answer of a model to a task is the most probable of its distinct samples,
-its confidence the probability of that program at temperature 1 (methods 4.6).
-One answer a task, so that they are independent. A function has many programs
-and confidence is that of one, so being right more often than confident is no
-fault; being less often right is.
+The *answer* of a model to a task is the most probable of its distinct samples,
+and its *confidence* is the probability of that program at temperature 1
+(methods 4.6). There is one answer a task, so that answers are independent. A
+function has many programs, and confidence is that of one of them: a model that
+is right more often than it is confident has no fault, one that is right less
+often has.
 
-Whether a model can be right at all: the *tail share* is that of tasks of which
-some program has more than one chance in n, n being the samples a task. What n
-samples at temperature 1 solve is bounded by about that.
+The *tail share* says whether a model can be right at all: of how many tasks
+some right program has a probability above 1 / n, n being the samples a task.
+About so many tasks can be solved by n samples at temperature 1.
+
+Letters: R records, N answers (at most one a model and task), S models, I tasks.
 """
 
 from collections.abc import Mapping
@@ -30,7 +33,15 @@ _Z = 1.959964  # of 95 %
 
 
 def answers(records: sample_records.Records) -> np.ndarray:
-  """Places of the most probable record of each task and model, the first."""
+  """Which records are answers: one of each model and task that has any.
+
+  Args:
+    records: Of one test set.
+
+  Returns:
+    Places of records, sorted by model and task: in each group the most probable
+    one, of equally probable ones that drawn first.
+  """
   order_R = np.lexsort(
     (records['first'], -records['logprob'], records['item'], records['seed'])
   )
@@ -45,8 +56,14 @@ def of_tasks(
 ) -> tuple[np.ndarray, np.ndarray]:
   """The answer of every model to every task of a test set.
 
+  Args:
+    records: Of the test set.
+    seeds: Number of models S.
+    items: Number of tasks I.
+
   Returns:
-    Its logprob_SxI, NaN where there is none, and right_SxI.
+    logprob_SxI, the log-probability of each answer, NaN where there is none;
+    and right_SxI, whether it is the task's function.
   """
   answer_N = answers(records)
   place = records['seed'][answer_N], records['item'][answer_N]
@@ -60,12 +77,18 @@ def of_tasks(
 def summary(
   records: Mapping[str, sample_records.Records], seeds: int
 ) -> dict[str, list[dict[str, Any] | None]]:
-  """Test set -> for each seed its calibration, for JSON.
+  """Calibration of every model, for JSON.
 
-  Everything of `calibration.Calibration` by its name, over answers; `aurc`, the
-  area under the risk-coverage curve; and `auroc_samples`, the AUROC of all
-  distinct samples, several a task. None where a seed has fewer than two
-  answers, or where a number needs successes and failures and has one kind.
+  Args:
+    records: Test set -> its records.
+    seeds: Number of models S.
+
+  Returns:
+    Test set -> for each model, None if it has fewer than two answers, else:
+    the fields of `calibration.Calibration`, over answers; `aurc`, the area
+    under the risk-coverage curve; and `auroc_samples`, the AUROC of all
+    distinct samples, several a task. A number that needs successes and failures
+    is None where there is one kind only.
   """
   return {
     name: [_of_seed(fields, seed) for seed in range(seeds)]
@@ -116,10 +139,15 @@ def reliability(
 ) -> dict[str, list[dict[str, Any]]]:
   """Confidence against success of all models together, for JSON.
 
+  Args:
+    records: Test set -> its records.
+
   Returns:
-    Test set -> bins of equally many answers: mean confidence, success with its
-    95 % interval, answers and distinct tasks. The interval (Wilson 1927) is
-    over tasks, for these models: answers to one task count as one.
+    Test set -> bins of about equally many answers, by rising confidence. Each
+    has `confidence`, its mean; `success`, the share that is right and the ends
+    of its 95 % interval; `answers` and `tasks`, their numbers. The interval
+    (Wilson 1927) is over new tasks, for these models: answers to one task count
+    as one.
   """
   found = {}
   for name, fields in records.items():
@@ -135,6 +163,7 @@ def reliability(
 def _bin(
   records: sample_records.Records, answer_N: np.ndarray
 ) -> dict[str, Any]:
+  """One bin of `reliability`, of the answers at some places."""
   share = float(records['exact'][answer_N].mean())
   tasks = len(np.unique(records['item'][answer_N]))
   shrunk = (share + _Z**2 / tasks / 2) / (1 + _Z**2 / tasks)
@@ -160,11 +189,12 @@ def tail(
     records: Test set -> its records.
     minimal: Test set -> log-probability of the most probable of some minimal
       programs of each task: logprob_SxI.
-    samples: Programs that a model wrote for each task.
+    samples: Programs that a model wrote for each task, n.
 
   Returns:
-    Test set -> {'minimal': counting those minimal programs, 'any': right
-    samples besides}; both are too low by the programs nobody has looked at.
+    Test set -> tail shares of the models: `minimal`, by the probabilities in
+    `minimal` alone, and `any`, by those of right samples, too. Both are lower
+    bounds, since most right programs of a task have not been looked at.
   """
   found = {}
   for name, logprob_SxI in minimal.items():
@@ -184,6 +214,7 @@ def tail(
 def _of_seed(
   records: sample_records.Records, seed: int
 ) -> dict[str, Any] | None:
+  """The calibration of one model, as in `summary`."""
   mine_R = records['seed'] == seed
   fields = {key: array[mine_R] for key, array in records.items()}
   answer_N = answers(fields)

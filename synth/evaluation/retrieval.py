@@ -82,7 +82,7 @@ class Training:
       number_P and copied_P, int16.
     """
     program_Q, tok_QxL = _subtrees(tok_PxL, self._vocabulary)
-    tok_UxL, place_Q = _distinct(tok_QxL)
+    tok_UxL, place_Q = tokens.distinct(tok_QxL)
     copied_Q = self._shows(tok_UxL)[place_Q]
     count = (
       np.bincount(program_Q, copied, len(tok_PxL))
@@ -101,7 +101,7 @@ class Training:
     if len(self._known_QxL):
       length = max(tok_UxL.shape[1], self._known_QxL.shape[1])
       both = [_wide(tok, length) for tok in (tok_UxL, self._known_QxL)]
-      tok_WxL, place = _distinct(np.concatenate(both))
+      tok_WxL, place = tokens.distinct(np.concatenate(both))
       known_W = np.zeros(len(tok_WxL), bool)
       known_W[place[len(tok_UxL) :]] = True
       shown_U |= known_W[place[: len(tok_UxL)]]
@@ -109,7 +109,7 @@ class Training:
 
   def nearest(self, tok_PxL: np.ndarray) -> np.ndarray:
     """pq-gram distance of programs to the nearest training program."""
-    tok_UxL, place_P = _distinct(tok_PxL)
+    tok_UxL, place_P = tokens.distinct(tok_PxL)
     profiles = self._inputs.context.profile(tok_UxL)
     distance_1xU = self._programs.nearest(profiles)
     nearest_P: np.ndarray = distance_1xU[0, place_P]
@@ -157,14 +157,6 @@ def _subtrees(
   return program_Q, np.where(inside_QxL, tok_QxL, tokens.PAD)
 
 
-def _distinct(tok_QxL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-  """Distinct rows, and the place of each row among them."""
-  length = tok_QxL.shape[1]
-  row_Q = np.ascontiguousarray(tok_QxL, tokens.DTYPE).view(f'V{length}')[:, 0]
-  row_U, place_Q = np.unique(row_Q, return_inverse=True)
-  return row_U.view(tokens.DTYPE).reshape(-1, length), place_Q
-
-
 def _wide(tok_PxL: np.ndarray, length: int) -> np.ndarray:
   """Rows padded to a length."""
   return np.pad(tok_PxL, ((0, 0), (0, length - tok_PxL.shape[1])))
@@ -188,7 +180,7 @@ def of(
   (program_Q,) = np.nonzero(records['parses'])
   tok_QxT = tok_SxIxnxT[seed, item, records['first']][program_Q]
   tok_QxT = tokens.without_eos(tok_QxT)
-  tok_UxT, place_Q = _distinct(tok_QxT)
+  tok_UxT, place_Q = tokens.distinct(tok_QxT)
   found = {
     name: np.zeros(len(seed), np.int16)
     for name in ('subtrees', 'copied_subtrees')

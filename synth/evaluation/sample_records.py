@@ -85,23 +85,20 @@ def of(
   _, items, samples, length = tok_SxIxnxT.shape
   (there,) = np.nonzero(np.isfinite(logprob_SxIxn.ravel()))
   tok_PxT = tok_SxIxnxT.reshape(-1, length)[there].astype(tokens.DTYPE)
-  tok_PxT = tokens.without_eos(tok_PxT)
-  row_P = np.ascontiguousarray(tok_PxT).view(f'V{length}')[:, 0]
-  row_U, program_P = np.unique(row_P, return_inverse=True)
+  tok_UxT, program_P = tokens.distinct(tokens.without_eos(tok_PxT))
   task_P = there // samples
   _, place_R, count_R = np.unique(
-    task_P * len(row_U) + program_P, return_index=True, return_counts=True
+    task_P * len(tok_UxT) + program_P, return_index=True, return_counts=True
   )
   order_R = np.argsort(place_R)
   place_R, count_R = place_R[order_R], count_R[order_R]
   program_R, sample_R = program_P[place_R], there[place_R]
   outcome_R = outcome_SxIxn.ravel()[sample_R]
   # What a program is, apart from the task, is found out once.
-  tok_UxT = row_U.view(tokens.DTYPE).reshape(-1, length)
   parses_R = outcome_R != verify.Outcome.UNPARSED
-  parses_U = np.zeros(len(row_U), bool)
+  parses_U = np.zeros(len(tok_UxT), bool)
   parses_U[program_R[parses_R]] = True
-  minimal_U, shown_U, structure_U = np.zeros((3, len(row_U)), bool)
+  minimal_U, shown_U, structure_U = np.zeros((3, len(tok_UxT)), bool)
   class_P = inputs.universe.minimal_classes(tok_UxT[parses_U])
   minimal_U[parses_U] = class_P >= 0
   shown_U[parses_U] = inputs.shown(arm, tok_UxT[parses_U])

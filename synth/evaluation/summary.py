@@ -56,7 +56,18 @@ def curves(outcome_SxIxn: np.ndarray, measured: str) -> np.ndarray:
 def success(
   config: ml_collections.ConfigDict, written: Mapping[str, Any]
 ) -> dict[str, Any]:
-  """Success with intervals, per seed and at every k, and shares of outcomes."""
+  """Success with intervals, per seed and at every k, and shares of outcomes.
+
+  Args:
+    config: Of the run, with the settings of this evaluation.
+    written: Test set -> arrays by name (`writing.write_and_judge`), with
+      cluster_I.
+
+  Returns:
+    For result.json: `measure`; `MEASURE@k` for k of `HEADLINE`, test set ->
+    mean and its 95 % interval; `MEASURE@k_by_seed`; `candidates` a task that
+    were judged; shares of `outcomes` among them; and `items`, the tasks.
+  """
   measured = measure(config)
   summary: dict[str, Any] = {'measure': measured}
   for k in (k for k in HEADLINE if k <= config.eval.num_samples):
@@ -203,6 +214,7 @@ def task_sizes(
 
 
 def _of_members(solved_SxI: np.ndarray, member_I: np.ndarray) -> dict[str, Any]:
+  """How many tasks are members, and their success."""
   solved_S = solved_SxI[:, member_I].mean(axis=1)
   return {
     'items': int(member_I.sum()),
@@ -214,7 +226,12 @@ def _of_members(solved_SxI: np.ndarray, member_I: np.ndarray) -> dict[str, Any]:
 def novelty(
   written: Mapping[str, Any], inputs: inputs_lib.Inputs
 ) -> dict[str, Any]:
-  """How correct samples were written: with the held-out edge or without."""
+  """How correct samples were written: with a held-out edge or without.
+
+  Returns:
+    Test set -> shares of all samples, which sum to 1; nothing if the split
+    holds out no edges.
+  """
   holdout = inputs.holdout
   if holdout is None:
     return {}
@@ -273,7 +290,17 @@ def baselines(
 ) -> dict[str, Any]:
   """What needs neither a model nor search, on the same tasks.
 
-  The others have a command of their own (`synth.baselines`).
+  Other baselines have a command of their own (`synth.baselines`).
+
+  Args:
+    arm: The training arm that retrieval may use.
+    sets: Test set -> classes of its tasks.
+    inputs: Of the run.
+    verifier: Judges answers.
+
+  Returns:
+    Test set -> baseline -> share of tasks solved; `..._on_grid`: share whose
+    answers fit the specification at least.
   """
   retriever = nearest_neighbour.Retriever(inputs, arm)
   result: dict[str, Any] = {}

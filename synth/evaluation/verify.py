@@ -145,7 +145,14 @@ def _of_residues(
   grid: tuple[jax.Array, ...],
   parsed_R: jax.Array,
 ) -> jax.Array:
-  """int8_R from (value, ok, wanted value, wanted ok) at points and grid."""
+  """The `Outcome` of R rows of programs over rational operators: int8_R.
+
+  Args:
+    exact: Residues at K random points: value and ok of the rows, then those of
+      their targets.
+    grid: The same as floats, on the specification grid.
+    parsed_R: Whether each row is a program.
+  """
   residue_RxKx2, ok_RxKx2, wanted_RxKx2, wanted_ok_RxKx2 = exact
   common_RxKx2 = ok_RxKx2 & wanted_ok_RxKx2
   same_RxKx2 = (residue_RxKx2 == wanted_RxKx2) | ~common_RxKx2
@@ -160,7 +167,14 @@ def _of_doubles(
   grid: tuple[np.ndarray, ...],
   parsed_R: np.ndarray,
 ) -> np.ndarray:
-  """The same, from values on two grids."""
+  """The `Outcome` of R rows over other operators: int8_R.
+
+  Args:
+    fresh: Values on the hold-out grid: value and ok of the rows, then those of
+      their targets.
+    grid: The same on the specification grid.
+    parsed_R: Whether each row is a program.
+  """
   ok_R = fresh[1].any(axis=1) | grid[1].any(axis=1)
   with np.errstate(invalid='ignore'):  # NaN where it is undefined
     correct_R = _close(fresh, _SAME) & _close(grid, _SAME)
@@ -171,6 +185,7 @@ def _of_doubles(
 def _outcomes(
   xp: Any, correct_R: Any, fits_R: Any, defined_R: Any, parsed_R: Any
 ) -> Any:
+  """The first that applies: unparsed, correct, undefined, grid only, wrong."""
   outcome_R = xp.where(fits_R, Outcome.GRID_ONLY, Outcome.WRONG)
   outcome_R = xp.where(defined_R, outcome_R, Outcome.UNDEFINED)
   outcome_R = xp.where(correct_R, Outcome.CORRECT, outcome_R)

@@ -4,6 +4,10 @@ With more than some ten dimensions a tree looks at a large part of its points
 one by one. There products of matrices in float32 find the few that may be among
 the nearest, by how far its rounding can be off, and only their distances are
 taken in float64: the same bits in a third of the time.
+
+Letters: P points, B of a block, S points that neighbours are sought among, in
+G groups of R; D dimensions, H = D + 1; K pairs of a point and a hopeful group,
+J of a point and a hopeful other one, M of these a point at most; k neighbours.
 """
 
 import numpy as np
@@ -34,8 +38,8 @@ def nearest(
   if among_SxD.shape[1] > _DIMENSIONS:
     return by_products(point_PxD, among_SxD, number)
   tree = scipy.spatial.cKDTree(among_SxD, leafsize=_LEAF)
-  distance_PxK, _ = tree.query(point_PxD, range(1, number + 1), workers=-1)
-  return np.asarray(distance_PxK)
+  distance_Pxk, _ = tree.query(point_PxD, range(1, number + 1), workers=-1)
+  return np.asarray(distance_Pxk)
 
 
 def by_products(
@@ -48,23 +52,23 @@ def by_products(
   # Groups of points are columns of the last axis, one point of each a row.
   rows = max(1, min(_GROUP, len(among_SxD) // (_GROUPS_A_NEIGHBOUR * number)))
   columns = -(-len(among_SxD) // rows)
-  query_ExS = np.zeros((len(mean_D) + 1, rows * columns), np.float32)
-  query_ExS[:-1, : len(square_S)] = centred_SxD.T
-  query_ExS[-1] = -np.finfo(np.float32).max  # of nothing
-  query_ExS[-1, : len(square_S)] = -square_S / 2
+  query_HxS = np.zeros((len(mean_D) + 1, rows * columns), np.float32)
+  query_HxS[:-1, : len(square_S)] = centred_SxD.T
+  query_HxS[-1] = -np.finfo(np.float32).max  # of nothing
+  query_HxS[-1, : len(square_S)] = -square_S / 2
 
   def search(some: slice) -> np.ndarray:
     centred_BxD = point_PxD[some] - mean_D
-    single_BxE = np.ones((len(centred_BxD), len(query_ExS)), np.float32)
-    single_BxE[:, :-1] = centred_BxD
+    single_BxH = np.ones((len(centred_BxD), len(query_HxS)), np.float32)
+    single_BxH[:, :-1] = centred_BxD
     # The larger, the nearer.
-    product_BxRxG = (single_BxE @ query_ExS).reshape(-1, rows, columns)
+    product_BxRxG = (single_BxH @ query_HxS).reshape(-1, rows, columns)
     best_BxG = product_BxRxG.max(axis=1)
     least_B = np.partition(best_BxG, -number, axis=1)[:, -number]
     error_B = rounding(
       np.linalg.norm(centred_BxD, axis=1),
       np.sqrt(square_S.max()),
-      len(query_ExS),
+      len(query_HxS),
     )
     least_B -= 2 * error_B.astype(np.float32)
     row_K, group_K = np.divmod(
@@ -77,10 +81,10 @@ def by_products(
       point_PxD[some][row_J], among_SxD[place * columns + group_K[group]]
     )
     number_B = np.bincount(row_J, minlength=len(centred_BxD))
-    distance_BxN = np.full((len(number_B), number_B.max()), np.inf)
-    distance_BxN[np.arange(number_B.max()) < number_B[:, None]] = distance_J
-    distance_BxN.partition(number - 1, axis=1)
-    return np.sort(distance_BxN[:, :number], axis=1)
+    distance_BxM = np.full((len(number_B), number_B.max()), np.inf)
+    distance_BxM[np.arange(number_B.max()) < number_B[:, None]] = distance_J
+    distance_BxM.partition(number - 1, axis=1)
+    return np.sort(distance_BxM[:, :number], axis=1)
 
   size = max(1, _BLOCK // (rows * columns))
   found = blocks.over(len(point_PxD), search, 'nearest points', rows=size)

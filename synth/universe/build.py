@@ -237,7 +237,7 @@ def _draw(
   number = len(np.load(nodes, mmap_mode='r'))
   path = scratch / 'columns' / 'representative_CxL.npy'
   np.lib.format.open_memmap(path, 'w+', tokens.DTYPE, (number, max_size))
-  token_R = np.array(
+  token_Q = np.array(
     [vocabulary.index[p.symbol] for p in grammar.productions], tokens.DTYPE
   )
   with contextlib.ExitStack() as stack:
@@ -247,7 +247,7 @@ def _draw(
     running = [
       workers.submit(
         draws.write_representatives,
-        *(scratch / 'columns', path, nodes, token_R),
+        *(scratch / 'columns', path, nodes, token_Q),
         universe_lib.symmetric(grammar),
         seed,
         (low, min(low + _ROWS, number)),

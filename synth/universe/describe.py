@@ -45,7 +45,7 @@ def describe(
     'depends': [
       name
       for name, depends in zip(
-        universe.grammar.variables, universe.depends_CxV()[found], strict=True
+        universe.grammar.variables, universe.depends_CxW()[found], strict=True
       )
       if depends
     ],

@@ -14,17 +14,20 @@ _PARSING = threading.Lock()
 
 @dataclasses.dataclass(frozen=True)
 class Alternatives:
-  """The part of a forest that generates programs; see `forest.Forest`."""
+  """The part of a forest that generates programs; see `forest.Forest`.
+
+  N nodes, M alternatives, A arguments, Q productions.
+  """
 
   size_N: np.ndarray
   first_N1: np.ndarray
   production_M: np.ndarray
   arg_MxA: np.ndarray
   upto_M: np.ndarray
-  symmetric_R: np.ndarray  # whether each production is symmetric
+  symmetric_Q: np.ndarray  # whether each production is symmetric
 
   def programs_at(
-    self, node_P: np.ndarray, uniform_PxL: np.ndarray, token_R: np.ndarray
+    self, node_P: np.ndarray, uniform_PxL: np.ndarray, token_Q: np.ndarray
   ) -> np.ndarray:
     """One minimal program of each node, uniform among all of them.
 
@@ -33,21 +36,21 @@ class Alternatives:
       uniform_PxL: Independent uniform numbers in [0, 1): the program of a row
         is a function of its node and its numbers alone. L is at least the
         size of every program asked for.
-      token_R: The token of each production's symbol.
+      token_Q: The token of each production's symbol.
 
     Returns:
       tok_PxL in prefix order, padded.
     """
     tok_PxL = np.full(uniform_PxL.shape, tokens.PAD, tokens.DTYPE)
     tok, uniform = tok_PxL.reshape(-1), uniform_PxL.reshape(-1)
-    leaf_token = self._leaf_tokens(token_R)
+    leaf_token = self._leaf_tokens(token_Q)
     # Nodes still to write and their places: a subtree takes as many places as
     # its class has nodes, so all of one depth are written at once.
     node = np.asarray(node_P)
     place = np.arange(len(node)) * uniform_PxL.shape[1]
     while len(node):
       production, args = self._pick(node, uniform.take(place))
-      tok[place] = token_R.take(production)
+      tok[place] = token_Q.take(production)
       place += 1
       nodes, places = [], []
       for column in args.T:
@@ -61,14 +64,14 @@ class Alternatives:
       node, place = np.concatenate(nodes), np.concatenate(places)
     return tok_PxL
 
-  def _leaf_tokens(self, token_R: np.ndarray) -> np.ndarray:
+  def _leaf_tokens(self, token_Q: np.ndarray) -> np.ndarray:
     """The token of each node that is one symbol: the first nodes are."""
     # A value of its own type: of another, all sizes would be converted.
     number = int(np.searchsorted(self.size_N, self.size_N.dtype.type(2)))
     first = self.first_N1[: number + 1]
     if number and np.diff(first).max() > 1:  # two symbols for one class
       number = 0
-    return token_R[self.production_M[first[:number]]]
+    return token_Q[self.production_M[first[:number]]]
 
   def _pick(
     self, node: np.ndarray, uniform: np.ndarray
@@ -97,7 +100,7 @@ class Alternatives:
       search, high, than = search.take(left), high.take(left), than.take(left)
     production = self.production_M.take(low)
     args = self.arg_MxA.take(low, axis=0)
-    both = self.symmetric_R.take(production)
+    both = self.symmetric_Q.take(production)
     if both.any():
       # The first half of its programs have one order, the second the other.
       both = np.flatnonzero(both & (args[:, 0] != args[:, 1]))
@@ -120,8 +123,8 @@ def write_representatives(
   directory: pathlib.Path,
   path: pathlib.Path,
   nodes: pathlib.Path,
-  token_R: np.ndarray,
-  symmetric_R: np.ndarray,
+  token_Q: np.ndarray,
+  symmetric_Q: np.ndarray,
   seed: int,
   rows: tuple[int, int],
 ) -> None:
@@ -134,15 +137,15 @@ def write_representatives(
     directory: Where the forest's columns are.
     path: The `.npy` file, of its final shape.
     nodes: A `.npy` file with the node of each row.
-    token_R: The token of each production's symbol.
-    symmetric_R: Whether each production is symmetric.
+    token_Q: The token of each production's symbol.
+    symmetric_Q: Whether each production is symmetric.
     seed: The universe's.
     rows: The rows to draw.
   """
   arrays = {
     name: _mapped(directory / f'{name}.npy').view(np.ndarray) for name in STORED
   }
-  alternatives = Alternatives(**arrays, symmetric_R=symmetric_R)
+  alternatives = Alternatives(**arrays, symmetric_Q=symmetric_Q)
   low, high = rows
   mapped = _mapped(path)
   length = mapped.shape[1]
@@ -151,7 +154,7 @@ def write_representatives(
   tok_PxL = alternatives.programs_at(
     _mapped(nodes)[low:high],
     rng.random((high - low, length)),
-    token_R,
+    token_Q,
   )
   # Not through the map: to flush one is to wait for the disk.
   with path.open('r+b') as file:

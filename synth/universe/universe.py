@@ -65,13 +65,13 @@ class Universe:
     start = grammar.nonterminals.index(grammar.start)
     self.node_C = np.flatnonzero(forest.nonterminal_N == start)
     self.count_N = forest.upto_M[forest.first_N1[1:] - 1]
-    self._token_R = np.array(
+    self._token_Q = np.array(
       [self.vocabulary.index[p.symbol] for p in grammar.productions],
       tokens.DTYPE,
     )
     self._alternatives = draws.Alternatives(
       **{name: np.asarray(getattr(forest, name)) for name in draws.STORED},
-      symmetric_R=symmetric(grammar),
+      symmetric_Q=symmetric(grammar),
     )
 
   def written_in(self, vocabulary: tokens.Vocabulary) -> 'Universe':
@@ -137,17 +137,17 @@ class Universe:
     Returns:
       tok_PxL in prefix order, padded.
     """
-    return self._alternatives.programs_at(node_P, uniform_PxL, self._token_R)
+    return self._alternatives.programs_at(node_P, uniform_PxL, self._token_Q)
 
   def evaluate(
-    self, system: arithmetic.NumberSystem, input_AxE: dict[str, np.ndarray]
+    self, system: arithmetic.NumberSystem, inputs: dict[str, np.ndarray]
   ) -> tuple[np.ndarray, np.ndarray]:
     """value_CxE and ok_CxE of the start nonterminal; see `evaluate_nodes`."""
-    value_NxE, ok_NxE = self.evaluate_nodes(system, input_AxE)
+    value_NxE, ok_NxE = self.evaluate_nodes(system, inputs)
     return value_NxE[self.node_C], ok_NxE[self.node_C]
 
   def evaluate_nodes(
-    self, system: arithmetic.NumberSystem, input_AxE: dict[str, np.ndarray]
+    self, system: arithmetic.NumberSystem, inputs: dict[str, np.ndarray]
   ) -> tuple[np.ndarray, np.ndarray]:
     """Values of every node at E points, each node computed once.
 
@@ -156,7 +156,7 @@ class Universe:
 
     Args:
       system: A number system on numpy arrays.
-      input_AxE: Variable -> its values at the points, numbers of `system`.
+      inputs: Variable -> its E values at the points, numbers of `system`.
 
     Returns:
       value_NxE and ok_NxE; ok is False where that program is undefined.
@@ -165,7 +165,7 @@ class Universe:
     first = forest.first_N1[:-1]
     production_N = forest.production_M[first]
     arg_NxA = forest.arg_MxA[first]
-    points = len(next(iter(input_AxE.values()))) if input_AxE else 1
+    points = len(next(iter(inputs.values()))) if inputs else 1
     sample = system.constant(fractions.Fraction(0))
     value_NxE = np.zeros((len(first), points), np.asarray(sample).dtype)
     ok_NxE = np.ones((len(first), points), bool)
@@ -179,9 +179,7 @@ class Universe:
       else:
         constant = constants.value(rule.symbol)
         value_NxE[rows] = (
-          input_AxE[rule.symbol]
-          if constant is None
-          else system.constant(constant)
+          inputs[rule.symbol] if constant is None else system.constant(constant)
         )
     return value_NxE, ok_NxE
 
@@ -316,13 +314,13 @@ class Universe:
       policy.point,
     )
 
-  def depends_CxV(self) -> np.ndarray:
-    """Whether each class depends on each variable of the grammar.
+  def depends_CxW(self) -> np.ndarray:
+    """Whether each class depends on each of the grammar's W variables.
 
     Decided at the identity points: a class depends on a variable iff giving
     that variable other values changes the class's values.
     """
-    depends_CxV = np.zeros(
+    depends_CxW = np.zeros(
       (len(self.node_C), len(self.grammar.variables)), bool
     )
     here = self.values_under(self.policy)
@@ -330,8 +328,8 @@ class Universe:
       moved = self.values_under(self.policy.moved(name))
       for before, after in zip(here, moved, strict=True):
         differs_N = (before != after).reshape(len(before), -1).any(axis=1)
-        depends_CxV[:, v] |= differs_N[self.node_C]
-    return depends_CxV
+        depends_CxW[:, v] |= differs_N[self.node_C]
+    return depends_CxW
 
   def classes_by_size(self) -> dict[str, int]:
     """New classes of the start nonterminal by size, for JSON."""
