@@ -6,6 +6,9 @@ once a batch, whose few rows would take less time than the calls for them.
 Batch i does not depend on the number of processes, workers or seeds trained
 together, nor on the group, so the state of the iterator is the global step and
 survives a change of any of them.
+
+Letters: K batches of a group, M models, S seeds, A arms, N classes of an arm, B
+rows of a batch, L numbers a row, T = L + 1 positions.
 """
 
 from collections.abc import Iterator
@@ -139,7 +142,11 @@ class BatchSource:
   def _classes(
     self, class_N: np.ndarray, seed: int, low: int, high: int
   ) -> np.ndarray:
-    """The classes of all rows of a model's batches: class_KxB."""
+    """The classes of all rows of a model's batches: class_KxB.
+
+    Each epoch goes through the arm once, in an order of its own; what is left
+    of it after the last whole batch is not shown.
+    """
     size = self._batch_size
     epoch_K, place_K = np.divmod(np.arange(low, high), len(class_N) // size)
     parts = []
@@ -162,13 +169,20 @@ class BatchSource:
 
 
 def _make_order(seed: int, epoch: int, count: int) -> np.ndarray:
+  """The order in which a model sees the classes of its arm in an epoch."""
   return seeding.generator(seed, 'order', epoch).permutation(count)
 
 
 def make_batch(
   inputs: inputs_lib.Inputs, class_B: np.ndarray, uniform_BxL: np.ndarray
 ) -> dict[str, np.ndarray]:
-  """A batch for the given classes.
+  """Specifications and programs of some classes, as a model is trained on them.
+
+  Args:
+    inputs: What the classes are of.
+    class_B: The classes, repeated at will.
+    uniform_BxL: Numbers in [0, 1) that choose among the minimal programs of
+      each class (`Inputs.programs_at`).
 
   Returns:
     spec_BxF (float32), input_BxT (BOS, then the program) and target_BxT (the

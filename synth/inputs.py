@@ -160,7 +160,11 @@ def spaces_of(
 def load_or_build(
   config: ml_collections.ConfigDict, directory: pathlib.Path
 ) -> Inputs:
-  """Opens what `config` describes in `directory`, building what is missing.
+  """Opens what a config describes, building what is missing.
+
+  Args:
+    config: A recipe of `configs/`.
+    directory: Where universe, spaces and split are or will be built.
 
   Raises:
     InputError: for impossible settings or a directory of other settings.
@@ -180,7 +184,12 @@ def with_split(
   universe: universe_lib.Universe,
   spaces: space_lib.Spaces,
 ) -> Inputs:
-  """The same, of a universe and spaces of these settings that are open.
+  """`load_or_build` with a universe and spaces that are open already.
+
+  Args:
+    config: A recipe of `configs/`.
+    directory: Where restricted universes and splits are or will be built.
+    universe, spaces: What `spaces_of` gives for the config.
 
   Raises:
     InputError: for impossible settings or a split of other settings.
@@ -314,7 +323,17 @@ def load_holdout(
   universe: universe_lib.Universe,
   settings: Mapping[str, Any],
 ) -> holdout_lib.Holdout:
-  """What a support split holds out; its restricted universe has a subfolder."""
+  """What a split with held-out edges holds out.
+
+  Args:
+    directory: Of all restricted universes; this one has a folder in it, named
+      after the settings.
+    universe: All programs.
+    settings: Of the split: `edges`, `extra_size` and `kind` are read.
+
+  Raises:
+    InputError: for edges that the grammar lacks, or a folder of other settings.
+  """
   asked = {key: settings[key] for key in ('edges', 'extra_size')}
   return holdout_lib.load_or_build(
     directory / f'without-{store.content_hash(asked)[:8]}',

@@ -141,7 +141,11 @@ def load(directory: pathlib.Path) -> list[Record]:
 def make(
   workdir: pathlib.Path, tier: str, contrast: str, run: str
 ) -> dict[str, Any]:
-  """The record of an evaluated run.
+  """The record of an evaluated run, as JSON holds it.
+
+  Args:
+    workdir: The run.
+    tier, contrast, run: Its place in the study.
 
   Raises:
     InputError: if the run is not trained to its end and evaluated, or is not
@@ -278,9 +282,10 @@ def _certificate(split: split_lib.Split, arm: str) -> dict[str, Any]:
 
 
 def times(workdir: pathlib.Path, contrast: str, run: str) -> pathlib.Path:
-  """Where a sweep notes {'command', 'seconds'}, a line each, of one run.
+  """The file in which a sweep notes the seconds of a run's commands.
 
-  Runs that share their training have a file each, the training is in the first.
+  Each line is {'command', 'seconds'}. Runs that share a training have a file
+  each; the training is noted in that of the first.
   """
   return workdir / f'seconds-{contrast}-{run}.jsonl'
 

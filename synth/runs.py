@@ -152,7 +152,12 @@ def read_json(path: pathlib.Path) -> Any:
 
 
 def read_format(path: pathlib.Path, number: int, what: str) -> dict[str, Any]:
-  """Reads a JSON file whose `format` is a number.
+  """Reads a JSON file of one format.
+
+  Args:
+    path: The file.
+    number: What its `format` must be.
+    what: What it is, for messages.
 
   Raises:
     RunError: if it is missing, damaged or of another format.
@@ -261,7 +266,12 @@ def _without_mesh(record: Mapping[str, Any]) -> dict[str, Any]:
 def check_same(
   path: pathlib.Path, old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> None:
-  """Refuses to go on with a run of another config or other inputs.
+  """Refuses a run whose facts are not those that are wanted.
+
+  Args:
+    path: Where the old facts are from, for the message.
+    old: The run's.
+    new: Those wanted; every key is compared.
 
   Raises:
     RunError: names the first key that differs and both values.

@@ -256,6 +256,11 @@ def check_facts(
 ) -> None:
   """Refuses a directory that was built with other settings.
 
+  Args:
+    directory: For the message.
+    manifest: What was stored with it.
+    wanted: Name -> the value that the manifest should have; others may differ.
+
   Raises:
     StoreError: names the first setting that differs and both values.
   """

@@ -38,7 +38,12 @@ class Cost:
 def measure(
   grammar: grammar_lib.Grammar, max_size: int, policy: identity.Policy
 ) -> Cost:
-  """Enumerates once more, to see what it takes.
+  """Enumerates in this process, in a directory that is thrown away: the cost.
+
+  Args:
+    grammar: What is enumerated.
+    max_size: Nodes of the largest programs.
+    policy: How classes are told apart.
 
   Raises:
     UnluckyPoints: if the policy cannot tell the classes apart.

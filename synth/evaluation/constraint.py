@@ -31,7 +31,13 @@ class State(NamedTuple):
 def begin(
   tables: prefixes.Tables, shape: tuple[int, ...], length: int
 ) -> State:
-  """Nothing written yet, of programs of fewer than `length` nodes."""
+  """The state before the first token.
+
+  Args:
+    tables: Of the grammar.
+    shape: Leading axes of the state: that of the programs.
+    length: Tokens that may be written, EOS included, T.
+  """
   stack_xT = jnp.full((*shape, length), prefixes.NOTHING)
   return State(
     jnp.full(shape, tables.start),
@@ -44,13 +50,26 @@ def begin(
 def allowed(
   tables: prefixes.Tables, state: State, room: jax.Array | int
 ) -> jax.Array:
-  """Tokens that may come next if `room` more nodes may be: bool_xV."""
+  """Which tokens may come next: bool_xV.
+
+  Args:
+    tables: Of the grammar.
+    state: What programs still need.
+    room: Nodes that may still be written.
+  """
   extra_xV = jnp.asarray(tables.extra_CxV)[state.top]
   return state.need[..., None] + extra_xV <= room
 
 
 def write(tables: prefixes.Tables, state: State, tok: jax.Array) -> State:
-  """What is needed after one more token; one that cannot come does nothing."""
+  """The state after one more token of each program.
+
+  Args:
+    tables: Of the grammar.
+    state: Before the token.
+    tok: The tokens, shaped like the programs. One that cannot come leaves its
+      program's state as it is.
+  """
   place = state.top, tok
   extra = jnp.asarray(tables.extra_CxV)[place]
   stack_xT, height = state.stack_xT, state.height

@@ -168,7 +168,13 @@ def of(
   training: Training,
   rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-  """More fields of records (`sample_records`).
+  """More fields of the records of one test set (`sample_records`).
+
+  Args:
+    records: The test set's, as `sample_records.of` gives them.
+    tok_SxIxnxT: The samples that they are of.
+    training: What the models were trained on.
+    rng: Draws the tasks and samples whose nearest programs are searched for.
 
   Returns:
     subtrees: Subtrees that count; 0 of what is no program.
@@ -264,6 +270,17 @@ def _of_set(
   seeds: int,
   rng: np.random.Generator,
 ) -> dict[str, Any]:
+  """What `summary` says of one test set.
+
+  Args:
+    records: Of the test set.
+    number_I: Subtrees of each task's own program.
+    copied_I: Those of them that training shows.
+    distance_I: Syntactic distance of each task to training.
+    cluster_I: Labels of tasks that are resampled together.
+    seeds: Number of models S.
+    rng: For intervals.
+  """
   shape = (seeds, len(number_I))
   nearest_R = records['nearest'].astype(np.float64)
   searched_R = np.isfinite(nearest_R)
@@ -335,7 +352,7 @@ def _bins(distance_I: np.ndarray) -> list[tuple[int, np.ndarray]]:
 
 
 def _ratio(part: Any, whole: Any) -> np.ndarray:
-  """NaN where there is nothing to share."""
+  """Part by whole, NaN where the whole is 0."""
   part, whole = np.asarray(part, float), np.asarray(whole, float)
   return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), np.nan)
 

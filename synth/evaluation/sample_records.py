@@ -122,7 +122,13 @@ def of(
 
 
 def best_of_tasks(records: Records, seeds: int, items: int) -> np.ndarray:
-  """The `Best` of every task and model: int8_SxI."""
+  """The `Best` of every task and model: int8_SxI.
+
+  Args:
+    records: Of one test set.
+    seeds: Number of models S.
+    items: Number of tasks I.
+  """
   best_R = np.select(
     [records['exact'] & records['structure'], records['exact'],
      records['fits']],
@@ -210,7 +216,7 @@ def summary(
 def _sharing(
   records: Records, seeds: int
 ) -> Callable[[np.ndarray, np.ndarray], list[float | None]]:
-  """Gives shares of one model's samples among others, model by model."""
+  """A function that gives the share of some samples among others, by model."""
 
   def share(some_R: np.ndarray, of_R: np.ndarray) -> list[float | None]:
     number = [

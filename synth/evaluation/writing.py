@@ -54,7 +54,20 @@ def write_and_judge(
   name: str,
   classes: np.ndarray,
 ) -> dict[str, np.ndarray]:
-  """Programs of every model for one set of tasks, by batches kept in `parts`.
+  """Has every model write programs for one set of tasks, and judges them.
+
+  It works batch by batch; those in `parts` are not computed again.
+
+  Args:
+    config: Of the run, with the settings of this evaluation.
+    trainer: The run's.
+    state: Its models.
+    inputs: Its universe, spaces and split.
+    verifier: Judges programs.
+    method: How programs are chosen (`method_of`).
+    parts: Gets every batch that is done.
+    name: Of the set.
+    classes: Its tasks, class_I.
 
   Returns:
     class_I, target_IxL (a program of each), tok_SxIxnxT (in prefix order),

@@ -96,7 +96,14 @@ def compare(
   pairs: int,
   rng: np.random.Generator,
 ) -> dict[str, Any]:
-  """Rank correlation of pq-gram distances with it on random pairs of programs.
+  """How the pq-gram distance ranks pairs of programs beside the edit distance.
+
+  Args:
+    tok_PxL: Programs in prefix order.
+    vocabulary: What their tokens mean.
+    p, q, trees: Settings of the pq-gram distance (`syntactic.profile`).
+    pairs: How many random pairs are compared.
+    rng: Draws them.
 
   Returns:
     The library, the number of pairs and Spearman's coefficients of the tree

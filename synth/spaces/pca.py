@@ -79,7 +79,18 @@ def coordinates(
   axis_GxD: np.ndarray,
   name: str,
 ) -> np.ndarray:
-  """Centred data on some axes: float32 coordinate_PxD; see `moments`."""
+  """Centred data on some axes.
+
+  Args:
+    number: P, rows of data.
+    block: Some rows of the data, as for `moments`.
+    mean_G: Their mean.
+    axis_GxD: The axes.
+    name: What the progress bar calls it.
+
+  Returns:
+    coordinate_PxD, float32.
+  """
   shift_D = mean_G @ axis_GxD
   coordinate_PxD = np.empty((number, axis_GxD.shape[1]), np.float32)
 

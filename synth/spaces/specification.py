@@ -80,7 +80,16 @@ def fit(kind: str, value_CxE: np.ndarray, ok_CxE: np.ndarray) -> Map:
 def features(
   kind: str, value_CxE: np.ndarray, ok_CxE: np.ndarray
 ) -> np.ndarray:
-  """Features of every class: spec_CxF, float32, F = 5 E."""
+  """Features of every class, by the map that is fitted to all of them.
+
+  Args:
+    kind: `WHITENED` or `POINTS` (`data.specification`).
+    value_CxE: Outputs of the classes.
+    ok_CxE: Which of them are defined.
+
+  Returns:
+    spec_CxF, float32, F = 5 E.
+  """
   of = fit(kind, value_CxE, ok_CxE)
   spec_CxF = np.empty((len(value_CxE), len(of.mean_F)), np.float32)
 

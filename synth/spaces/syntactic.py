@@ -132,13 +132,20 @@ def profile(
   q: int = 3,
   trees: str = ORDERED,
 ) -> Profiles:
-  """The pq-gram profiles of well-formed prefix rows.
+  """The pq-gram profiles of programs.
 
   The grams of an anchor depend on its stem and its children's labels alone, its
-  *surroundings*, of which a whole universe has a few thousand. They tell those
-  of the children that are leaves as well. So a program is the bag of its inner
-  nodes' surroundings, and profiles are a sparse product:
+  *surroundings*, of which a whole universe has a few thousand. They determine
+  the grams of those children that are leaves, too. So a program is the bag of
+  its inner nodes' surroundings, and profiles are a sparse product:
   (programs x surroundings) @ (surroundings x grams).
+
+  Args:
+    tok_PxL: Well-formed rows in prefix order.
+    vocabulary: What their tokens mean.
+    p: Length of a gram's stem: the anchor and p - 1 ancestors.
+    q: Length of its base: consecutive children.
+    trees: `ORDERED`, or `SORTED`: which trees the programs are.
 
   Raises:
     InputError: for settings that `check` refuses.
@@ -269,9 +276,11 @@ def tanimoto(shared: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def distance(a: Profiles, b: Profiles) -> np.ndarray:
-  """Row-by-row distance of two equally long sets of profiles: float_P.
+  """Distance of each program of `a` to that of the same row of `b`: float_P.
 
-  The two must stem from one `profile` call (a shared list of grams).
+  Raises:
+    ValueError: if the two do not share their list of grams, as parts of one
+      `profile` call do.
   """
   if not np.array_equal(a.gram_G, b.gram_G):
     raise ValueError('profiles with different lists of grams')

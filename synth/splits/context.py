@@ -107,5 +107,11 @@ def make(
   settings: Mapping[str, Any],
   holdout: holdout_lib.Holdout | None,
 ) -> Context:
-  """The context of a split's settings."""
+  """The context of a split.
+
+  Args:
+    universe, spaces: What is split.
+    settings: `config.split`, or what a stored split holds of it.
+    holdout: The held-out edges; None for kinds that hold out none.
+  """
   return Context(universe, spaces, spaces.usable_C, settings, holdout)

@@ -15,7 +15,13 @@ ATOM_ALPHA, COMPOUND_ALPHA = 0.5, 0.1
 
 
 def chernoff(p_K: np.ndarray, q_K: np.ndarray, alpha: float) -> float:
-  """1 - sum p^alpha q^(1-alpha) of two frequency vectors (any scale)."""
+  """1 - sum p^alpha q^(1-alpha): 0 if distributions are equal, 1 if disjoint.
+
+  Args:
+    p_K: Frequencies of K things in training, of any scale, not all 0.
+    q_K: Their frequencies in the test.
+    alpha: Weight of training, between 0 and 1.
+  """
   p_K = p_K / p_K.sum()
   q_K = q_K / q_K.sum()
   return float(1 - np.sum(p_K**alpha * q_K ** (1 - alpha)))

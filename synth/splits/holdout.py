@@ -171,7 +171,15 @@ def load_or_build(
   extra_size: int,
   kind: str = NEEDED,
 ) -> Holdout:
-  """The hold-out of edges; its restricted universe lies in `directory`.
+  """The hold-out of edges, its restricted universe built if it is not there.
+
+  Args:
+    directory: Where the restricted universe is or belongs.
+    universe: All programs.
+    pattern: Names the edges (`language.edges`).
+    extra_size: Nodes by which the largest restricted programs exceed the
+      universe's.
+    kind: One of `KINDS`: which classes are novel.
 
   Raises:
     InputError: for a pattern the grammar cannot have or a foreign directory.

@@ -97,8 +97,15 @@ def match(
 ) -> np.ndarray:
   """Pairs every novel class it can with a control of the same cell.
 
+  Args:
+    cell_C: The cell of each class.
+    novel_C: Whether each class is novel; the others are controls.
+    usable_C: Whether each class may be in a pair.
+    rng: Draws who is paired with whom, and the order.
+
   Returns:
-    pair_Px2: (novel, control) classes, in random order.
+    pair_Px2: (novel, control) classes, in random order. In each cell there are
+    as many pairs as the fewer of the two kinds; no class is in two pairs.
   """
   pairs = []
   order = rng.permutation(len(cell_C))
@@ -227,7 +234,7 @@ def _far_first(
 
 
 def quantiles(distance_P: np.ndarray) -> dict[str, float]:
-  """Some quantiles of distances, by their share."""
+  """Quantiles of distances: share, as text -> distance, to four digits."""
   values = np.quantile(distance_P, _QUANTILES).round(4).tolist()
   return dict(zip(map(str, _QUANTILES), values, strict=True))
 
