@@ -45,11 +45,18 @@ def rotate(x_BxTxHxK: jax.Array, position_T: jax.Array) -> jax.Array:
   """Rotary position embedding (Su et al. 2021, arXiv 2104.09864).
 
   Coordinates i and i + K/2 turn by position * 10,000^(-2i/K), in float32.
+
+  Args:
+    x_BxTxHxK: Queries or keys, K even.
+    position_T: The position of each.
+
+  Returns:
+    What they become, of their own type.
   """
-  half = x_BxTxHxK.shape[-1] // 2
-  rate_K = _ROPE_BASE ** (-jnp.arange(half) / half)
-  angle_Tx1xK = (position_T[:, None] * rate_K)[:, None]
-  sin, cos = jnp.sin(angle_Tx1xK), jnp.cos(angle_Tx1xK)
+  half = x_BxTxHxK.shape[-1] // 2  # J
+  rate_J = _ROPE_BASE ** (-jnp.arange(half) / half)
+  angle_Tx1xJ = (position_T[:, None] * rate_J)[:, None]
+  sin, cos = jnp.sin(angle_Tx1xJ), jnp.cos(angle_Tx1xJ)
   a, b = jnp.split(x_BxTxHxK.astype(jnp.float32), 2, axis=-1)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return turned.astype(x_BxTxHxK.dtype)

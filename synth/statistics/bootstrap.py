@@ -51,7 +51,13 @@ def estimate(contrast: Contrast) -> float:
 def draws(
   design: design_lib.Design, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
-  """The estimate in each resample: draw_B."""
+  """The estimate in each resample: draw_B.
+
+  Args:
+    design: Of a contrast (`design.of`).
+    rng: Of the draws.
+    resamples: B.
+  """
   chunk = max(1, _CELLS // sum(design.strata))
   parts = [
     _draws(design, rng, min(chunk, resamples - start))
@@ -63,7 +69,10 @@ def draws(
 def _by_seed(
   design: design_lib.Design, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
-  """Each seed's contrast with items drawn anew: value_BxRxS."""
+  """The contrast of each split and seed with items drawn anew: value_BxRxS.
+
+  A split with fewer seeds than others has zeros beyond them.
+  """
   splits, most = len(design.seeds_R), int(design.seeds_R.max())
   weights = [weight_table(rng, resamples, size) for size in design.strata]
   value_BxRxS = np.zeros((resamples, splits, most))
@@ -81,6 +90,7 @@ def _by_seed(
 def _draws(
   design: design_lib.Design, rng: np.random.Generator, resamples: int
 ) -> np.ndarray:
+  """`draws`, all at once."""
   value_BxRxS = _by_seed(design, rng, resamples)
   _, splits, most = value_BxRxS.shape
   split_BxR = rng.integers(0, splits, (resamples, splits))
@@ -98,7 +108,13 @@ def _draws(
 def weight_table(
   rng: np.random.Generator, resamples: int, size: int
 ) -> np.ndarray:
-  """How often each of `size` things is drawn in each resample: weight_BxG."""
+  """How often each of G things is drawn in each resample: weight_BxG, float.
+
+  Args:
+    rng: Of the draws: G of G, with replacement.
+    resamples: B.
+    size: G.
+  """
   draw_BxG = rng.integers(0, size, (resamples, size))
   draw_BxG += size * np.arange(resamples)[:, None]
   weight = np.bincount(draw_BxG.ravel(), minlength=resamples * size)

@@ -29,9 +29,15 @@ class Components(NamedTuple):
   def variance(
     self, splits: int, seeds: int, items: int, samples: int
   ) -> float:
-    """Variance of the mean of a planned design: seeds, items a split.
+    """Variance of the mean success of a planned design.
 
     Negative components count as 0.
+
+    Args:
+      splits: How many there are to be.
+      seeds: Training seeds of each split.
+      items: Items of each split.
+      samples: Of each seed and item.
     """
     split, seed, item, seed_item, sample = np.maximum(self, 0)
     cell = seed_item + sample / samples

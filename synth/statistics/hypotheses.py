@@ -45,7 +45,7 @@ def sign_flip(difference_U: np.ndarray) -> float:
 
 
 def _sums(start: np.ndarray, difference_U: np.ndarray) -> np.ndarray:
-  """Those of all patterns of signs."""
+  """All sums of `start` and the differences, each added or subtracted."""
   for value in difference_U:
     start = np.concatenate([start + value, start - value])
   return start
@@ -71,8 +71,13 @@ def equivalence(
   """Two one-sided tests (Schuirmann 1987): is there no difference to speak of?
 
   Both reject at alpha exactly if the interval of level 1 - 2 alpha (90 %) is
-  inside the margin. It is the careful small-sample interval: the bootstrap's is
-  too short with few seeds, which would declare equivalence too often.
+  inside the margin. The interval is `small_sample.careful`: the bootstrap's is
+  too short with few seeds and would declare equivalence too often.
+
+  Args:
+    contrast: What is compared with 0.
+    margin: The largest difference that counts as none.
+    alpha: Level of each test.
 
   Raises:
     ValueError: if the margin is not positive.

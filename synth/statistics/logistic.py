@@ -97,7 +97,13 @@ def predict(design_NxP: np.ndarray, model: Logistic) -> np.ndarray:
 def deviance(
   success_N: np.ndarray, trials_N: np.ndarray, rate_N: np.ndarray
 ) -> np.ndarray:
-  """Binomial deviance of each row: deviance_N."""
+  """Binomial deviance of each row: deviance_N.
+
+  Args:
+    success_N: Successes.
+    trials_N: Of so many trials.
+    rate_N: The rates that are judged.
+  """
   failure_N = trials_N - success_N
   rate_N = np.clip(rate_N, 1e-15, 1 - 1e-15)
   best_N = scipy.special.xlogy(success_N, success_N / trials_N)

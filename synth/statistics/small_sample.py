@@ -38,8 +38,8 @@ def crossed(contrast: Contrast, level: float = 0.95) -> Interval:
 def these_splits(contrast: Contrast, level: float = 0.95) -> Interval:
   """Student interval over new seeds and items of the splits there are.
 
-  As `crossed`, of the sums of the splits' own A and C; items that two splits
-  share are not counted as one.
+  As `crossed`, but A and C are computed in each split, over its seeds, and
+  added up; items that two splits share are taken to be different ones.
 
   Raises:
     ValueError: if a split has one seed.
@@ -50,8 +50,9 @@ def these_splits(contrast: Contrast, level: float = 0.95) -> Interval:
 def careful(contrast: Contrast, level: float = 0.95) -> Interval:
   """`crossed`, but never shorter than for the splits there are.
 
-  New splits cannot be surer than these; with few of them the estimated variance
-  says so by chance. Where a split has one seed it is `crossed`.
+  No more can be known of new splits than of these, but with few of them the
+  variance between splits may come out too small by chance. Where a split has
+  one seed it is `crossed`.
 
   Raises:
     ValueError: if there is one split with one seed.
@@ -73,6 +74,7 @@ def these_splits_error(contrast: Contrast) -> float:
 
 
 def _around(contrast: Contrast, half: float) -> Interval:
+  """The estimate and the ends of an interval of half this width."""
   mean = float(design_lib.by_unit(contrast).mean())
   return Interval(mean, mean - half, mean + half)
 
@@ -93,7 +95,7 @@ def half_width(used: Sequence[tuple[float, float]], level: float) -> float:
 
 
 def _quantile(share: float, degrees: float, tail: float) -> float:
-  """Half the width over the root of a variance that is estimated in part.
+  """Half the width of an interval over the root of its estimated variance.
 
   A share rho of the variance was estimated with d degrees of freedom, the rest
   is known. Student's quantile t with Satterthwaite's degrees, d / rho^2, gives
@@ -163,6 +165,7 @@ def degrees(contrast: Contrast) -> float:
 
 
 def _satterthwaite(used: Sequence[tuple[float, float]]) -> float:
+  """Degrees of freedom of a sum of parts (value, degrees)."""
   return sum(v for v, _ in used) ** 2 / sum(v**2 / d for v, d in used)
 
 

@@ -108,7 +108,12 @@ class Checkpoints:
       raise self._cannot_write(error) from None
 
   def save(self, step: int, state: Any, meta: dict[str, Any]) -> None:
-    """Saves the state after `step` steps with JSON-serializable facts.
+    """Begins to save the state after `step` steps; see `wait`.
+
+    Args:
+      step: Optimizer steps taken.
+      state: Pytree of arrays.
+      meta: JSON-serializable facts that are saved with it.
 
     Raises:
       CheckpointError: if this save or the one before cannot be written.
@@ -151,7 +156,7 @@ class Checkpoints:
     return damage(self.path(step))
 
   def sha256(self, step: int) -> str:
-    """Of all files of a checkpoint that is without damage."""
+    """Hash of all files of a checkpoint that is without damage."""
     path = self._path / str(step) / _HASHES
     sha256: str = json.loads(path.read_text(encoding='utf-8'))['sha256']
     return sha256

@@ -139,7 +139,12 @@ class Ensemble:
     ]
 
   def save(self, step: int, state: trainer_lib.State, position: int) -> None:
-    """Saves the state after `step` steps, and where the data go on.
+    """Begins to save every run's part of the state.
+
+    Args:
+      step: Optimizer steps taken.
+      state: Of all models.
+      position: Of the next batch in the data.
 
     Raises:
       CheckpointError: if this save or the one before cannot be written.

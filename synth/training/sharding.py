@@ -2,8 +2,8 @@
 
 Mesh axes: `data` (rows of the batch), `fsdp` (rows too, and parameters are cut
 along it between uses), `tensor` (columns of parameters). One device is the
-trivial case. All parameters have a leading axis S of models, and stacked layers
-one of layers after it, never cut here.
+trivial case. All parameters have a leading axis M of models, and stacked layers
+one of layers after it; neither is ever cut.
 """
 
 import re
@@ -83,7 +83,7 @@ def of_state(mesh: jax.sharding.Mesh, state: Any) -> Any:
 
 
 def of_batch(mesh: jax.sharding.Mesh) -> NamedSharding:
-  """The sharding of every array of a batch, S x B x ..."""
+  """The sharding of every array of a batch, M x B x ..."""
   return NamedSharding(mesh, _BATCH)
 
 

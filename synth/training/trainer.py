@@ -32,7 +32,17 @@ Batch = Mapping[str, jax.Array]
 def init_state(
   shape: model_lib.Config, tx: optax.GradientTransformation, seed_M: jax.Array
 ) -> State:
-  """Fresh parameters and optimizer state of every model."""
+  """The state of models before their first step.
+
+  Args:
+    shape: Of all models.
+    tx: The optimizer.
+    seed_M: Seed of each model's parameters, uint32.
+
+  Returns:
+    Parameters, optimizer state and `diverged`, with a leading axis M, and the
+    step, 0.
+  """
   params = jax.vmap(lambda s: model_lib.init(shape, jax.random.key(s)))(seed_M)
   return {
     'params': params,
@@ -48,7 +58,13 @@ def count_tokens(batch: Batch) -> jax.Array:
 
 
 def loss_fn(params: Any, batch: Batch, graph: nnx.GraphDef) -> jax.Array:
-  """Mean cross-entropy of one model, nats per token (PAD does not count)."""
+  """Mean cross-entropy of one model, in nats a token; PAD does not count.
+
+  Args:
+    params: Parameters of the model.
+    batch: spec_BxF, input_BxT and target_BxT (`data.make_batch`).
+    graph: The static half of the model.
+  """
   model = model_lib.merge(graph, params)
   logits_BxTxV = model(batch['spec'], batch['input'])
   target_BxT = batch['target']
@@ -106,6 +122,7 @@ def train_step(
 
 
 def _cut(state: State, arms: int) -> list[State]:
+  """The states of each arm's models; all have the step."""
   step, of_models = state['step'], dict(state)
   del of_models['step']
   seeds = len(state['diverged']) // arms
@@ -121,6 +138,7 @@ def _cut(state: State, arms: int) -> list[State]:
 
 
 def _join(states: Sequence[State]) -> State:
+  """The state of all arms' models, arm by arm."""
   step, of_models = states[0]['step'], [dict(state) for state in states]
   for part in of_models:
     del part['step']
@@ -199,7 +217,7 @@ class Trainer:
     return [state] if self._arms == 1 else self._cut(state)
 
   def join(self, states: Sequence[State]) -> State:
-    """What `cut` has cut."""
+    """The inverse of `cut`."""
     return states[0] if self._arms == 1 else self._join(states)
 
   def put(self, batch: Mapping[str, np.ndarray]) -> Batch:

@@ -56,7 +56,13 @@ class Field(identity.Policy):
   def draw(
     cls, variables: tuple[str, ...], seed: int, attempt: int = 0
   ) -> 'Field':
-    """Points that depend on the seed, the attempt and each variable's name."""
+    """Draws primes, and a residue modulo each for every variable.
+
+    Args:
+      variables: Names; a variable's residues do not depend on the others.
+      seed: Of the universe.
+      attempt: Raised when points proved unlucky.
+    """
     import sympy  # here, so that worker processes need not load it
 
     rng = seeding.generator(seed, 'primes', attempt)

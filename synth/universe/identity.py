@@ -63,7 +63,13 @@ class Policy(abc.ABC):
     """Values of a variable or constant, leading axis 1."""
 
   def ready(self, symbol: str, place: int, values: Values) -> Values:
-    """Prepares an argument of an operator for `apply`, once for many uses."""
+    """Prepares an argument of an operator for `apply`, once for many uses.
+
+    Args:
+      symbol: The operator.
+      place: Which argument it is, from 0.
+      values: The argument's values.
+    """
     del symbol, place
     return values
 
@@ -90,7 +96,7 @@ class Policy(abc.ABC):
   def value(
     self, symbol: str, args: tuple[Values, ...], exact: ExactArgument
   ) -> tuple[Values, np.ndarray | None]:
-    """`leaf` or `apply`, with the arguments made ready."""
+    """`leaf` or `apply`, with the arguments made ready first; see these."""
     if not args:
       return self.leaf(symbol), None
     ready = (self.ready(symbol, i, value) for i, value in enumerate(args))

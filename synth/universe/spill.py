@@ -92,7 +92,13 @@ def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
 def read(
   path: pathlib.Path, bits: int, bucket: int
 ) -> candidates_lib.Candidates:
-  """The candidates of one bucket, in the order they were formed."""
+  """The candidates of one bucket of a file, in the order they were formed.
+
+  Args:
+    path: Written by `write`.
+    bits: There are 2**bits buckets in it.
+    bucket: Which one.
+  """
   with path.open('rb') as file:
     (ways_bytes,) = np.fromfile(file, np.int64, 1)
     start = np.fromfile(file, np.int64, 2**bits + 1)

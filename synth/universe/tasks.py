@@ -67,7 +67,13 @@ def group(
   bits: int,
   bucket: int,
 ) -> equivalence.Part:
-  """Groups the candidates of one bucket into classes; see `write_part`."""
+  """Groups the candidates of one bucket into classes.
+
+  Args:
+    bench, plan, known, bits, bucket: As for `write_part`.
+    found: The candidates, in parts, each with the ordinal in `plan` where its
+      own begin.
+  """
   return equivalence.classes_of(
     candidates_lib.Candidates(
       np.concatenate([part.key for _, part in found]),
