@@ -147,7 +147,7 @@ def read_json(path: pathlib.Path) -> Any:
   except FileNotFoundError:
     hint = ': train it first' if path.name == RECORD else ''
     raise RunError(f'no {path.name} in {path.parent}{hint}') from None
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, RecursionError) as error:
     raise RunError(f'{path} cannot be read: {error}') from None
 
 
@@ -335,7 +335,7 @@ def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
   for number, line in enumerate(lines, start=1):
     try:
       row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
       row = None
     if isinstance(row, dict):
       rows.append(row)

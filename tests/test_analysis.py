@@ -240,11 +240,18 @@ def test_models_and_baselines_are_paired_by_task(planted, tmp_path):
   told = {
     'solved': {'1': often_I.mean(), '16': 1.0},
     'solved_by_task': packing.pack(solved_KxI, '<f4'),
+    'candidates': 12.0,
+    'operations': 1e9,
+    'seconds': None,
   }
   classes = run.samples['novel_class'][order]
+  charged = {
+    'preparation': {'operations': 0, 'seconds': 2.0},
+    'tests': {'novel': told},
+  }
   stored = {
     'classes': {'novel': packing.pack(classes, '<i4')},
-    'baselines': {'pcfg': {'tests': {'novel': told}}},
+    'baselines': {'pcfg': charged},
   }
   runs.write_json(run.path / runs.BASELINES, stored)
   ((label, tests, one, many, none),) = baselines.beaten([run], (1, 16, 7))
@@ -502,6 +509,14 @@ def test_a_baselines_file_of_something_else_is_named(planted, tmp_path):
     runs.write_json(path, wrong)
     with pytest.raises(runs.RunError, match='is not what'):
       page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
+  told = {'solved': {}, 'candidates': 1, 'operations': 1, 'seconds': None}
+  charged = {
+    'preparation': {'operations': 0, 'seconds': 0},
+    'tests': {'novelty': told},
+  }
+  runs.write_json(path, {'baselines': {'pcfg': charged}})
+  with pytest.raises(runs.RunError, match="has no 'novelty'"):
+    page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
 
 
 def test_a_page_needs_a_name(planted, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from synth.baselines import enumeration
 from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg as pcfg_baseline
+from synth.baselines import results
 from synth.evaluation import verify
 from synth.inversion import bank as bank_lib
 from synth.inversion import one_level
@@ -371,6 +372,46 @@ def test_the_record_holds_every_baseline_and_resumes(
   assert list(runs.read_json(path)['baselines']) == ['pcfg']
 
 
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda found: found.pop('preparation'),
+    lambda found: found['preparation'].update(seconds=None),
+    lambda found: found['tests']['novel'].pop('candidates'),
+    lambda found: found['tests'].update(novel=None),
+    lambda found: found['tests']['novel'].update(operations='many'),
+    lambda found: found['tests']['novel']['solved'].update({'1': []}),
+    lambda found: found['tests']['novel']['solved'].pop('1'),
+    lambda found: found['tests']['novel']['solved_by_task'].update(data='eJw='),
+    lambda found: found['tests']['novel']['solved_by_task'].update(data='e'),
+  ],
+)
+def test_damage_to_what_was_found_is_named(tmp_path, damage):
+  path = tmp_path / runs.BASELINES
+  found = {
+    'preparation': {'operations': 0, 'seconds': 2.0},
+    'tests': {
+      'novel': {
+        'solved': {'1': 0.0, '16': 0.5},
+        'solved_by_task': packing.pack(np.eye(2), '<f4'),
+        'candidates': 12.0,
+        'operations': 1e9,
+        'seconds': None,
+      }
+    },
+  }
+  stored = {
+    'classes': {'novel': packing.pack(np.arange(2), '<i4')},
+    'baselines': {'pcfg': found, 'enumeration': {'inapplicable': 'no inverse'}},
+  }
+  runs.write_json(path, stored)
+  assert results.read(path) == stored
+  damage(found)
+  runs.write_json(path, stored)
+  with pytest.raises(runs.RunError, match='is damaged'):
+    results.read(path)
+
+
 def test_a_baseline_that_a_grammar_does_not_admit_is_noted(
   inputs, tmp_path, monkeypatch
 ):
@@ -409,5 +450,5 @@ def test_what_makes_no_sense_is_refused(inputs, tmp_path):
   with pytest.raises(errors.InputError, match=r"unknown data\.arm 'train_x'"):
     baselines.run(_config(**{'data.arm': 'train_x'}), inputs, tmp_path)
   (tmp_path / runs.BASELINES).write_text('[]')
-  with pytest.raises(errors.InputError, match='has no baselines'):
+  with pytest.raises(errors.InputError, match='is not what'):
     baselines.run(_config(), inputs, tmp_path)

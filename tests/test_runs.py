@@ -1,6 +1,7 @@
 """Files of a run: what is damaged is refused."""
 
 import numpy as np
+import pytest
 
 from synth import runs
 
@@ -28,3 +29,13 @@ def test_arrays_that_are_not_whole_are_refused_wherever_they_are_damaged(
       refused += 1
       assert str(path) in str(error) and '\n' not in str(error)
   assert refused > 300
+
+
+def test_what_is_nested_too_deep_is_refused_like_other_damage(tmp_path):
+  deep = '[' * 100_000
+  (tmp_path / runs.METRICS).write_text(f'{{"step": 1}}\n{deep}\n{{"step": 2}}')
+  (tmp_path / runs.RECORD).write_text(deep)
+  with pytest.raises(runs.RunError, match='line 2 is no JSON object'):
+    runs.read_metrics(tmp_path)
+  with pytest.raises(runs.RunError, match=r'run\.json cannot be read'):
+    runs.read_record(tmp_path)

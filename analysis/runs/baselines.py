@@ -12,6 +12,7 @@ from analysis.runs import results
 from synth import packing
 from synth import runs
 from synth import seeding
+from synth.baselines import results as baseline_results
 from synth.statistics import design
 from synth.statistics import interval
 
@@ -57,9 +58,7 @@ def _of(run: results.Run) -> Iterator[Baseline]:
   path = run.path / runs.BASELINES
   if not path.exists():
     return
-  stored = runs.read_json(path)
-  if not isinstance(stored, dict) or 'baselines' not in stored:
-    raise runs.RunError(f'{path} is not what synth.baselines writes')
+  stored = baseline_results.read(path)
   classes = {
     name: packing.unpack(packed)
     for name, packed in stored.get('classes', {}).items()
@@ -69,6 +68,9 @@ def _of(run: results.Run) -> Iterator[Baseline]:
     if name in _LEARNERS:
       label += f' ({run.arm})'
     if 'tests' in baseline:
+      for tests in baseline['tests']:
+        if f'{tests}_class' not in run.samples:
+          raise runs.RunError(f'{path} is damaged: {run.path} has no {tests!r}')
       yield Baseline(label, baseline, classes, run)
 
 

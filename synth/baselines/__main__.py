@@ -33,6 +33,7 @@ from synth.baselines import enumeration
 from synth.baselines import meet_in_the_middle
 from synth.baselines import nearest_neighbour
 from synth.baselines import pcfg
+from synth.baselines import results
 from synth.evaluation import verify
 
 BASELINES: dict[str, Callable[[charges.Tasks], charges.Charged]] = {
@@ -115,11 +116,7 @@ def _so_far(path: pathlib.Path, head: dict[str, Any]) -> dict[str, Any]:
   """What an earlier call with the same settings has found."""
   if not path.exists():
     return {}
-  stored = runs.read_json(path)
-  if not isinstance(stored, dict) or not isinstance(
-    stored.get('baselines'), dict
-  ):
-    raise runs.RunError(f'{path} has no baselines: remove it')
+  stored = results.read(path)
   if {key: stored.get(key) for key in head} != head:
     return {}  # of other settings: made anew, as evaluating again does
   return {

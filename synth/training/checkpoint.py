@@ -282,7 +282,7 @@ def damage(directory: pathlib.Path) -> str | None:
     wanted, whole = hashes['files'], hashes['sha256']
   except FileNotFoundError:
     return f'checkpoint {directory} cannot be read ({_HASHES} is missing)'
-  except (OSError, ValueError, TypeError, KeyError):
+  except (OSError, ValueError, TypeError, KeyError, RecursionError):
     return f'checkpoint {directory} cannot be read ({_HASHES} is damaged)'
   if store.content_hash(wanted) != whole:
     return f'checkpoint {directory} cannot be read ({_HASHES} is damaged)'
