@@ -24,6 +24,7 @@ from absl import logging
 from ml_collections import config_flags
 
 from synth import errors
+from synth import interruption
 
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130  # what shells use for Ctrl-C
@@ -87,6 +88,7 @@ def run(
   # The libraries' INFO lines would bury our own progress; --verbosity=0 shows
   # them.
   logging.set_verbosity(logging.WARNING)
+  interruption.listen()
 
   def parse(argv: Sequence[str]) -> list[str]:
     return _parse_flags(_split(argv)[0] if forwards else argv)

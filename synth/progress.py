@@ -7,6 +7,8 @@ nothing.
 import sys
 import time
 
+from synth import interruption
+
 _BRIEF_S = 1.0
 _BAR_S, _LINE_S = 0.2, 15.0  # between updates of a bar; between lines
 
@@ -31,6 +33,7 @@ class Progress:
 
   def update(self, done: int, note: str = '') -> None:
     """Says that `done` units are finished; `note` is appended."""
+    interruption.check()
     now = time.monotonic()
     if self._first is None:
       self._first = done  # a resumed run starts in the middle

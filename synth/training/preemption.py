@@ -23,6 +23,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from synth import errors
+from synth import interruption
 
 _POLL_S = 0.1
 _NOTHING = -1  # in place of a step
@@ -99,6 +100,7 @@ class Preemption:
 
   def requested(self, step: int) -> bool:
     """Whether to save and stop after `step`; to be asked after every step."""
+    interruption.check()
     with self._lock:
       if self._start is None:
         self._start = step
