@@ -282,8 +282,8 @@ def define_flags() -> None:
     "Runs at a time; one a GPU, or one; for a study its tier's.",
     lower_bound=1,
   )
-  flags.DEFINE_float(
-    'time_budget', None, 'Seconds after which to save and stop.', lower_bound=0
+  cli.define_seconds(
+    'time_budget', None, 'Seconds after which to save and stop.'
   )
   flags.DEFINE_bool(
     'dry_run', False, 'Print the commands only; of a study what is left to do.'

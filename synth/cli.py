@@ -28,6 +28,7 @@ from synth import interruption
 
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130  # what shells use for Ctrl-C
+MOST_PAIRS = 10_000_000  # of an audit, which holds them in memory
 
 
 def define_config(example: str, required: bool = True) -> None:
@@ -55,6 +56,17 @@ def define_workdir(what: str) -> None:
     'workdir', None, f'{what} runs/RECIPE-VARIANT if not given.'
   )
   show('workdir')
+
+
+def define_seconds(name: str, default: float | None, what: str) -> None:
+  """Defines a flag of seconds, at least 0; `what` is shown in the help."""
+  flags.DEFINE_float(name, default, what, lower_bound=0)
+  flags.register_validator(
+    name,
+    lambda seconds: seconds is None or not math.isnan(seconds),
+    message='nan is no number of seconds',
+  )
+  show(name)
 
 
 def workdir() -> pathlib.Path:

@@ -44,6 +44,7 @@ from synth.training import preemption
 from synth.training import sharding
 from synth.training import trainer as trainer_lib
 from synth.training import watching
+from synth.universe import executors
 
 _GRACE_S = 25.0  # clouds and schedulers commonly kill 30 s after SIGTERM
 
@@ -325,16 +326,15 @@ def define_flags() -> None:
   flags.DEFINE_string(
     'data', None, 'Where universe, spaces and split are; WORKDIR if not given.'
   )
-  flags.DEFINE_float(
-    'grace_s',
-    _GRACE_S,
-    'Seconds from SIGTERM to the end, at most.',
+  cli.define_seconds(
+    'grace_s', _GRACE_S, 'Seconds from SIGTERM to the end, at most.'
   )
   flags.DEFINE_integer(
     'grain_workers',
     0,
     'Processes that make batches, each with a copy of the data; 0: a thread.',
     lower_bound=0,
+    upper_bound=executors.MOST_PROCESSES,
   )
 
 

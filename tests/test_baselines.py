@@ -447,6 +447,8 @@ def test_the_nearest_answer_is_the_nearest_training_program(inputs):
 def test_what_makes_no_sense_is_refused(inputs, tmp_path):
   with pytest.raises(errors.InputError, match='bank_size=0 must be positive'):
     baselines.run(_config(), inputs, tmp_path, bank_size=0)
+  with pytest.raises(errors.InputError, match='must be below'):
+    baselines.run(_config(), inputs, tmp_path, budget=1 << 64)
   with pytest.raises(errors.InputError, match=r"unknown data\.arm 'train_x'"):
     baselines.run(_config(**{'data.arm': 'train_x'}), inputs, tmp_path)
   (tmp_path / runs.BASELINES).write_text('[]')

@@ -129,6 +129,38 @@ _BAD = [
     ("'grid'", 'processes'),
   ),
   Case(
+    'more_processes_than_a_host_has_room_for',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/x '
+    '--executor=processes:100000',
+    ("'processes:100000'", 'at most 256'),
+  ),
+  Case(
+    'more_pairs_than_memory_holds',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/x '
+    '--audit=1000000000',
+    ('--audit=1000000000',),
+  ),
+  Case(
+    'more_processes_that_make_batches',
+    'synth.train',
+    _TINY + '--workdir={dir}/x --grain_workers=100000',
+    ('--grain_workers=100000',),
+  ),
+  Case(
+    'no_time_at_all',
+    'synth.train',
+    _TINY + '--workdir={dir}/x --grace_s=nan',
+    ('--grace_s=nan',),
+  ),
+  Case(
+    'a_time_budget_that_is_no_number',
+    'launch.sweep',
+    '--out={dir}/x --over=opt.lr=1 --dry_run --time_budget=nan -- ' + _TINY,
+    ('--time_budget=nan',),
+  ),
+  Case(
     'describes_another_language',
     'synth.universe',
     '--config=configs/universe.py:arithmetic --config.universe.max_size=5 '

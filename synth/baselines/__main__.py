@@ -72,6 +72,8 @@ def run(
   for name, value in (('budget', budget), ('bank_size', bank_size)):
     if value < 1:
       raise errors.InputError(f'{name}={value} must be positive')
+    if value >= 1 << 63:  # it is compared with arrays of 64 bits
+      raise errors.InputError(f'{name}={value} must be below 2**63')
   arm = config.data.arm
   settings.choose(arm, inputs.split.arms, 'data.arm')
   head = {

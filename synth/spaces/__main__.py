@@ -27,7 +27,11 @@ def define_flags() -> None:
   cli.define_config('configs/support.py:tiny')
   cli.define_workdir('Where to build; gets universe/ and spaces/.')
   flags.DEFINE_integer(
-    'audit', 0, 'Pairs of programs for the tree edit distance.', lower_bound=0
+    'audit',
+    0,
+    'Pairs of programs for the tree edit distance.',
+    lower_bound=0,
+    upper_bound=cli.MOST_PAIRS,
   )
 
 

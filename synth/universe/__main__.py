@@ -42,7 +42,11 @@ def define_flags() -> None:
     lower_bound=1,
   )
   flags.DEFINE_integer(
-    'audit', 0, 'Pairs of programs to compare exactly.', lower_bound=0
+    'audit',
+    0,
+    'Pairs of programs to compare exactly.',
+    lower_bound=0,
+    upper_bound=cli.MOST_PAIRS,
   )
   flags.DEFINE_string('describe', None, 'An infix program to tell about.')
   flags.DEFINE_string(

@@ -17,6 +17,7 @@ from synth import errors
 from synth import host_memory
 
 SERIAL, PROCESSES, DASK = 'serial', 'processes', 'dask'
+MOST_PROCESSES = 256  # of one host; all are started with the first task
 
 
 class Serial(futures.Executor):
@@ -59,7 +60,9 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
   kind, _, rest = spec.partition(':')
   if kind == SERIAL and not rest:
     yield Serial()
-  elif kind == PROCESSES and (not rest or (rest.isdigit() and int(rest))):
+  elif kind == PROCESSES and (
+    not rest or (rest.isdecimal() and 1 <= int(rest) <= MOST_PROCESSES)
+  ):
     # Started afresh, so that nothing of this process (threads of JAX) is
     # shared; and only when the first task comes.
     context = multiprocessing.get_context('spawn')
@@ -80,7 +83,7 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
   else:
     raise errors.InputError(
       f'unknown executor {spec!r}: choose from {SERIAL}, {PROCESSES}, '
-      f'{PROCESSES}:N, {DASK}, {DASK}:ADDRESS'
+      f'{PROCESSES}:N (N at most {MOST_PROCESSES}), {DASK}, {DASK}:ADDRESS'
     )
 
 
