@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import itertools
 import json
+import math
 import os
 import pathlib
 import re
