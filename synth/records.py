@@ -99,6 +99,12 @@ class Record:
     number: int = self.facts['samples']
     return number
 
+  @property
+  def parameters(self) -> int:
+    """Parameters of one model."""
+    number: int = self.facts['params']['total']
+    return number
+
   def pass_at_k(self, name: str, k: int) -> np.ndarray:
     """Unbiased pass@k of a test set: value_SxI."""
     return self.tests[name].pass_at_k(self.samples, k)

@@ -87,14 +87,14 @@ def _lines(
   found = study.contrasts.get(contrast, ())
   if contrast == contrasts.SCALING:
     levels = study_lib.frontier(found).values()
-    longest = {_parameters(level[0]): level[0] for level in levels}
+    longest = {level[0].parameters: level[0] for level in levels}
     return {f'{n:,}': record for n, record in sorted(longest.items())}
   if contrast == contrasts.DATA:
-    largest = max(map(_parameters, found), default=0)
+    largest = max((record.parameters for record in found), default=0)
     by_number = {
       record.facts['config']['split']['num_arm']: record
       for record in found
-      if _parameters(record) == largest
+      if record.parameters == largest
     }
     return {f'{n:,}': record for n, record in sorted(by_number.items())}
   first = min(map(study_lib.split_seed, found), default=0)
@@ -104,11 +104,6 @@ def _lines(
     if study_lib.split_seed(record) == first
     and record.facts['arm'] in (support_split.WITHOUT, support_split.WITH)
   }
-
-
-def _parameters(record: records_lib.Record) -> int:
-  number: int = record.facts['params']['total']
-  return number
 
 
 def _line(

@@ -83,7 +83,7 @@ def measure(found: Sequence[records_lib.Record]) -> Surface:
   if not spare:
     raise cells_lib.NotMeasured('one seed a run has no error bar')
   runs = loss_law.Points(
-    np.array([r.facts['params']['total'] for r in found], float),
+    np.array([r.parameters for r in found], float),
     np.array([r.facts['config']['split']['num_arm'] for r in found], float),
     np.array([loss_S.mean() for loss_S in loss_by_run]),
   )

@@ -113,7 +113,7 @@ def _panels(study: study_lib.Study) -> Iterator[_Panel]:
   for level in study_lib.frontier(
     study.contrasts.get(contrasts.SCALING, ())
   ).values():
-    levels.setdefault(_parameters(level[0]), []).append(level)
+    levels.setdefault(level[0].parameters, []).append(level)
   points = [
     _Point(parameters, level is of_model[-1], record)
     for parameters, of_model in sorted(levels.items())
@@ -129,15 +129,15 @@ def _panels(study: study_lib.Study) -> Iterator[_Panel]:
       test, points,
     )  # fmt: skip
   found = study.contrasts.get(contrasts.DATA, ())
-  sizes = sorted({_parameters(record) for record in found})
+  sizes = sorted({record.parameters for record in found})
   points = [
     _Point(
       record.facts['config']['split']['num_arm'],
-      _parameters(record) == sizes[-1],
+      record.parameters == sizes[-1],
       record,
     )
     for record in found
-    if _parameters(record) in (sizes[0], sizes[-1])
+    if record.parameters in (sizes[0], sizes[-1])
   ]
   yield _Panel(
     'uniform, in support', 'functions in training', contrasts.DATA,
@@ -193,7 +193,7 @@ def draw(study: study_lib.Study) -> drawn.Drawn:
     for point, one in zip(panel.points, told, strict=True):
       key = (
         f'{panel.contrast}, {panel.test}, {point.record.facts["run"]}, '
-        f'{_parameters(point.record):,} parameters'
+        f'{point.record.parameters:,} parameters'
       )
       numbers[key] = {kind: share_S.tolist() for kind, share_S in one.items()}
   most = max(float(one[FITS].max()) for _, told in found for one in told)
@@ -291,8 +291,3 @@ def _caption(
 
 def _or(numbers: Sequence[int]) -> str:
   return ' or '.join(f'{number:,}' for number in numbers)
-
-
-def _parameters(record: records_lib.Record) -> int:
-  number: int = record.facts['params']['total']
-  return number

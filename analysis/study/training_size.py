@@ -165,7 +165,7 @@ def _models(
   """Parameters of a model -> its records, fewest functions first."""
   models: dict[int, list[records_lib.Record]] = {}
   for record in sorted(found, key=_functions):
-    models.setdefault(record.facts['params']['total'], []).append(record)
+    models.setdefault(record.parameters, []).append(record)
   return dict(sorted(models.items()))
 
 

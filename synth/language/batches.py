@@ -95,7 +95,7 @@ def _plan(
   """
   rows, length = tok_RxL.shape
   steps = _steps(length, vocabulary)
-  max_arity = max(int(vocabulary.arity_V.max()), 1)
+  max_arity = vocabulary.max_arity
   arity_RxL, missing_RxL, parsed_R = _parse(tok_RxL, vocabulary)
   # Operators are numbered from the right, so that arguments come first.
   internal_RxL = arity_RxL > 0

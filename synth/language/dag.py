@@ -37,12 +37,8 @@ def most_tokens(vocabulary: tokens.Vocabulary) -> int:
   """So many tokens, padding included, that one DAG can hold them."""
   symbols = len(vocabulary)
   # The key of a node, its symbol and its arguments, has 63 bits.
-  nodes = (2**63 / symbols) ** (1 / _most_arguments(vocabulary))
+  nodes = (2**63 / symbols) ** (1 / vocabulary.max_arity)
   return int(nodes * (1 - 1e-9)) - symbols
-
-
-def _most_arguments(vocabulary: tokens.Vocabulary) -> int:
-  return max(int(vocabulary.arity_V.max()), 1)
 
 
 def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
@@ -56,7 +52,7 @@ def build(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> Dag:
     ValueError: if there are more than `most_tokens`.
   """
   symbols = len(vocabulary)
-  max_arity = _most_arguments(vocabulary)
+  max_arity = vocabulary.max_arity
   if tok_PxL.size > most_tokens(vocabulary):
     raise ValueError(f'{tok_PxL.shape} tokens are too many for one DAG')
   token_LxP, arity_LxP, parsed_P = _parse(tok_PxL, vocabulary)

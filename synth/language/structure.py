@@ -35,7 +35,7 @@ def children(tok_PxL: np.ndarray, vocabulary: tokens.Vocabulary) -> np.ndarray:
   """
   programs, length = tok_PxL.shape
   arity_PxL = vocabulary.arity_V[tok_PxL]
-  max_arity = max(int(vocabulary.arity_V.max()), 1)
+  max_arity = vocabulary.max_arity
   size_PxL = subtree_sizes(tok_PxL, vocabulary)
   child_PxLxA = np.full((programs, length, max_arity), NONE, np.int16)
   for position in range(length):

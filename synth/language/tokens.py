@@ -87,6 +87,11 @@ class Vocabulary:
       np.int32,
     )
 
+  @functools.cached_property
+  def max_arity(self) -> int:
+    """The most arguments that a symbol has, at least 1."""
+    return max(int(self.arity_V.max()), 1)
+
   def numbers_in(self, other: 'Vocabulary') -> np.ndarray:
     """The id in another vocabulary, which has all symbols, of each id."""
     return np.array([other.index[s] for s in self.symbols], DTYPE)

@@ -104,16 +104,12 @@ def check(vocabulary: tokens.Vocabulary, p: int, q: int, trees: str) -> None:
       not fit 63 bits.
   """
   settings.choose(trees, dict.fromkeys((ORDERED, SORTED)), 'spaces.trees')
-  labels = p + max(q, _max_arity(vocabulary))
+  labels = p + max(q, vocabulary.max_arity)
   if min(p, q) < 1 or len(vocabulary) ** labels >= 2**63:
     raise errors.InputError(
       f'pq-grams of p={p} and q={q} over {len(vocabulary)} labels: p and q '
       'must be positive and grams fit 63 bits'
     )
-
-
-def _max_arity(vocabulary: tokens.Vocabulary) -> int:
-  return max(int(vocabulary.arity_V.max()), 1)
 
 
 def as_trees(
@@ -151,7 +147,7 @@ def profile(
     InputError: for settings that `check` refuses.
   """
   check(vocabulary, p, q, trees)
-  base, max_arity = len(vocabulary), _max_arity(vocabulary)
+  base, max_arity = len(vocabulary), vocabulary.max_arity
 
   def surroundings(
     rows: slice,
@@ -238,7 +234,7 @@ def _grams(
   code_S: np.ndarray, vocabulary: tokens.Vocabulary, p: int, q: int
 ) -> tuple[np.ndarray, scipy.sparse.csr_matrix]:
   """The grams of each surroundings, those of its leaves too: gram_G, SxG."""
-  base, max_arity = len(vocabulary), _max_arity(vocabulary)
+  base, max_arity = len(vocabulary), vocabulary.max_arity
   label_SxN = _digits(code_S, base, p + max_arity)
   stem_S = code_S // base**max_arity
   arity_S = vocabulary.arity_V[label_SxN[:, p - 1]]
