@@ -277,6 +277,21 @@ def test_what_does_not_vary_is_left_out_of_the_picture(matched):
   plt.close(fig)
 
 
+@pytest.mark.parametrize('arm', ['uniform', 'syntactic_kmeans_raked'])
+def test_names_of_any_length_have_room_in_the_picture(matched, arm):
+  text = json.dumps(matched, default=np.ndarray.tolist)
+  for name, other in (('train_s', arm), ('novel', 'syntactic_cells')):
+    text = text.replace(name, other)
+  fig = matching.draw(json.loads(text))
+  fig.canvas.draw()
+  boxes = [axis.get_tightbbox() for axis in fig.axes]
+  plt.close(fig)
+  for box in boxes:
+    assert box.x0 >= 0 and box.x1 <= fig.bbox.width
+  for one, other in itertools.combinations(boxes, 2):
+    assert not one.padded(-1).overlaps(other)
+
+
 def test_an_arm_and_a_test_may_have_one_name(stored):
   """As in a density split: arm and test `uniform`."""
   split = dataclasses.replace(

@@ -203,18 +203,22 @@ def _nearest(
 
 _COLOURS = (picture.BLUE, picture.VERMILION)  # of the tests
 _FILLS = ('full', 'none')  # of the arms
+_USUAL_NAME = 26  # letters of a pair's name that the figure has room for
 
 
 def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
   """A love plot, the divergences, and distances to training."""
-  rows = len(next(iter(numbers['standardized_mean_differences'].values())))
+  table = numbers['standardized_mean_differences']
+  rows = len(next(iter(table.values())))
+  # Pairs are named beside an axis, and below another.
+  longer = max(0, max(map(len, table)) - _USUAL_NAME)
   fig, axes = picture.mosaic(
     'Are training and test matched?',
     [
       ['love', 'atom_divergence', 'compound_divergence'],
       ['love', 'syntactic', 'semantic'],
     ],
-    (13, max(6.6, 2.6 + 0.33 * rows)),
+    (13 + 0.4 * longer, max(6.6, 2.6 + 0.33 * rows)),
     width_ratios=(1.35, 1, 1),
   )
   _love(axes['love'], numbers)
@@ -234,7 +238,8 @@ def draw(numbers: dict[str, Any]) -> figure_lib.Figure:
     ('syntactic', 'exact pq-gram distance'),
     ('semantic', 'semantic distance'),
   ):
-    axes[space].set_title(f'How far is {arm}? ({space})')
+    end = '\n' if longer else ' '
+    axes[space].set_title(f'How far is {arm}?{end}({space})')
     axes[space].set_xlabel(f'{distance} to the nearest')
     _distances(axes[space], numbers['nearest'], space)
   axes['syntactic'].set_ylabel('share of functions at most so far')
@@ -283,7 +288,10 @@ def _love(axis: Any, numbers: dict[str, Any]) -> None:
   axis.set_xlim(-1.08 * reach, 1.08 * reach)
   axis.set_xlabel(f'standard deviations; grey: below {LARGE}')
   axis.legend(
-    loc='upper center', bbox_to_anchor=(0.4, -0.07), ncols=3, frameon=False
+    loc='upper center',
+    bbox_to_anchor=(0.4, -0.07),
+    ncols=3 if max(map(len, table)) <= _USUAL_NAME else 2,
+    frameon=False,
   )
 
 
