@@ -201,7 +201,7 @@ def read_result(workdir: pathlib.Path) -> dict[str, Any]:
   """
   path = workdir / RESULT
   result = read_json(path)
-  if not isinstance(result, dict) or 'items' not in result:
+  if not (isinstance(result, dict) and isinstance(result.get('items'), dict)):
     raise RunError(f'{path} is not a result')
   tests = result.get('tests', 'all')
   if tests != 'all':

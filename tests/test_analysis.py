@@ -519,6 +519,37 @@ def test_a_baselines_file_of_something_else_is_named(planted, tmp_path):
     page_lib.write([tmp_path / 'x'], tmp_path / 'report.html')
 
 
+@pytest.mark.parametrize(
+  'damage',
+  [
+    lambda result: result.pop('baselines'),
+    lambda result: result['outcomes'].pop('novel'),
+    lambda result: result['outcomes'].update(novel=None),
+    lambda result: result['outcomes']['novel'].update(correct=''),
+    lambda result: result['baselines']['novel'].pop('best_constant'),
+    lambda result: result['task_sizes']['novel'].update({'7~': {}}),
+    lambda result: result['task_sizes'].update(novel={'7': None}),
+    lambda result: result['best_of_task']['novel'].update(unsolved=None),
+    lambda result: result['errors'].update(novel=[]),
+    lambda result: result['copies'].update(novel=[]),
+    lambda result: result['strata'].update({'novel~': {}}),
+    lambda result: result['strata'].update(novel=[]),
+  ],
+)
+def test_damage_to_a_result_is_named(planted, tmp_path, damage):
+  for name in ('data', support.WITHOUT):
+    shutil.copytree(planted / name, tmp_path / name)
+  path = tmp_path / support.WITHOUT / runs.RESULT
+  result = runs.read_json(path)
+  damage(result)
+  runs.write_json(path, result)
+  with pytest.raises(runs.RunError, match=r'result\.json is damaged'):
+    page_lib.write([tmp_path], tmp_path / 'report.html')
+  runs.write_json(path, {**result, 'items': None})
+  with pytest.raises(runs.RunError, match='is not a result'):
+    page_lib.write([tmp_path], tmp_path / 'report.html')
+
+
 def test_a_page_needs_a_name(planted, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   with pytest.raises(runs.RunError, match='no file to write'):

@@ -13,9 +13,21 @@ from synth import errors
 from synth import runs
 from synth import seeding
 from synth.evaluation import summary
+from synth.evaluation import verify
 from synth.splits import support
 from synth.statistics import design
 from synth.statistics import interval
+
+# Of every result, with a value for each test set.
+_OF_TESTS = (
+  'outcomes',
+  'baselines',
+  'task_sizes',
+  'best_of_task',
+  'errors',
+  'copies',
+  'strata',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +114,12 @@ def load(*directories: pathlib.Path) -> list[Run]:
       and written <= run.samples.keys()
     ):
       raise runs.RunError(f'{path} is of an older version: evaluate again')
+    try:
+      _check_parts(run.result)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+      raise runs.RunError(
+        f'{path} is damaged: {error!r}: evaluate again'
+      ) from None
     if run.result['items'].keys() != found[0].result['items'].keys():
       raise errors.InputError(
         f'{run.path} and {found[0].path} have different test sets: report on '
@@ -126,6 +144,36 @@ def load(*directories: pathlib.Path) -> list[Run]:
   ]
   # The arm without the structure first, then by path.
   return sorted(found, key=lambda run: (run.arm != support.WITHOUT, run.path))
+
+
+def _check_parts(result: Mapping[str, Any]) -> None:
+  """Raises something if a part of every result lacks what the page shows."""
+  for key in _OF_TESTS:
+    if result[key].keys() != result['items'].keys():
+      raise ValueError(f'{key} of {", ".join(result[key])}')
+  for name, items in result['items'].items():
+    outcomes, beside = result['outcomes'][name], result['baselines'][name]
+    numbers = [items, beside['nearest_neighbour'], beside['best_constant']]
+    numbers += [outcomes[outcome.name.lower()] for outcome in verify.Outcome]
+    for size, told in result['task_sizes'][name].items():
+      numbers += [int(size), told['items'], told['solved@1']]
+    for number in numbers:
+      float(number)
+    for told in result['strata'][name].values():
+      told.keys()
+    for key in ('best_of_task', 'errors'):
+      for share_S in result[key][name].values():
+        _check_shares(share_S)
+    _check_shares(result['copies'][name])
+
+
+def _check_shares(share_S: Sequence[float | None]) -> None:
+  """Raises something unless these are shares, of some seeds none."""
+  if not share_S:
+    raise ValueError('no shares')
+  for share in share_S:
+    if share is not None:
+      float(share)
 
 
 def _check_data(run: Run, other: Run) -> None:
