@@ -220,9 +220,14 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
 
 
 def _missing(message: str) -> str:
-  """What the library says of a required flag, in words."""
+  """What the library says of a required flag, or of a list, in words."""
   found = re.match(r'flag --(\w+)=None: .* other than None', message)
-  return f'give --{found[1]}=... (see --help)' if found else message
+  if found:
+    return f'give --{found[1]}=... (see --help)'
+  found = re.match(r"Type <class 'list'> of field (\S+) is not", message)
+  if found:
+    return f'--{found[1]} is a list: change it in a recipe of your own'
+  return message
 
 
 def _check_config_file(argv: Sequence[str]) -> None:

@@ -149,6 +149,12 @@ _BAD = [
     ('--grain_workers=100000',),
   ),
   Case(
+    'a_list_of_the_config',
+    'synth.train',
+    _TINY + "--workdir={dir}/x --config.spaces.grid='(1,2)'",
+    ('--config.spaces.grid is a list', 'recipe of your own'),
+  ),
+  Case(
     'no_time_at_all',
     'synth.train',
     _TINY + '--workdir={dir}/x --grace_s=nan',
