@@ -72,8 +72,11 @@ def define_seconds(name: str, default: float | None, what: str) -> None:
 
 def workdir() -> pathlib.Path:
   """The working directory: as given, else named after the recipe."""
-  if flags.FLAGS.workdir:
-    return pathlib.Path(flags.FLAGS.workdir)
+  given = flags.FLAGS.workdir
+  if given is not None:
+    if not given or (os.path.lexists(given) and not os.path.isdir(given)):
+      raise errors.InputError(f'--workdir={given} is no directory')
+    return pathlib.Path(given)
   recipe, _, variant = recipe_of(sys.argv).partition(':')
   name = '-'.join(filter(None, (pathlib.Path(recipe).stem, variant)))
   print(f'working directory: runs/{name}', file=sys.stderr)

@@ -334,14 +334,42 @@ def load_holdout(
   Raises:
     InputError: for edges that the grammar lacks, or a folder of other settings.
   """
-  asked = {key: settings[key] for key in ('edges', 'extra_size')}
   return holdout_lib.load_or_build(
-    directory / f'without-{store.content_hash(asked)[:8]}',
+    _without(directory, settings),
     universe,
-    asked['edges'],
-    asked['extra_size'],
+    settings['edges'],
+    settings['extra_size'],
     settings['kind'],
   )
+
+
+def check_restricted(
+  data_dir: pathlib.Path, holdout: holdout_lib.Holdout, settings: Any
+) -> None:
+  """Compares a stored restricted universe, if there is one, with a new one.
+
+  Args:
+    data_dir: Where universe, spaces and splits are.
+    holdout: Made anew.
+    settings: Of the split, as for `load_holdout`.
+
+  Raises:
+    InputError: if it is damaged or not the same.
+  """
+  place = _without(data_dir / _RESTRICTED, settings)
+  if place.exists():
+    stored = universe_lib.load(place).manifest['arrays']
+    if store.first_difference(stored, holdout.restricted.manifest['arrays']):
+      raise errors.InputError(
+        f'{place} is not what its settings make: remove it'
+      )
+
+
+def _without(
+  directory: pathlib.Path, settings: Mapping[str, Any]
+) -> pathlib.Path:
+  asked = {key: settings[key] for key in ('edges', 'extra_size')}
+  return directory / f'without-{store.content_hash(asked)[:8]}'
 
 
 def _split(

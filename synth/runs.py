@@ -15,12 +15,14 @@ search.json     what search has found, written by `synth.search`
 
 from collections.abc import Mapping
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
 import pathlib
 import platform
 import struct
+import subprocess
 from typing import Any
 import zipfile
 import zlib
@@ -58,11 +60,39 @@ class RunError(errors.InputError):
 
 
 def versions() -> dict[str, str]:
-  """Versions of Python and of the packages that shape a result."""
+  """Versions of Python and of the packages that shape a result.
+
+  Of synth the commit, too, if it runs from a clone: `commit`, which ends in `+`
+  if files that git knows differ from it.
+  """
   return {
     'python': platform.python_version(),
     **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    **_commit(),
   }
+
+
+@functools.cache
+def _commit() -> dict[str, str]:
+  root = pathlib.Path(__file__).parents[1]
+  if not (root / '.git').exists():
+    return {}
+  try:
+    head, changes = (
+      subprocess.run(
+        ['git', '-C', str(root), *arguments],
+        capture_output=True,
+        check=True,
+        text=True,
+      ).stdout.strip()
+      for arguments in (
+        ('rev-parse', '--short=12', 'HEAD'),
+        ('status', '--porcelain', '--untracked-files=no'),
+      )
+    )
+  except (OSError, subprocess.CalledProcessError):  # no git, or it refuses
+    return {}
+  return {'commit': f'{head}+' if changes else head}
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

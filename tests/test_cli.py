@@ -308,6 +308,18 @@ _BAD = [
     _TINY + '--num_processes=2 --workdir={dir}/x',
     ('--coordinator and --process_id',),
   ),
+  Case(
+    'workdir_is_a_file',
+    'synth.train',
+    _TINY + '--workdir=README.md',
+    ('--workdir=README.md is no directory',),
+  ),
+  Case(
+    'workdir_is_empty',
+    'synth.train',
+    _TINY + '--workdir=',
+    ('--workdir= is no directory',),
+  ),
   Case('foreign_run', 'synth.evaluate', '--workdir={dir}/data', ('run.json',)),
   Case(
     'temperature_is_no_number',

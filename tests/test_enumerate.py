@@ -238,6 +238,23 @@ def test_a_killed_build_resumes(tmp_path):
   assert universe_lib.load(directory).classes_by_size()['11'] == 226217
 
 
+@pytest.mark.parametrize('text', ['', '{"lengths"', '{"levels": []}'])
+def test_damage_to_what_a_build_has_noted_is_named(tmp_path, monkeypatch, text):
+  grammar = grammar_lib.parse('e ::= x | 1 | e + e')
+
+  def killed(*_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    patched.setattr(build_lib, '_draw', killed)
+    build_lib.build(tmp_path / 'u', grammar, 3, 0, 'serial')
+  state = tmp_path / '.u-build' / 'columns' / enumerate_lib.STATE
+  assert state.exists()
+  state.write_text(text)
+  with pytest.raises(errors.InputError, match=r'progress\.json is damaged'):
+    build_lib.build(tmp_path / 'u', grammar, 3, 0, 'serial')
+
+
 @pytest.mark.parametrize(
   'text, max_size',
   [

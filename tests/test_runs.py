@@ -1,4 +1,10 @@
-"""Files of a run: what is damaged is refused."""
+"""Files of a run: what is damaged is refused, what made them is told."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -39,3 +45,45 @@ def test_what_is_nested_too_deep_is_refused_like_other_damage(tmp_path):
     runs.read_metrics(tmp_path)
   with pytest.raises(runs.RunError, match=r'run\.json cannot be read'):
     runs.read_record(tmp_path)
+
+
+def test_versions_tell_the_commit_and_whether_files_differ_from_it(tmp_path):
+  source = pathlib.Path(runs.__file__).parent
+  package = tmp_path / 'synth'
+  package.mkdir()
+  for name in ('__init__', 'errors', 'runs', 'settings', 'store'):
+    shutil.copy(source / f'{name}.py', package)
+
+  def git(*arguments):
+    who = ('-c', 'user.name=a', '-c', 'user.email=a@b')
+    return subprocess.run(
+      ['git', *who, *arguments],
+      cwd=tmp_path,
+      check=True,
+      capture_output=True,
+      text=True,
+    ).stdout.strip()
+
+  def told():
+    return subprocess.run(
+      [
+        *(sys.executable, '-c'),
+        'from synth import runs; print(runs.versions().get("commit"))',
+      ],
+      cwd=tmp_path,
+      env={**os.environ, 'PYTHONPATH': str(tmp_path)},
+      check=True,
+      capture_output=True,
+      text=True,
+    ).stdout.strip()
+
+  assert told() == 'None'
+  git('init', '-q')
+  git('add', 'synth')
+  git('commit', '-qm', 'first')
+  head = git('rev-parse', '--short=12', 'HEAD')
+  (tmp_path / 'notes').write_text('not of the code')
+  assert told() == head
+  with (package / 'errors.py').open('a') as file:
+    file.write('# changed')
+  assert told() == f'{head}+'

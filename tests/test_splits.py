@@ -537,6 +537,26 @@ def test_an_untouched_split_verifies(fixture, request, tmp_path):
   assert splits_main.verify(copy)['sha256'] == inputs.sha256['split']
 
 
+@pytest.mark.parametrize('damage', ['emptied', 'of_other_programs'])
+def test_the_stored_universe_without_the_edge_is_verified(
+  real, tmp_path, damage
+):
+  directory = tmp_path / 'data'
+  shutil.copytree(real[0], directory)
+  (place,) = (directory / 'restricted').iterdir()
+  if damage == 'emptied':
+    (place / store.MANIFEST).write_text('{}')
+    error = 'is no universe'
+  else:
+    shutil.rmtree(place)
+    shutil.copytree(directory / 'universe', place)
+    error = 'is not what its settings make'
+  with pytest.raises(errors.InputError, match=error):
+    splits_main.verify_all(directory)
+  shutil.rmtree(place)  # it is made again when it is needed
+  assert splits_main.verify_all(directory)['splits']
+
+
 def _consistent(inputs, facts, arrays):
   """Makes the class hashes agree with the arrays, as a forger would."""
   facts['class_sha256'] = {

@@ -11,6 +11,7 @@ stored. Given DIR it verifies all splits in it.
 """
 
 import pathlib
+import sys
 import tempfile
 from typing import Any
 
@@ -96,6 +97,7 @@ def verify(manifest: pathlib.Path) -> dict[str, Any]:
     holdout = None
     if settings['kind'] in holdout_lib.KINDS:
       holdout = inputs_lib.load_holdout(scratch, universe, settings)
+      inputs_lib.check_restricted(data, holdout, settings)
     context = context_lib.make(universe, spaces, settings, holdout)
     found = certificate.certify(context, split)
     certificate.require(manifest, found['checks'])
@@ -143,14 +145,15 @@ def _check_made(
 
 
 def _summary(directory: pathlib.Path, split: split_lib.Split) -> dict[str, Any]:
-  manifest = directory / store.MANIFEST
+  manifest, checks = directory / store.MANIFEST, split.facts['checks']
+  print(f'{manifest}: all {len(checks)} checks hold', file=sys.stderr)
   return {
     'manifest': str(manifest),
     'sha256': store.content_hash(split.facts),
     'classes': {
       name: len(classes) for name, classes in split.all_sets().items()
     },
-    'checks': split.facts['checks'],
+    'checks': checks,
     'measurements': split.facts['measurements'],
   }
 

@@ -174,12 +174,17 @@ class _Enumeration:
     self._columns.create()
     lengths = dict.fromkeys(self._columns.columns, 0)
     if path.exists():
-      state = json.loads(path.read_text())
-      lengths = state['lengths']
-      self._levels = {
-        (size, index): candidates_lib.Level(tuple(new), tuple(again), total)
-        for size, index, new, again, total in state['levels']
-      }
+      try:
+        state = json.loads(path.read_text())
+        lengths = state['lengths']
+        self._levels = {
+          (size, index): candidates_lib.Level(tuple(new), tuple(again), total)
+          for size, index, new, again, total in state['levels']
+        }
+      except (ValueError, KeyError, TypeError):
+        raise errors.InputError(
+          f'{path} is damaged: remove {self._bench.directory} and build again'
+        ) from None
     have = self._columns.lengths()
     if any(have[name] < length for name, length in lengths.items()):
       raise errors.InputError(
