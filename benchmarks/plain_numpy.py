@@ -2,7 +2,7 @@
 
 One process, everything in memory, classes only: no alternatives, no numbers of
 programs, no representatives, no store. Four points modulo 2**31 - 1, a 64-bit
-hash of the residues. `arithmetic.bnf` alone (methods: A0).
+hash of the residues. `arithmetic.bnf` alone.
 """
 
 from collections.abc import Iterator

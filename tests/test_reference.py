@@ -183,7 +183,7 @@ def test_equal_functions_agree_wherever_both_are_defined(arithmetic):
   del by_function[_ZERO_FUNCTION]
   values = {}
   for function, programs in by_function.items():
-    # k/97 is a pole of none of them; 15 points would decide (methods: 3.2).
+    # k/97 is a pole of none of them; 15 points would decide.
     rows = {
       tuple(reference.evaluate(p, {'x': F(k, 97)}) for k in (5, 61, 204, 480))
       for p in programs

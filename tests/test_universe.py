@@ -399,7 +399,7 @@ def test_floats_equal_the_exact_values_of_the_representatives(universe7):
     [reference.evaluate(p, {'x': x}) for x in points]
     for p in _representatives(universe7)
   ]
-  # k/97 is no pole of any class (methods: 3.1), whichever program computes it.
+  # k/97 is no pole of any class, whichever program computes it.
   assert ok_CxE.all()
   exact_CxE = np.array(exact, float)
   error = np.abs(value_CxE - exact_CxE) / (1 + np.abs(exact_CxE))

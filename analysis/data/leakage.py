@@ -15,7 +15,7 @@ be the same as program u, the expected share of leaks among those kept is
     1 - sum_c q_c (1 - q_c)^n / mean_u (1 - r_u)^n,
 
 exact from the universe's counts. Only r_u of `tree` is from a sample of
-programs. (methods: 0.1)
+programs.
 """
 
 from typing import Any

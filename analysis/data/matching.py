@@ -5,7 +5,7 @@ the root of the mean of their variances) of every nuisance, for both arms and
 both test sets; atom and compound divergence beside their zero point, the same
 divergence of a random part of the arm from the rest of it; and how far test
 classes are from the nearest training class, beside training classes that were
-left out. (methods: 1.2 D2, 1.6)
+left out.
 """
 
 from collections.abc import Mapping

@@ -2,12 +2,11 @@
 
 Curves that never rise, by program size, apart for tasks of what is held out; a
 logistic regression of success on both distances and what else makes a task
-hard; and how well each predictor alone foretells tasks it was not fitted to
-(methods: 4.5). Held-out tasks are farther than others by their choice, so
-whether a task is one of them is a predictor too: without it distance would
-stand for it. One slope for both kinds of tasks may be that of neither, so
-slopes are told within each, too. A function that several splits test is one
-task in folds and in errors.
+hard; and how well each predictor alone foretells tasks it was not fitted to.
+Held-out tasks are farther than others by their choice, so whether a task is one
+of them is a predictor too: without it distance would stand for it. One slope
+for both kinds of tasks may be that of neither, so slopes are told within each,
+too. A function that several splits test is one task in folds and in errors.
 """
 
 from typing import NamedTuple

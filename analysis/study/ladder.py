@@ -29,7 +29,7 @@ def cost(
 
   Args:
     grid: The records; arms are rungs.
-    divergence: Split -> arm -> D_C of the test from the arm (methods: 1.6).
+    divergence: Split -> arm -> D_C of the test from the arm.
 
   Raises:
     NotMeasured: if a split lacks a rung or its divergence.

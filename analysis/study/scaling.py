@@ -2,7 +2,7 @@
 
 Every seed of a level of compute is an observation. Its variance is that of a
 share, p (1 - p), times one factor of over-dispersion: the spread of seeds,
-pooled over the levels (quasi-binomial; methods: 5.1). Of a loss it is the
+pooled over the levels (quasi-binomial). Of a loss it is the
 square of the loss times such a factor: seeds differ by a ratio.
 """
 
@@ -22,7 +22,7 @@ from synth.statistics.design import Contrast
 from synth.statistics.design import Interval
 from synth.statistics.design import Term
 
-# Fewer cannot tell the forms apart (methods: 5.1, its table of powers).
+# Fewer cannot tell the forms apart.
 LEVELS, DECADES = 10, 3.0
 LINE = scaling.LOG_LINEAR.name
 _EDGE = 0.01  # no level is taken to vary less than one of 1 % success

@@ -17,7 +17,7 @@ def drop_on(test: str) -> effects.Weights:
   return {(support.WITH, test): 1.0, (support.WITHOUT, test): -1.0}
 
 
-# On novel tasks: Delta_S (methods: 1.2).
+# On novel tasks.
 DROP = drop_on(support.NOVEL)
 # On matched tasks that do not need it: the price of seeing it.
 PRICE = drop_on(support.CONTROL)

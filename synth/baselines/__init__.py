@@ -7,5 +7,5 @@
     meet_in_the_middle   an operator between two functions of a bank
 
 Each is given the tasks of the models and judged by their verifier, and charged
-in candidates, operations and seconds (`charges`; methods: section 6.4).
+in candidates, operations and seconds (`charges`).
 """

@@ -2,9 +2,9 @@
 
 The bank holds every function with a program of at most b nodes. For a task t
 and a function a of the bank the other argument follows, from t = a + b that it
-is t - a, and is looked up in the bank (methods: section 6.3). Inverting and
-looking up is done with exact outputs at four points of the specification grid,
-modulo a prime each; what is found is executed and judged like any answer.
+is t - a, and is looked up in the bank. Inverting and looking up is done with
+exact outputs at four points of the specification grid, modulo a prime each;
+what is found is executed and judged like any answer.
 
 A task is solved iff it is in the bank or is op(a, b) for some a and b in it.
 So with binary operators alone every task of minimal size up to b + 2 is solved

@@ -1,11 +1,10 @@
 """Programs drawn from a probabilistic grammar fitted to the training arm.
 
-The learner that knows marginals only (methods: section 6.2) and sees nothing of
-the task. It draws a size as often as training shows it and then a program of
-that size: left to itself the grammar would draw mostly leaves, since training
-has nothing beyond the universe's size. The probability that a draw is right is
-not estimated but summed over all programs of the task's class, so pass@k is
-exact for every k.
+The learner that knows marginals only and sees nothing of the task. It draws a
+size as often as training shows it and then a program of that size: left to
+itself the grammar would draw mostly leaves, since training has nothing beyond
+the universe's size. The probability that a draw is right is not estimated but
+summed over all programs of the task's class, so pass@k is exact for every k.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,10 @@
 """Do models know when they are right? By test set, near training and far.
 
 The *answer* of a model to a task is the most probable of its distinct samples,
-and its *confidence* is the probability of that program at temperature 1
-(methods 4.6). There is one answer a task, so that answers are independent. A
-function has many programs, and confidence is that of one of them: a model that
-is right more often than it is confident has no fault, one that is right less
-often has.
+and its *confidence* is the probability of that program at temperature 1. There
+is one answer a task, so that answers are independent. A function has many
+programs, and confidence is that of one of them: a model that is right more
+often than it is confident has no fault, one that is right less often has.
 
 The *tail share* says whether a model can be right at all: of how many tasks
 some right program has a probability above 1 / n, n being the samples a task.

@@ -1,7 +1,7 @@
 """What is known of every distinct sample, and what it says of each task.
 
 One record a distinct program of one model for one task, in flat arrays of R
-records (methods 4.1), stored in records.npz:
+records, stored in records.npz:
 
     seed, item    place of the model and of the task
     first, count  its first place among the task's samples, and how many it has
@@ -47,8 +47,8 @@ class Best(enum.IntEnum):
   """What became of a task: the best that any of its samples is.
 
   Held-out structures can be avoided: most functions have larger programs
-  without them. Only the first is generalization to a new structure (methods,
-  section 0, finding 3). Without a held-out structure nothing is the first.
+  without them. Only the first is generalization to a new structure. Without a
+  held-out structure nothing is the first.
   """
 
   WITH_STRUCTURE = 0  # solved by a program with the held-out structure

@@ -1,7 +1,7 @@
 """What one argument of an operator must be, given its result and the other.
 
-If t = a + b, then b = t - a; likewise for all operators of rational grammars
-(methods: section 6.3). Operators such as min and max have no inverse.
+If t = a + b, then b = t - a; likewise for all operators of rational grammars.
+Operators such as min and max have no inverse.
 """
 
 import numpy as np

@@ -5,7 +5,7 @@ in the hole, so that the whole computes the task, follows from the root down:
 one operator after the other is inverted, its other argument being known. That
 function is looked up in a bank of small functions, so one look-up tries as many
 programs as the bank has functions. Sketch and bank halve the depth that each
-must reach (methods: section 6.2, "neural context and bank completion").
+must reach.
 
 Everything is exact modulo primes at four points of the specification grid; what
 is found is still to be executed and judged like any answer.

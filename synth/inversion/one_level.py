@@ -1,8 +1,7 @@
 """One operator between two functions of a bank: meet in the middle.
 
 For a task t, an operator and a function a of the bank, the other argument
-follows: if t = a + b, it is t - a. It is looked up in the bank (methods:
-section 6.3).
+follows: if t = a + b, it is t - a. It is looked up in the bank.
 
 Letters: I tasks, T tasks of a block, N functions of the bank as known
 arguments, H hits.

@@ -5,7 +5,7 @@ known argument and a function a of a bank, there is one function b that makes
 the whole t: a subgoal. Its *context* is the program around it, with a hole
 where a program for b goes. Subgoals of subgoals are those at depth 2, and so
 on; a task is its own subgoal at depth 0. A model that writes programs for
-outputs can be asked for each of them (methods: section 6.2).
+outputs can be asked for each of them.
 
 Subgoals need not be functions of the universe. They are known exactly, modulo
 primes at four points of the specification grid, and as floats at all points.

@@ -4,7 +4,7 @@ All programs of a nonterminal and size are numbered 0, 1, ... in a fixed order:
 by production (in the grammar's order), then by the sizes of the arguments, then
 by the arguments' own numbers, the last argument running fastest. `rank` and
 `unrank` are inverse to each other; a uniform number is a uniform program (the
-recursive method; methods: A1). Counts are exact integers of any size.
+recursive method of Nijenhuis and Wilf). Counts are exact integers of any size.
 """
 
 from collections.abc import Iterator

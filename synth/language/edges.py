@@ -94,8 +94,7 @@ def forbid(
 
   Each nonterminal A becomes A (its programs without the edges) and, where a
   parent asks for it, `A!f|g` (those whose root is neither f nor g). Enumerating
-  this grammar decides which semantic classes *need* one of the edges (methods:
-  forced novelty, D3).
+  this grammar decides which semantic classes *need* one of the edges.
 
   Raises:
     grammar_lib.GrammarError: if no program is left.

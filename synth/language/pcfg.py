@@ -4,7 +4,7 @@ Each production has a probability among those of its nonterminal, and a program
 the product of the probabilities of its derivation (there is exactly one). What
 is large is unlikely, and a law over sizes comes out that one does not choose:
 `sample` draws from it, up to a size; `sample_of_size` from the programs of one
-size, without rejection (methods: A2).
+size, without rejection.
 """
 
 import bisect

@@ -2,8 +2,7 @@
 
 The data are read block by block, once for their second moments and once for
 their coordinates. They have few columns, so the eigenvectors of the covariance
-are exact, where the defaults of randomized methods miss a flat spectrum
-(methods 2.4).
+are exact, where the defaults of randomized methods miss a flat spectrum.
 """
 
 from collections.abc import Callable

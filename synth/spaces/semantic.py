@@ -31,7 +31,7 @@ def standardize(value_CxE: np.ndarray, ok_CxE: np.ndarray) -> np.ndarray:
   """arcsinh, then z-score at each point over all classes; undefined is 0.
 
   arcsinh because raw values are so heavy-tailed that a thousandth of the
-  programs would carry a third of the variance (methods: 3.6).
+  programs would carry a third of the variance.
   """
   z_CxE = np.where(ok_CxE, np.arcsinh(value_CxE), 0.0)
   number_E = np.maximum(ok_CxE.sum(axis=0), 1)

@@ -1,7 +1,7 @@
 """Certificates: what a split claims, checked from the universe alone.
 
 Checks are booleans that must all hold; measurements are numbers to report.
-The labels L1, L2, ... are those of the leakage certificate in methods 1.5.
+The labels L1, L2, ... are explained in docs/definitions.md.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Density arms: training laws over one support, tests shared by all.
 
 All classes that are in no test and not in dev are a pool; every arm is a sample
-of one size from it, under its own law (methods: 1.3):
+of one size from it, under its own law:
 
     uniform              every class alike
     programs             by the number of programs that compute it
@@ -225,7 +225,7 @@ def _targets(
 
 
 def effective_size(probability_N: np.ndarray, target_N: np.ndarray) -> float:
-  """How many draws from the target an arm is worth (methods: 1.2 D1).
+  """How many draws from the target an arm is worth.
 
   n / E[w^2] with w the ratio of the target law to the arm's.
 

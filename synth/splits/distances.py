@@ -6,8 +6,7 @@ for the nearest two of all their programs. Semantic: the distance to the nearest
 training class in the projected space.
 
 An arm's own nearest-neighbour distances (each class to the others) say what is
-far: `near` is up to their 95 % quantile, `far` from their 99.9 % quantile on
-(methods: 1.2 D2).
+far: `near` is up to their 95 % quantile, `far` from their 99.9 % quantile on.
 """
 
 from collections.abc import Mapping

@@ -5,11 +5,10 @@ avoid them all form a grammar of their own; its universe, the *restricted*
 universe, says for each class the smallest program that avoids the edges and
 generates all smallest ones. A class is *novel* if every one of its minimal
 programs has one of the edges, and it is *forced* within a budget if every
-program up to that size has (methods: D3).
+program up to that size has.
 
-The negative control (methods: section 0, finding 3) holds out what need not be
-written: there a class is novel if some of its minimal programs have one of the
-edges and others have none.
+The negative control holds out what need not be written: there a class is novel
+if some of its minimal programs have one of the edges and others have none.
 """
 
 import functools

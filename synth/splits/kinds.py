@@ -61,8 +61,8 @@ def region(context: context_lib.Context) -> support.Region | None:
 def clusters(context: context_lib.Context, class_I: np.ndarray) -> np.ndarray:
   """Labels of tasks that a bootstrap resamples together.
 
-  Tasks of one cell, in which the tests of a split are matched (methods 4.3);
-  without such cells every task is on its own.
+  Tasks of one cell, in which the tests of a split are matched; without such
+  cells every task is on its own.
   """
   found = region(context)
   return class_I if found is None else found.cell_C[class_I]

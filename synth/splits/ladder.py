@@ -1,6 +1,6 @@
-"""A ladder of compound divergence at fixed atom divergence (S4).
+"""A ladder of compound divergence at fixed atom divergence.
 
-methods: 1.4 S4, 1.6; CFQ (Keysers et al., ICLR 2020). Compounds are edges
+After CFQ (Keysers et al., ICLR 2020, arXiv 1912.09713). Compounds are edges
 between operators of the syntax tree (on which argument does not matter). Half
 of the kinds that occur, H, are drawn; the novel test has programs all of whose
 operator edges are in H. The arms hold out more and more of H:

@@ -1,7 +1,6 @@
 """Laws over classes: weights by which training sets and tests are drawn.
 
-Each law gives the logarithm of a weight for every class; see methods 1.3
-(A1, A3-A7, A9) for where they come from.
+Each law gives the logarithm of a weight for every class.
 
 Letters: C classes, S sizes, D dimensions, K clusters or cells, R classes of a
 random sample, B of a block; H = D + 1.

@@ -3,8 +3,7 @@
 Training and test are matched in everything but the region: a region of the
 semantic space is held out among programs of equal size and symbols, one of the
 syntactic space among classes of equal size and nearby outputs. Between the
-region and what is trained on lies a buffer that is in no set (methods: 1.2 D2,
-1.4 S1 and S2).
+region and what is trained on lies a buffer that is in no set.
 
     cluster    one of 20 clusters by k-means, the seed says which
     shell      the tenth of the classes farthest from the centre; training

@@ -3,7 +3,7 @@
 Weights become inclusion probabilities, these are raked to margins if wished,
 and a fixed number of classes is drawn so that each is in with its probability
 (to a good approximation). So the law of a training set is known class by class,
-and with it how well it can stand for any test law (methods: 1.2 D1).
+and with it how well it can stand for any test law.
 """
 
 from collections.abc import Sequence

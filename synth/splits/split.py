@@ -1,7 +1,7 @@
 """A split: which classes train in which arm, and which test.
 
 Every set is a set of semantic classes, never of programs: a random split of
-programs leaks four of five test functions into training (methods: 0.1).
+programs leaks four of five test functions into training.
 """
 
 from collections.abc import Mapping

@@ -1,13 +1,12 @@
 """Support splits: hold out a region of the universe, match everything else.
 
-methods: section 1.4. The region is a set of classes: those that need a local
-structure (S3 and S6, here), or a part of a space (S1, S2 and S5,
-`synth.splits.regions`). Its classes (*novel*) are paired one to one with
-classes outside (*control*) inside cells of equal nuisances (for S3 the size and
-the histogram of all symbols). Some pairs become the two test sets.
-Two training arms see the same number of programs with the same nuisances:
-`train_s` never saw the region; in `train_c` some of the matched controls are
-replaced by their novel partners.
+The region is a set of classes: those that need a local structure (here), or a
+part of a space (`synth.splits.regions`). Its classes (*novel*) are paired one
+to one with classes outside (*control*) inside cells of equal nuisances (of a
+structure: the size and the histogram of all symbols). Some pairs become the two
+test sets. Two training arms see the same number of programs with the same
+nuisances: `train_s` never saw the region; in `train_c` some of the matched
+controls are replaced by their novel partners.
 """
 
 import dataclasses

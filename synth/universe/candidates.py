@@ -7,7 +7,7 @@ on it, so that any number of processes finds the same.
 
 Two kinds of argument: classes *new* at the argument's size, and classes that
 have programs of that size but were found *again*. A minimal program is made of
-minimal programs (methods: A0), so only tiles of new arguments can find a class
+minimal programs, so only tiles of new arguments can find a class
 or add to its minimal programs; the others count the programs of each size.
 """
 

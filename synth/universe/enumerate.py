@@ -5,7 +5,7 @@ smaller size are formed; those equal to a known class of that nonterminal are
 dropped, the rest become new classes. All ways to form a new class at its
 minimal size are kept as *alternatives* (production and argument classes): every
 minimal program is made of minimal programs, so the alternatives generate
-exactly the minimal programs of each class (methods: A0).
+exactly the minimal programs of each class.
 
 A level is cut up: candidates are formed task by task and put into buckets of
 leading key bits (`spill`), then grouped bucket by bucket (`equivalence`). Up to

@@ -5,8 +5,8 @@ fields. Each of the K points has a prime of its own near 2**31: agreement by
 accident then needs K coincidences, with probability at most `(degree / p)**K`
 for functions (Schwartz-Zippel) and about `p**-K` for constants, which look the
 same at every point of one field. With K = 4 that is below 1e-20 for all pairs
-of a universe of millions and below 1e-15 for 1e8 classes. See methods: sections
-3.1 and 3.3. A program that divides by the zero function has no class.
+of a universe of millions and below 1e-15 for 1e8 classes. A program that
+divides by the zero function has no class.
 """
 
 from collections.abc import Mapping
