@@ -9,6 +9,7 @@ from configs import ladder as ladder_config
 from configs import region as region_config
 from configs import study as study_config
 from configs import support as support_config
+from configs import tiers
 from configs import universe as universe_config
 from synth import errors
 from synth import runs
@@ -31,7 +32,7 @@ def test_the_recipes_have_what_is_known_and_nothing_else(recipe):
   }
 
 
-@pytest.mark.parametrize('tier', study_config.TIERS)
+@pytest.mark.parametrize('tier', tiers.TIERS)
 def test_all_runs_of_the_study_pass(tier):
   for run in study_config.get_config(tier).runs:
     settings.check(run.config, *settings.PARTS)
