@@ -1,6 +1,7 @@
 """Settings are compared on dev, with the run that all others vary."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -92,3 +93,22 @@ def test_a_run_without_dev_is_refused(tmp_path):
   path.write_text('{"items": {"novel": 10}}')
   with pytest.raises(errors.InputError, match=r'other/result\.json has no dev'):
     options.compare(tmp_path, base)
+
+
+def test_the_table_in_the_docs_is_of_the_record():
+  root = pathlib.Path(__file__).parents[1]
+  record = json.loads((root / 'results' / 'options.json').read_text())
+  text = (root / 'docs' / 'models.md').read_text()
+
+  def points(found):
+    mean, low, high = (100 * value for value in found)
+    return f'{mean:.1f} [{low:.1f}, {high:.1f}]'
+
+  for one in (record['base'], *record['options']):
+    changed = ' '.join(f'`{k}={v}`' for k, v in one.get('changed', {}).items())
+    difference = points(one['difference']) if changed else ''
+    row = (
+      f'| {changed or "nothing"} | {points(one["success"])} | {difference} | '
+      f'{one["dev_loss"]:.3f} | {one["training_flops"] / 1e12:.1f} |'
+    )
+    assert row in text
