@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.special
 import scipy.stats
 
 from synth.statistics import bootstrap
@@ -110,6 +111,21 @@ def test_coverage_of_rare_success(seeds, shares, beta, low, symmetric):
   assert low < found < 0.98
   other = _rate(simulate, small_sample.crossed, 4000, truth)
   assert other < min(symmetric, found)
+
+
+def test_units_that_agree_by_chance_do_not_make_a_mean_certain():
+  # Two seeds, each of which solves one task of 100 and not the same one.
+  value_SxI = np.zeros((2, 100))
+  value_SxI[0, 18] = value_SxI[1, 64] = 1.0
+  found = small_sample.crossed([[design.Term(value_SxI)]])
+  # As of 200 tasks of their own: 2 solved, of variance p (1 - p) / 199.
+  assert found.estimate == 0.01
+  error = np.sqrt(0.01 * 0.99 * 100 / 99 / 200)
+  student = scipy.special.stdtrit(99, 0.975)
+  assert found.high - 0.01 == pytest.approx(student * error)
+  # What does not vary at all is certain still.
+  constant = small_sample.crossed([[design.Term(np.ones((2, 100)))]])
+  assert constant == (1.0, 1.0, 1.0)
 
 
 @pytest.mark.simulation

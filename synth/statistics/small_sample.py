@@ -170,8 +170,17 @@ def _satterthwaite(used: Sequence[tuple[float, float]]) -> float:
 
 
 def _parts(contrast: Contrast) -> list[tuple[float, int]]:
-  """The parts of the variance that are above 0, with their degrees."""
-  return [(v, d) for v, d in _components(contrast) if v > 0]
+  """The parts of the variance that are above 0, with their degrees.
+
+  Where none is, for units agree by chance (each solves one task, say, and none
+  the same), it is what the variance would be of items that no two units share:
+  less it cannot be.
+  """
+  return _above_0(_components(contrast)) or _above_0(_unshared(contrast))
+
+
+def _above_0(parts: list[tuple[float, int]]) -> list[tuple[float, int]]:
+  return [(v, d) for v, d in parts if v > 0]
 
 
 def _components(contrast: Contrast) -> list[tuple[float, int]]:
@@ -186,8 +195,35 @@ def _components(contrast: Contrast) -> list[tuple[float, int]]:
   return list(zip(parts, degrees, strict=True))
 
 
+def _unshared(contrast: Contrast) -> list[tuple[float, int]]:
+  """The variance of a mean over units that share no items, with its degrees."""
+  design = design_lib.of(contrast)
+  units = len(design_lib.by_unit(contrast))
+  return [
+    (float(np.sum(pool**2)) / units**2 * size / (size - 1), size - 1)
+    for pool, size in zip(_pools(design, units), design.strata, strict=True)
+    if size > 1
+  ]
+
+
 def _item_parts(design: design_lib.Design, units: int) -> list[float]:
   """C of each pool of clusters; the units share nothing else."""
+  pairs = units * (units - 1)
+  return [
+    # The sum over pairs of different units: all pairs less each with itself.
+    # One cluster deviates from its own mean by what rounding leaves.
+    float(np.sum(pool.sum(axis=0) ** 2) - np.sum(pool**2))
+    / pairs
+    * size
+    / (size - 1)
+    if size > 1
+    else 0.0
+    for pool, size in zip(_pools(design, units), design.strata, strict=True)
+  ]
+
+
+def _pools(design: design_lib.Design, units: int) -> list[np.ndarray]:
+  """What each cluster of a pool adds to the estimate of each unit: UxG."""
   one_split = len(design.seeds_R) == 1
   pools = [np.zeros((units, size)) for size in design.strata]
   for cell in design.cells:
@@ -199,15 +235,4 @@ def _item_parts(design: design_lib.Design, units: int) -> list[float]:
       pools[cell.stratum][:, cell.column_G] += share_SxG
     else:
       pools[cell.stratum][cell.split, cell.column_G] += share_SxG.mean(axis=0)
-  pairs = units * (units - 1)
-  return [
-    # The sum over pairs of different units: all pairs less each with itself.
-    # One cluster deviates from its own mean by what rounding leaves.
-    float(np.sum(pool.sum(axis=0) ** 2) - np.sum(pool**2))
-    / pairs
-    * size
-    / (size - 1)
-    if size > 1
-    else 0.0
-    for pool, size in zip(pools, design.strata, strict=True)
-  ]
+  return pools
