@@ -8,7 +8,6 @@ writes what it says with config, seeds, versions and hashes of the data. Tests
 are not looked at: settings are chosen on dev.
 """
 
-from collections.abc import Iterator
 from collections.abc import Mapping
 import pathlib
 from typing import Any
@@ -20,6 +19,7 @@ from synth import cli
 from synth import errors
 from synth import runs
 from synth import seeding
+from synth import store
 from synth.evaluation import summary
 from synth.splits import split as split_lib
 from synth.statistics import design
@@ -61,7 +61,7 @@ class _Run:
   @property
   def settings(self) -> dict[str, Any]:
     """KEY.KEY -> value of the config."""
-    return dict(_flat(self.result['config']))
+    return store.flat(self.result['config'])
 
   def told(self) -> dict[str, Any]:
     """What it is and how well it does, alone."""
@@ -73,14 +73,6 @@ class _Run:
       'parameters': self.record['params']['total'],
       'training_flops': self.record['flops'],
     }
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = '') -> Iterator[Any]:
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      yield from _flat(value, f'{prefix}{key}.')
-    else:
-      yield prefix + key, value
 
 
 def _stream(settings: Mapping[str, Any]) -> np.random.Generator:

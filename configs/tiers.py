@@ -39,6 +39,19 @@ _D64 = {'D': 64, 'H': 4, 'N': 2, 'F': 256, 'W': 512, 'M': 1}
 _D128 = {'D': 128, 'H': 4, 'N': 4, 'F': 512, 'W': 512, 'M': 1}
 _D192 = {'D': 192, 'H': 6, 'N': 6, 'F': 768, 'W': 768, 'M': 1}
 _D320 = {'D': 320, 'H': 10, 'N': 8, 'F': 1280, 'W': 1280, 'M': 2}
+# 4.5e11 operations a model, times 2.15 from each to the next.
+_LADDER_OF_COMPUTE = (
+  (_D32, 680),
+  (_D32, 1_460),
+  (_D64, 850),
+  (_D64, 1_830),
+  (_D64, 3_940),
+  (_D128, 1_280),
+  (_D128, 2_750),
+  (_D192, 1_790),
+  (_D192, 3_850),
+  (_D192, 8_280),
+)
 
 # variant    size of the recipes: universe, model, tests
 # at_once    runs at a time
@@ -258,19 +271,7 @@ TIERS: dict[str, dict[str, Any]] = {
     'scaling': {
       'seeds': 3,
       'rates': (1.5e-3, 3e-3, 6e-3),
-      # 4.5e11 operations a model, times 2.15 from each to the next.
-      'points': (
-        (_D32, 680),
-        (_D32, 1_460),
-        (_D64, 850),
-        (_D64, 1_830),
-        (_D64, 3_940),
-        (_D128, 1_280),
-        (_D128, 2_750),
-        (_D192, 1_790),
-        (_D192, 3_850),
-        (_D192, 8_280),
-      ),
+      'points': _LADDER_OF_COMPUTE,
     },
     'ladder': {
       'steps': 1_500,
@@ -321,18 +322,9 @@ TIERS: dict[str, dict[str, Any]] = {
     'scaling': {
       'seeds': 5,
       'rates': (5e-4, 1e-3, 2e-3),
-      # 4.5e11 operations a model, times 2.15 to 2.6 from each to the next.
+      # The further ones are up to 2.6 times the last.
       'points': (
-        (_D32, 680),
-        (_D32, 1_460),
-        (_D64, 850),
-        (_D64, 1_830),
-        (_D64, 3_940),
-        (_D128, 1_280),
-        (_D128, 2_750),
-        (_D192, 1_790),
-        (_D192, 3_850),
-        (_D192, 8_280),
+        *_LADDER_OF_COMPUTE,
         (_D320, 5_500),
         (_D320, 14_000),
         (_D320, 36_000),

@@ -29,7 +29,7 @@ from synth import interruption
 
 _EXIT_BAD_INPUT = 2
 _EXIT_INTERRUPTED = 130  # what shells use for Ctrl-C
-MOST_PAIRS = 10_000_000  # of an audit, which holds them in memory
+_MOST_PAIRS = 10_000_000  # of an audit, which holds them in memory
 
 
 def define_config(example: str, required: bool = True) -> None:
@@ -57,6 +57,12 @@ def define_workdir(what: str) -> None:
     'workdir', None, f'{what} runs/RECIPE-VARIANT if not given.'
   )
   show('workdir')
+
+
+def define_audit(what: str) -> None:
+  """Defines `--audit`, a number of pairs; `what` is shown in the help."""
+  flags.DEFINE_integer('audit', 0, what, lower_bound=0, upper_bound=_MOST_PAIRS)
+  show('audit')
 
 
 def define_seconds(name: str, default: float | None, what: str) -> None:

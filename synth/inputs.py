@@ -344,7 +344,9 @@ def load_holdout(
 
 
 def check_restricted(
-  data_dir: pathlib.Path, holdout: holdout_lib.Holdout, settings: Any
+  data_dir: pathlib.Path,
+  holdout: holdout_lib.Holdout,
+  settings: Mapping[str, Any],
 ) -> None:
   """Compares a stored restricted universe, if there is one, with a new one.
 

@@ -80,7 +80,7 @@ def _commit() -> dict[str, str]:
   try:
     head, changes = (
       subprocess.run(
-        ['git', '-C', str(root), *arguments],
+        ['git', '--no-optional-locks', '-C', str(root), *arguments],
         capture_output=True,
         check=True,
         text=True,

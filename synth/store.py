@@ -232,21 +232,22 @@ def first_difference(
   old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
   """The first key (dotted, sorted) whose values differ, with both values."""
-  before, after = _flat(old), _flat(new)
+  before, after = flat(old), flat(new)
   for key in sorted(before.keys() | after.keys()):
     if before.get(key) != after.get(key):
       return key, before.get(key), after.get(key)
   return None
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-  flat: dict[str, Any] = {}
+def flat(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+  """KEY.KEY -> value of nested mappings."""
+  found: dict[str, Any] = {}
   for key, value in tree.items():
     if isinstance(value, Mapping):
-      flat |= _flat(value, f'{prefix}{key}.')
+      found |= flat(value, f'{prefix}{key}.')
     else:
-      flat[prefix + key] = value
-  return flat
+      found[prefix + key] = value
+  return found
 
 
 def check_facts(

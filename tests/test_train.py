@@ -26,6 +26,7 @@ from synth import locks
 from synth import model as model_lib
 from synth import runs
 from synth import settings
+from synth import store
 from synth import train
 from synth.language import tokens
 from synth.training import checkpoint
@@ -957,7 +958,7 @@ def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
     return wrapped
 
   config = _config()
-  flat = set(_flat(config.to_dict()))
+  flat = set(store.flat(config.to_dict()))
   monkeypatch.setattr(ml_collections.ConfigDict, '__getitem__', recording)
   for name in ('plain', 'check'):
     monkeypatch.setattr(settings, name, silent(getattr(settings, name)))
@@ -969,11 +970,3 @@ def test_every_key_of_the_config_is_read(tmp_path, monkeypatch):
   assert flat - read == set()
   assert read - flat == set()
   assert {k for k in flat if k.startswith('eval.')} & in_training == set()
-
-
-def _flat(tree, prefix=''):
-  for key, value in tree.items():
-    if isinstance(value, dict):
-      yield from _flat(value, f'{prefix}{key}.')
-    else:
-      yield prefix + key

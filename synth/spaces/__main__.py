@@ -26,13 +26,7 @@ def define_flags() -> None:
   """The command line."""
   cli.define_config('configs/support.py:tiny')
   cli.define_workdir('Where to build; gets universe/ and spaces/.')
-  flags.DEFINE_integer(
-    'audit',
-    0,
-    'Pairs of programs for the tree edit distance.',
-    lower_bound=0,
-    upper_bound=cli.MOST_PAIRS,
-  )
+  cli.define_audit('Pairs of programs for the tree edit distance.')
 
 
 def main() -> dict[str, Any]:

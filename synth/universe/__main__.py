@@ -41,13 +41,7 @@ def define_flags() -> None:
     'Largest program size in nodes, in place of config.universe.max_size.',
     lower_bound=1,
   )
-  flags.DEFINE_integer(
-    'audit',
-    0,
-    'Pairs of programs to compare exactly.',
-    lower_bound=0,
-    upper_bound=cli.MOST_PAIRS,
-  )
+  cli.define_audit('Pairs of programs to compare exactly.')
   flags.DEFINE_string('describe', None, 'An infix program to tell about.')
   flags.DEFINE_string(
     'executor',
