@@ -259,11 +259,14 @@ half the interval is (z<sup>p</sup> (1 &minus; &rho;<sup>s</sup>) +
 t<sup>p</sup> &rho;<sup>s</sup>)<sup>1/p</sup> standard errors, for the part
 that needs the larger, with 1 / p = max(0.16 (1 &minus; 4 / d<sup>2</sup>),
 0.002) and s / p = 1/3 + (2 / d)<sup>1.22</sup> / 6: coverage is within half a
-point of 95 % for d of 2 and more, within 1.4 points for 1. With one split they
-are for that split. No interval for new splits is shorter than for the splits
-there are, so one may be longer than its standard error in the table of errors
-says. Those of rows on compute are for one split: bootstrap over the seeds of
-each level and over clusters of tasks.
+point of 95 % for d of 2 and more, within 1.4 points for 1. Where a share of
+tasks is told by itself its interval is skewed as a count's: the end towards 0
+is that of the logit, the other that of a beta law with one task more, of the
+largest value seen; a share above half is seen from its failures. With one split
+they are for that split. No interval for new splits is shorter than for the
+splits there are, so one may be longer than its standard error in the table of
+errors says. Those of rows on compute are for one split: bootstrap over the
+seeds of each level and over clusters of tasks.
 p: exact two-sided sign-flip over all pairs of models with one split and seed
 (of more than 40, over sums of one pair of every split), so it is about these
 splits and tasks and may be small where an interval reaches 0; with n pairs it

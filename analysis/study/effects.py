@@ -78,17 +78,14 @@ def share(contrast: design.Contrast, rng: np.random.Generator) -> Interval:
 
   Over new seeds and tasks; over tasks alone where a split has one seed.
   """
-  items = sum(design.of(contrast).strata)
   if min(design.of(contrast).seeds_R) > 1:
-    found = small_sample.these_splits(contrast)
-    error = small_sample.these_splits_error(contrast)
-    return interval_lib.of_share(found, error, items)
+    return interval_lib.of_share(small_sample.these_splits(contrast), contrast)
   splits = [interval_lib.crossed([terms], rng) for terms in contrast]
   mean = float(np.mean([one.estimate for one in splits]))
   half = float(np.linalg.norm([(v.high - v.low) / 2 for v in splits]))
   half /= len(splits)
   found = Interval(mean, mean - half, mean + half)
-  return interval_lib.of_share(found, half / interval_lib.NORMAL, items)
+  return interval_lib.of_share(found, contrast)
 
 
 def effect(
