@@ -37,6 +37,7 @@ import numpy as np
 
 from synth import cli
 from synth import compilation
+from synth import errors
 from synth import model as model_lib
 from synth import runs
 from synth import settings
@@ -233,6 +234,8 @@ def main() -> dict[str, Any]:
     for name in peers.all
     if name == 'cached' or not args.peers or name in args.peers
   ]
+  if 'pytorch' in args.peers and plain_torch is None:
+    raise errors.InputError('--peers=pytorch: torch cannot be imported')
   for name in args.peers:
     settings.choose(name, peers.all, 'peer')
   first: dict[str, float] = {}

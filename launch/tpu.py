@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import json
 import pathlib
 import shlex
+import subprocess
 
 from absl import flags
 
@@ -46,8 +47,32 @@ def train(arguments: list[str]) -> str:
   return shlex.join([*_TRAIN, '--distributed', *arguments])
 
 
-def _copy() -> tuple[list[str], str]:
-  """The command that copies the last commit, without runs, and to where."""
+def _check_sent(arguments: list[str]) -> None:
+  """Refuses recipes and grammars that the last commit lacks.
+
+  Raises:
+    InputError: names the file.
+  """
+  for word in arguments:
+    name, _, value = word.partition('=')
+    if name not in ('--config', '--config.universe.grammar'):
+      continue
+    path = value.partition(':')[0] if name == '--config' else value
+    known = ['git', 'ls-tree', '--name-only', 'HEAD', '--', path]
+    found = subprocess.run(known, capture_output=True, text=True, check=False)
+    if not found.stdout.strip():
+      raise errors.InputError(
+        f'{name}={value}: the last commit, which is sent, has no {path}'
+      )
+
+
+def _copy(arguments: list[str]) -> tuple[list[str], str]:
+  """The command that copies the last commit, without runs, and to where.
+
+  Raises:
+    InputError: if it lacks what the arguments name.
+  """
+  _check_sent(arguments)
   place = f'runs/upload-{flags.FLAGS.name}'
   source = f'file://{pathlib.Path.cwd()}'
   return ['git', 'clone', '--depth=1', source, place], place
@@ -58,7 +83,7 @@ def gcloud(arguments: list[str], slice_type: str) -> list[str]:
   args = flags.FLAGS
   vm = ['gcloud', 'compute', 'tpus', 'tpu-vm']
   zone, every = f'--zone={args.zone}', '--worker=all'
-  copy, place = _copy()
+  copy, place = _copy(arguments)
   here = f'cd synth && {_INSTALL} && {train(arguments)}'
   commands = [
     copy,
@@ -74,7 +99,7 @@ def gcloud(arguments: list[str], slice_type: str) -> list[str]:
 def xpk(arguments: list[str], slice_type: str) -> list[str]:
   """Starts a workload in a GKE cluster that xpk has made."""
   args = flags.FLAGS
-  copy, place = _copy()
+  copy, place = _copy(arguments)
   command = [
     'xpk', 'workload', 'create', f'--cluster={args.cluster}',
     f'--workload={args.name}', f'--tpu-type={slice_type}', '--num-slices=1',

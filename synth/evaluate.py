@@ -235,7 +235,7 @@ def _evaluate(
   (workdir / runs.RESULT).unlink(missing_ok=True)
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
   runs.write_arrays(workdir / runs.RECORDS, _flat(records))
-  runs.write_json(workdir / runs.RESULT, result)
+  runs.write_sealed(workdir / runs.RESULT, result)
   parts.remove()
   return result
 
@@ -343,6 +343,8 @@ def main() -> dict[str, Any]:
     temperatures = [float(value) for value in args.temperatures]
   except ValueError as error:
     raise errors.InputError(f'--temperatures: {error}') from None
+  if not args.tests:
+    raise errors.InputError('--tests= names no set: give names, or all')
   tests = [] if args.tests == ['all'] else args.tests
   result = evaluate(pathlib.Path(args.workdir), overrides, temperatures, tests)
   hidden = (

@@ -259,7 +259,7 @@ def add_baselines(path: pathlib.Path, baselines: pathlib.Path) -> None:
     }
   except (KeyError, TypeError, AttributeError) as error:
     raise runs.RunError(f'{baselines} is damaged: {error!r}') from None
-  runs.write_json(path, facts)
+  runs.write_sealed(path, facts)
 
 
 def _powers(samples: int) -> list[int]:
@@ -319,7 +319,7 @@ def main() -> dict[str, Any]:
   args = flags.FLAGS
   record = make(pathlib.Path(args.workdir), args.tier, args.contrast, args.run)
   out = pathlib.Path(args.out)
-  runs.write_json(out, record)
+  runs.write_sealed(out, record)
   return {'record': str(out), 'bytes': out.stat().st_size}
 
 

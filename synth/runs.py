@@ -43,6 +43,7 @@ RECORD, METRICS, TRAINED, RESULT, SAMPLES, RECORDS, PARTS = (
   'evaluation',
 )
 BASELINES, SEARCH = 'baselines.json', 'search.json'
+_SEAL = 'contents_sha256'  # of everything else in the file
 _PACKAGES = (
   'synth',
   'jax',
@@ -123,6 +124,16 @@ def write_json(path: pathlib.Path, value: Any) -> None:
   write_text(path, json.dumps(value, indent=1) + '\n')
 
 
+def write_sealed(path: pathlib.Path, facts: Mapping[str, Any]) -> None:
+  """`write_json` with a hash of the facts, which `read_json` compares.
+
+  Raises:
+    RunError: names the path and the reason.
+  """
+  read = json.loads(json.dumps(facts))  # as they will be: keys are strings
+  write_json(path, {**facts, _SEAL: store.content_hash(read)})
+
+
 def write_arrays(path: pathlib.Path, arrays: Mapping[str, np.ndarray]) -> None:
   """Writes an .npz file whole or not at all.
 
@@ -167,18 +178,23 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
 
 
 def read_json(path: pathlib.Path) -> Any:
-  """Reads a JSON file of a run.
+  """Reads a JSON file of a run, without its seal.
 
   Raises:
-    RunError: names the path and the reason.
+    RunError: names the path and the reason: missing, damaged, or not what its
+      seal is of (files without one, as older ones are, are taken as they are).
   """
   try:
-    return json.loads(path.read_text(encoding='utf-8'))
+    found = json.loads(path.read_text(encoding='utf-8'))
   except FileNotFoundError:
     hint = ': train it first' if path.name == RECORD else ''
     raise RunError(f'no {path.name} in {path.parent}{hint}') from None
   except (OSError, ValueError, RecursionError) as error:
     raise RunError(f'{path} cannot be read: {error}') from None
+  seal = found.pop(_SEAL, None) if isinstance(found, dict) else None
+  if seal is not None and seal != store.content_hash(found):
+    raise RunError(f'{path} was changed: its {_SEAL} is of other contents')
+  return found
 
 
 def read_format(path: pathlib.Path, number: int, what: str) -> dict[str, Any]:

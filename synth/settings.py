@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import difflib
 import json
 import math
+import re
 from typing import Any
 
 import ml_collections
@@ -53,6 +54,15 @@ def _instance(kind: type, name: str) -> _Setting:
   return lambda value: '' if isinstance(value, kind) else f'must be {name}'
 
 
+def _edges(value: Any) -> str:
+  """Edges of programs, in the one way to write them: it names the split."""
+  if not isinstance(value, str):
+    return 'must be a text'
+  parts = [part.strip() for part in re.split('([>,])', value)]
+  written = ''.join({'>': ' > ', ',': ', '}.get(part, part) for part in parts)
+  return '' if value == written else f'must be written {written!r}'
+
+
 def _integers(value: Any) -> str:
   """A list of integers of any sign."""
   whole = isinstance(value, list | tuple) and all(
@@ -75,7 +85,7 @@ _OF_ALL_SPLITS: dict[str, _Setting] = {
 }
 _OF_EDGES: dict[str, _Setting] = {
   **_OF_ALL_SPLITS,
-  'edges': _TEXT,
+  'edges': _edges,
   'match': _TEXT,
   'min_distance': _REAL_OR_0,
   'extra_size': _INDEX,

@@ -36,6 +36,7 @@ from synth import model as model_lib
 from synth import runs
 from synth import seeding
 from synth import settings
+from synth.evaluation import decode
 from synth.splits import kinds
 from synth.training import distributed
 from synth.training import ensemble as ensemble_lib
@@ -81,6 +82,8 @@ def train_and_evaluate(
     InputError: for a bad config, foreign inputs or a run of another config.
   """
   settings.check(config, *settings.PARTS)
+  if 'method' in config.eval:  # so that a typo is not told after training
+    settings.choose(config.eval.method, decode.METHODS, 'eval.method')
   configs = {}
   for arm in arms or (config.data.arm,):
     configs[arm] = config.copy_and_resolve_references()
@@ -171,7 +174,7 @@ def _write_results(
   workdirs: Mapping[str, pathlib.Path], results: Mapping[str, Any]
 ) -> None:
   for arm, result in results.items():
-    runs.write_json(workdirs[arm] / runs.TRAINED, result)
+    runs.write_sealed(workdirs[arm] / runs.TRAINED, result)
 
 
 def _loop(

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from synth import cli
+from synth import runs
 from synth.splits import split as split_lib
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -125,8 +126,34 @@ _BAD = [
   Case(
     'unknown_executor',
     'synth.universe',
-    '--config=configs/universe.py:arithmetic --workdir={dir}/x --executor=grid',
+    '--config=configs/universe.py:arithmetic --max_size=5 --workdir={dir}/u '
+    '--executor=grid',  # of a universe that is there
     ("'grid'", 'processes'),
+  ),
+  Case(
+    'a_way_to_decode_that_only_evaluation_would_need',
+    'synth.train',
+    _TINY + '--workdir={dir}/x --config.eval.method=bea',
+    ("unknown eval.method 'bea'", "did you mean 'beam'"),
+  ),
+  Case(
+    'no_test_set',
+    'synth.evaluate',
+    '--workdir={dir}/run --tests=',
+    ('--tests= names no set',),
+  ),
+  Case(
+    'edges_that_would_be_a_split_of_their_own',
+    'synth.splits',
+    _TINY + "--workdir={dir}/x --config.split.edges='sub>div'",
+    ("split.edges='sub>div'", "must be written 'sub > div'"),
+  ),
+  Case(
+    'nothing_to_describe',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --max_size=5 --workdir={dir}/u '
+    '--describe=',
+    ('program',),
   ),
   Case(
     'more_processes_than_a_host_has_room_for',
@@ -584,7 +611,7 @@ def test_making_and_verifying_a_split_report_the_same(done, directory):
   assert made['classes']['test_novel'] == made['classes']['test_control'] == 4
   assert made['checks'] and all(made['checks'].values())
   assert len(made['sha256']) == 64
-  assert 'compound_divergence' in made['measurements']
+  assert json.loads((split / 'manifest.json').read_text())['measurements']
 
 
 def test_training_reports_steps_losses_and_parameters(done, directory):
@@ -599,7 +626,7 @@ def test_training_reports_steps_losses_and_parameters(done, directory):
 def test_evaluation_reports_the_result_without_its_longest_parts(
   done, directory
 ):
-  stored = json.loads((directory / 'run' / 'result.json').read_text())
+  stored = runs.read_result(directory / 'run')
   found = done['evaluate'].result
   hidden = stored.keys() - found.keys()
   assert hidden == {

@@ -287,7 +287,7 @@ def _tpu_flags():
 @flagsaver.flagsaver
 @pytest.mark.parametrize('make', [tpu.gcloud, tpu.xpk])
 def test_commands_for_tpus_hold_the_training_command_whole(_tpu_flags, make):
-  arguments = ['--config=c.py:x', "--config.name=it's"]
+  arguments = ['--config=configs/support.py:x', "--config.name=it's"]
   lines = [shlex.split(line) for line in make(arguments, 'v5litepod-8')]
   inner = [w for line in lines for w in line if w.startswith('--command=')]
   assert len(inner) == 1
@@ -295,6 +295,16 @@ def test_commands_for_tpus_hold_the_training_command_whole(_tpu_flags, make):
   assert 'uv pip install' in steps[-2] and '.[tpu]' in steps[-2]
   assert steps[-1].split()[:3] == ['.venv/bin/python', '-m', 'synth.train']
   assert steps[-1].endswith(' '.join(arguments))
+
+
+@pytest.mark.parametrize('make', [tpu.gcloud, tpu.xpk])
+@pytest.mark.parametrize(
+  'argument', ['--config=runs/my.py:a', '--config.universe.grammar=/x/my.bnf']
+)
+def test_files_that_would_not_be_sent_are_refused(_tpu_flags, make, argument):
+  path = argument.partition('=')[2].removesuffix(':a')
+  with pytest.raises(errors.InputError, match=f'has no {path}'):
+    make([argument], 'v5litepod-8')
 
 
 # What the tools' documentation lists (gcloud reference; xpk's own parser).

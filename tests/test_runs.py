@@ -1,5 +1,6 @@
 """Files of a run: what is damaged is refused, what made them is told."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -45,6 +46,20 @@ def test_what_is_nested_too_deep_is_refused_like_other_damage(tmp_path):
     runs.read_metrics(tmp_path)
   with pytest.raises(runs.RunError, match=r'run\.json cannot be read'):
     runs.read_record(tmp_path)
+
+
+def test_a_result_that_was_changed_anywhere_is_refused(tmp_path):
+  path = tmp_path / runs.RESULT
+  facts = {'pass@1': {'dev': (0.25, 0.1)}, 'by_k': {1: [0.5, None]}, 'n': 3}
+  runs.write_sealed(path, facts)
+  assert runs.read_json(path) == json.loads(json.dumps(facts))
+  whole = path.read_text()
+  for before, after in (('0.25', '0.35'), ('0.5', 'null'), ('"n"', '"m"')):
+    path.write_text(whole.replace(before, after))
+    with pytest.raises(runs.RunError, match=r'result\.json was changed'):
+      runs.read_json(path)
+  path.write_text(json.dumps(facts))  # as older versions wrote it
+  assert runs.read_json(path)['n'] == 3
 
 
 def test_versions_tell_the_commit_and_whether_files_differ_from_it(tmp_path):

@@ -110,7 +110,7 @@ def run(
       found[name] = solve(tasks).to_json(tasks)
     except charges.Inapplicable as reason:
       found[name] = {'inapplicable': str(reason)}
-    runs.write_json(path, {**head, 'baselines': found})
+    runs.write_sealed(path, {**head, 'baselines': found})
   return {**head, 'baselines': found}
 
 

@@ -311,7 +311,7 @@ def run(
     'tests': found,
     'subgoals': divided,
   }
-  runs.write_json(workdir / runs.SEARCH, written)
+  runs.write_sealed(workdir / runs.SEARCH, written)
   return written
 
 

@@ -154,7 +154,6 @@ def _summary(directory: pathlib.Path, split: split_lib.Split) -> dict[str, Any]:
       name: len(classes) for name, classes in split.all_sets().items()
     },
     'checks': checks,
-    'measurements': split.facts['measurements'],
   }
 
 

@@ -55,6 +55,7 @@ def main() -> dict[str, Any]:
   """Builds (or finds) the universe and summarizes it."""
   args = flags.FLAGS
   settings_lib.check(args.config, 'universe')
+  executors.check(args.executor)
   settings = args.config.universe
   workdir = cli.workdir()
   start = time.monotonic()
@@ -71,7 +72,7 @@ def main() -> dict[str, Any]:
     'seconds': round(time.monotonic() - start, 3),
     'peak_bytes': _peak_bytes(),
   }
-  if args.describe:
+  if args.describe is not None:
     program = program_lib.parse(args.describe)
     result['described'] = describe.describe(universe, program)
   if args.audit:

@@ -46,6 +46,24 @@ def width(executor: futures.Executor) -> int:
   return getattr(executor, '_max_workers', cores())
 
 
+def check(spec: str) -> None:
+  """Refuses what names no executor.
+
+  Raises:
+    InputError: says what there is.
+  """
+  kind, _, rest = spec.partition(':')
+  if kind == PROCESSES and rest:
+    known = rest.isdecimal() and 1 <= int(rest) <= MOST_PROCESSES
+  else:
+    known = kind in (PROCESSES, DASK) or spec == SERIAL
+  if not known:
+    raise errors.InputError(
+      f'unknown executor {spec!r}: choose from {SERIAL}, {PROCESSES}, '
+      f'{PROCESSES}:N (N at most {MOST_PROCESSES}), {DASK}, {DASK}:ADDRESS'
+    )
+
+
 @contextlib.contextmanager
 def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
   """An executor by name.
@@ -57,12 +75,11 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
   Raises:
     InputError: if there is no such executor, or it loses a worker for good.
   """
+  check(spec)
   kind, _, rest = spec.partition(':')
-  if kind == SERIAL and not rest:
+  if kind == SERIAL:
     yield Serial()
-  elif kind == PROCESSES and (
-    not rest or (rest.isdecimal() and 1 <= int(rest) <= MOST_PROCESSES)
-  ):
+  elif kind == PROCESSES:
     # Started afresh, so that nothing of this process (threads of JAX) is
     # shared; and only when the first task comes.
     context = multiprocessing.get_context('spawn')
@@ -77,14 +94,9 @@ def open_executor(spec: str = PROCESSES) -> Iterator[futures.Executor]:
       ) from None
     finally:
       pool.shutdown(cancel_futures=True)
-  elif kind == DASK:
+  else:
     with _dask(rest) as executor:
       yield executor
-  else:
-    raise errors.InputError(
-      f'unknown executor {spec!r}: choose from {SERIAL}, {PROCESSES}, '
-      f'{PROCESSES}:N (N at most {MOST_PROCESSES}), {DASK}, {DASK}:ADDRESS'
-    )
 
 
 @contextlib.contextmanager
