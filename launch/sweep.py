@@ -33,6 +33,7 @@ from launch import study
 from synth import cli
 from synth import errors
 from synth import runs
+from synth import settings
 from synth.splits import split as split_lib
 
 _SWEEP = 'sweep.json'
@@ -145,10 +146,26 @@ def finished(run: Run, evaluates: bool) -> bool:
   return trained and (not evaluates or runs.is_evaluated(run.workdir))
 
 
+def check(run: Run, common: Sequence[str]) -> None:
+  """Refuses a run whose config nothing could be trained with.
+
+  Raises:
+    InputError: names the run and the setting.
+  """
+  config = cli.load_config([*_of_config(common), *run.settings])
+  try:
+    settings.check(config, *settings.PARTS)
+  except errors.InputError as error:
+    raise errors.InputError(f'{run.workdir.name}: {error}') from None
+
+
+def _of_config(common: Sequence[str]) -> list[str]:
+  return [a for a in common if a.startswith(('--config=', '--config.'))]
+
+
 def data_jobs(todo: Sequence[Run], common: Sequence[str]) -> list[local.Job]:
   """Builds the inputs of the runs, each once."""
-  config = [a for a in common if a.startswith(('--config=', '--config.'))]
-  command = [sys.executable, '-m', 'synth.splits', *config]
+  command = [sys.executable, '-m', 'synth.splits', *_of_config(common)]
   return [
     local.Job(
       str(run.data_dir),
@@ -205,10 +222,13 @@ def sweep(
     How many runs there are, are finished and are left.
 
   Raises:
-    InputError: if `out` is a sweep with other arguments, or runs failed.
+    InputError: if `out` is a sweep with other arguments, a config is
+      impossible, or runs failed.
   """
-  note(out, common)
   todo = [run for run in found if not finished(run, evaluates)]
+  for run in todo:  # before any builds what takes long
+    check(run, common)
+  note(out, common)
 
   def left() -> int:
     return sum(not finished(run, evaluates) for run in found)

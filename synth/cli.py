@@ -22,6 +22,7 @@ from typing import NoReturn
 from absl import app
 from absl import flags
 from absl import logging
+import ml_collections
 from ml_collections import config_flags
 
 from synth import errors
@@ -141,6 +142,24 @@ def joined(argv: Sequence[str]) -> list[str]:
   return found
 
 
+def load_config(arguments: Sequence[str]) -> ml_collections.ConfigDict:
+  """The config that --config=FILE.py:VARIANT and --config.KEY=VALUE make.
+
+  Raises:
+    InputError: if there is no such file, key or value.
+  """
+  values, argv = flags.FlagValues(), ['', *arguments]
+  config_flags.DEFINE_config_file('config', flag_values=values, sys_argv=argv)
+  if not recipe_of(argv):
+    raise errors.InputError('give --config=FILE.py:VARIANT')
+  _check_config_file(argv)
+  try:
+    values(argv)
+  except Exception as error:
+    raise errors.InputError(f'config: {_last_sentence(error)}') from None
+  return values.config
+
+
 def overrides() -> list[str]:
   """The command line's --config.KEY=VALUE."""
   return [word for word in joined(sys.argv) if word.startswith('--config.')]
@@ -218,6 +237,8 @@ def _parse_flags(argv: Sequence[str]) -> list[str]:
   try:
     _check_config_file(argv)
     rest = flags.FLAGS(list(argv))
+  except errors.InputError as error:
+    fail(str(error))
   except flags.Error as error:
     fail(_missing(_last_sentence(error)))
   except Exception as error:
@@ -240,10 +261,14 @@ def _missing(message: str) -> str:
 
 
 def _check_config_file(argv: Sequence[str]) -> None:
-  """The library would report a missing config file only when it is used."""
+  """The library would report a missing config file only when it is used.
+
+  Raises:
+    InputError: if there is none.
+  """
   path = recipe_of(argv).partition(':')[0]
   if path and not pathlib.Path(path).is_file():
-    fail(f'no config file {path!r}')
+    raise errors.InputError(f'no config file {path!r}')
 
 
 def _last_sentence(error: Exception) -> str:

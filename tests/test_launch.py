@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shlex
 import signal
 import sys
@@ -34,7 +35,7 @@ workdir.mkdir()
 
 @pytest.fixture
 def pretended(monkeypatch):
-  """Training and data are pretended; returns the directories trained in."""
+  """Configs, data and training are pretended; the directories trained in."""
   started = []
 
   def training(arguments):
@@ -45,6 +46,7 @@ def pretended(monkeypatch):
 
   monkeypatch.setattr(local, 'training', training)
   monkeypatch.setattr(sweep, 'data_jobs', lambda *_: [])
+  monkeypatch.setattr(sweep, 'check', lambda *_: None)
   return started
 
 
@@ -275,6 +277,28 @@ def test_processes_of_one_run_differ_in_their_number_only():
   assert [c[-1] for c in commands] == [f'--process_id={i}' for i in range(3)]
   assert '--a=b c' in commands[0] and '--num_processes=3' in commands[0]
   assert local.together(['--a'], 1) == [local.training(['--a'])]
+
+
+@pytest.mark.filterwarnings('ignore:the load_module')  # of ml_collections
+@pytest.mark.parametrize(
+  'over, told',
+  [
+    ('opt.lrr=1', 'Did you mean "lr"'),
+    ('opt.lr=1e-3,-1', 'opt.lr=-1: opt.lr=-1.0 must be positive'),
+    ('train.seed=0,1.5', 'train.seed=1.5'),
+  ],
+)
+def test_a_sweep_refuses_settings_before_it_makes_anything(
+  tmp_path, over, told
+):
+  out = tmp_path / 'sweep'
+  points = sweep.plan(out, sweep.grid([over]))
+  common = ['--config=configs/support.py:tiny']
+  with pytest.raises(errors.InputError, match=re.escape(told)):
+    sweep.sweep(out, points, common, False, 1, lambda: False)
+  assert not out.exists()
+  with pytest.raises(errors.InputError, match='give --config'):
+    sweep.sweep(out, points, [], False, 1, lambda: False)
 
 
 @pytest.fixture(scope='module')
