@@ -9,7 +9,7 @@ from synth.statistics import small_sample
 from synth.statistics.design import Contrast
 from synth.statistics.design import Interval
 
-NORMAL = 1.96  # quantile of the normal law
+_NORMAL = 1.96  # quantile of the normal law
 _TAIL = 0.025
 
 
@@ -91,7 +91,7 @@ def _of_rare(
   )
   extra = largest * (1 - 2 * mean)
   more = mean + extra
-  variance = (half / NORMAL) ** 2 + extra**2
+  variance = (half / _NORMAL) ** 2 + extra**2
   counts = more * (1 - more) / variance - 1  # a + b of the beta law
   if counts <= 0:
     return float(least), 1.0
