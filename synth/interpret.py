@@ -5,7 +5,8 @@
 
 prints for each line a JSON object, {"values": [...]} with null where the
 program is undefined, or {"error": "..."}; then a summary line. Values are
-computed exactly by the reference interpreter and rounded to float at the end.
+computed by the reference interpreter, exactly or, with roots and functions that
+leave the rationals, to many digits, and rounded to float at the end.
 """
 
 import fractions
@@ -27,7 +28,9 @@ from synth.language import program as program_lib
 from synth.language import reference
 
 _LARGEST_EXPONENT = 400  # of ten, in a point
-_DIGITS = 40  # for functions whose values are not rational
+# For functions whose values are not rational. Numbers as small as a float's
+# least, squared, are no 0; what cancellation leaves of the largest ones is.
+_DIGITS, _SPARE = 1100, 400
 
 Point = dict[str, fractions.Fraction]
 
@@ -106,14 +109,14 @@ def interpret(
       raise program_lib.ProgramError(
         f'program {line!r} does not derive from {grammar.name}'
       )
-    kinds = operators.kinds(grammar.operators)
+    kinds = operators.kinds(program_lib.preorder(program))
     if kinds <= {operators.FIELD}:
       functions = reference.RationalFunctions(grammar.variables)
       if functions(program) is reference.Undefined.ZERO_FUNCTION:
         return {'values': [None] * len(points)}
     system: arithmetic.NumberSystem = arithmetic.Rational()
     if operators.TRANSCENDENTAL in kinds:
-      system = multiprecision.Multiprecision(_DIGITS)
+      system = multiprecision.Multiprecision(_DIGITS, _SPARE)
     values = [reference.evaluate(program, point, system) for point in points]
     return {
       'values': [

@@ -1,17 +1,20 @@
 """The reference semantics: hand-worked values, poles, exact equivalence."""
 
 import fractions
+import math
 import re
 
 import numpy as np
 import pytest
 import sympy
 
+from synth import interpret
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.language import symbolic
 from tests import programs as programs_lib
+from tests.conftest import GRAMMARS
 
 F = fractions.Fraction
 _AT_POINT = reference.Undefined.AT_POINT
@@ -198,3 +201,20 @@ def test_a_language_without_variables_has_exact_semantics_too():
   one = functions(program_lib.parse('1 / 3 + 2 / 3'))
   assert one == functions(program_lib.parse('1'))
   assert functions(program_lib.parse('1 / (1 - 1)')) is _ZERO_FUNCTION
+
+
+def test_no_number_that_a_float_holds_is_taken_for_zero():
+  grammar = grammar_lib.load(GRAMMARS / 'scientific.bnf')
+  points = interpret.parse_points('x=1e-31,75,-75;y=1e300,3,5', ('x', 'y'))
+  for text, wanted in {
+    '1 / x': [1e31, 1 / 75, -1 / 75],  # no function that leaves the rationals
+    'inv(exp(x))': [1.0, math.exp(-75), math.exp(75)],
+    'sqrt(x) / x': [10**15.5, 75**-0.5, None],
+    # Zero for each x and y, but for what is rounded on the way.
+    'inv(sqrt(y) * sqrt(y) - y)': [None] * 3,
+    'inv(log(exp(x)) - x)': [None] * 3,
+  }.items():
+    found = interpret.interpret(text, grammar, points)['values']
+    np.testing.assert_allclose(
+      np.array(found, float), np.array(wanted, float), 1e-14, err_msg=text
+    )

@@ -7,8 +7,6 @@ import mpmath
 
 from synth.language import arithmetic
 
-_SPARE = 10  # digits that rounding errors may take
-
 
 class Multiprecision(arithmetic.NumberSystem):
   """Reals of a given number of digits, one at a time (`mpmath`).
@@ -16,11 +14,14 @@ class Multiprecision(arithmetic.NumberSystem):
   Args:
     digits: Decimal digits of every operation. Two numbers that agree in all
       but the last few are taken to be equal by whoever compares.
+    spare: Digits that rounding errors may take: what is below 10^(spare -
+      digits) counts as 0.
   """
 
-  def __init__(self, digits: int):
+  def __init__(self, digits: int, spare: int = 10):
     self._context = mpmath.mp.clone()
     self._context.dps = digits
+    self._tiny = self._context.mpf(10) ** (spare - digits)
 
   def constant(self, value: fractions.Fraction) -> Any:
     return self._context.mpf(value.numerator) / value.denominator
@@ -32,8 +33,7 @@ class Multiprecision(arithmetic.NumberSystem):
 
   def _is_zero(self, number: Any) -> bool:
     """Whether it is what cancellation leaves of an exact 0."""
-    tiny = self._context.mpf(10) ** (_SPARE - self._context.dps)
-    return bool(abs(number) < tiny)
+    return bool(abs(number) < self._tiny)
 
   def digits(self, number: Any) -> str:
     """The leading half of a number's digits: equal for equal numbers."""
