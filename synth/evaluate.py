@@ -104,7 +104,7 @@ def _evaluate(
   """`evaluate` with configs that differ in their temperature."""
   for config in configs:
     settings.check(config)
-  method = writing.method_of(config)
+    method = writing.method_of(config)
   _check_distinct('--tests', tests)
   _check_distinct('--temperatures', [c.eval.temperature for c in configs])
   inputs = inputs_lib.of_run(workdir, config)

@@ -151,7 +151,8 @@ PARTS: Mapping[str, Mapping[str, _Setting]] = {
     'num_samples': _COUNT,
     'num_tasks': _INDEX,
     'method': _TEXT,
-    'temperature': _REAL_OR_0,
+    # The noise that it multiplies must be a number in 32 bits, too.
+    'temperature': _number(whole=False, zero=True, most=1e6),
     'top_k': _INDEX,
     'top_p': _SHARE,
     'constrained': _FLAG,

@@ -345,6 +345,15 @@ def test_unique_programs_are_all_there_are_if_asked_for(params, spec_BxF, law):
 # All methods.
 
 
+def test_unique_programs_at_next_to_no_temperature_begin_with_the_greedy(
+  params, spec_BxF
+):
+  tok, logprob = _decode(params, spec_BxF, _UNIQUE, 3, 1e-40)
+  assert np.isfinite(logprob).all()
+  greedy, _ = _decode(params, spec_BxF, _SAMPLE, 3, 0.0)
+  np.testing.assert_array_equal(tok[:, :, 0], greedy[:, :, 0])
+
+
 def test_the_loop_ends_when_all_programs_have(params, spec_BxF, monkeypatch):
   steps = []
   step = model_lib.Model.step

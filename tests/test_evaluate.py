@@ -745,6 +745,12 @@ def test_some_test_sets_are_evaluated_as_among_all(run, tmp_path):
       {'overrides': {'method': 'beam'}, 'temperatures': [0.2, 0.4]},
       "'beam' has no temperature",
     ),
+    ({'temperatures': [1e300]}, 'at most 1e\\+06'),
+    # The first of several, too: it would solve nothing, and so be compared.
+    (
+      {'overrides': {'method': 'unique'}, 'temperatures': [0, 0.4]},
+      'temperature=0 leaves',
+    ),
   ):
     with pytest.raises(errors.InputError, match=error):
       evaluate.evaluate(workdir, **settings)

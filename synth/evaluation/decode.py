@@ -177,7 +177,7 @@ def decode(
       drawn_xV = logprob_xV
       if method.name == UNIQUE:
         kept = _kept(logits, temperature, method)
-        drawn_xV = jax.nn.log_softmax(kept / temperature)
+        drawn_xV = jax.nn.log_softmax(kept / jnp.maximum(temperature, _COLDEST))
       score, parent, tok = _best(state, drawn_xV, noise, method)
       state = _of_parents(state, parent, rows_axis)
       logprob_xV = _pick(logprob_xV, parent)
