@@ -458,6 +458,11 @@ def test_records_are_told_from_runs(small, tmp_path):
   assert study_lib.is_study(root / 'cpu')
   (tmp_path / 'run.json').write_text('{}')
   assert not study_lib.is_study(tmp_path)
+  # Data for which no model was trained are none either.
+  (tmp_path / 'run.json').unlink()
+  (tmp_path / 'universe').mkdir()
+  (tmp_path / 'universe' / 'manifest.json').write_text('{}')
+  assert not study_lib.is_study(tmp_path)
 
 
 def test_a_damaged_record_is_one_sentence(tmp_path):

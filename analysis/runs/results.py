@@ -148,9 +148,17 @@ def load(*directories: pathlib.Path) -> list[Run]:
 
 def _check_parts(result: Mapping[str, Any]) -> None:
   """Raises something if a part of every result lacks what the page shows."""
-  for key in _OF_TESTS:
+  hash(result['arm'])
+  result['inputs_sha256'].keys()
+  samples = result['config']['eval']['num_samples']
+  of_k = [f'{result["measure"]}@{k}' for k in summary.HEADLINE if k <= samples]
+  for key in (*_OF_TESTS, *of_k):
     if result[key].keys() != result['items'].keys():
       raise ValueError(f'{key} of {", ".join(result[key])}')
+  for key in of_k:
+    for name, interval_3 in result[key].items():
+      if len(list(map(float, interval_3))) != 3:
+        raise ValueError(f'{key} of {name}')
   for name, items in result['items'].items():
     outcomes, beside = result['outcomes'][name], result['baselines'][name]
     numbers = [items, beside['nearest_neighbour'], beside['best_constant']]

@@ -13,6 +13,7 @@ from analysis.study import plan
 from synth import errors
 from synth import records
 from synth import runs
+from synth import store
 from synth.splits import distances
 from synth.splits import holdout
 from synth.splits import support
@@ -179,9 +180,13 @@ def load(
 
 
 def is_study(directory: pathlib.Path) -> bool:
-  """Whether a directory holds records, not runs' directories."""
+  """Whether a directory holds records, not runs' directories or their data."""
   there = next(directory.rglob('*.json'), None)
-  return there is not None and not any(directory.rglob(runs.RECORD))
+  return there is not None and not any(
+    path
+    for name in (runs.RECORD, store.MANIFEST)
+    for path in directory.rglob(name)
+  )
 
 
 def split_seed(record: records.Record) -> int:
