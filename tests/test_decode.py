@@ -350,7 +350,7 @@ def test_unique_programs_at_next_to_no_temperature_begin_with_the_greedy(
 ):
   tok, logprob = _decode(params, spec_BxF, _UNIQUE, 3, 1e-40)
   assert np.isfinite(logprob).all()
-  greedy, _ = _decode(params, spec_BxF, _SAMPLE, 3, 0.0)
+  greedy, _ = _decode(params, spec_BxF, _SAMPLE, 1, 0.0)
   np.testing.assert_array_equal(tok[:, :, 0], greedy[:, :, 0])
 
 
