@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from synth import array_files
 from synth import errors
 
 FORMAT = 2
@@ -59,7 +60,7 @@ def write(
     raise StoreError(f'cannot write {directory}: {reason}') from None
   try:
     for name, array in arrays.items():
-      np.save(scratch / f'{name}.npy', array, allow_pickle=False)
+      array_files.save(scratch / f'{name}.npy', np.asanyarray(array))
     seal(scratch, directory, kind, facts)
   except OSError as error:
     reason = error.strerror or str(error)

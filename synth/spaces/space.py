@@ -26,6 +26,7 @@ from typing import TypeAlias
 import numpy as np
 
 from synth import __version__
+from synth import array_files
 from synth import locks
 from synth import seeding
 from synth import store
@@ -154,7 +155,7 @@ def _build(
     if not done.exists():
       arrays, found = compute()
       for name, array in arrays.items():
-        np.save(scratch / 'arrays' / f'{name}.npy', array)
+        array_files.save(scratch / 'arrays' / f'{name}.npy', array)
       unfinished = done.with_suffix('.tmp')
       unfinished.write_text(json.dumps(found))
       unfinished.replace(done)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from synth import __version__
+from synth import array_files
 from synth import errors
 from synth import locks
 from synth import progress
@@ -213,10 +214,11 @@ def _describe(
   nonterminal_N = np.repeat(
     np.array([index for _, index in level_L], np.uint16), count_L
   )
-  np.save(scratch / 'columns' / 'size_N.npy', size_N)
-  np.save(scratch / 'columns' / 'nonterminal_N.npy', nonterminal_N)
+  columns = scratch / 'columns'
+  array_files.save(columns / 'size_N.npy', size_N)
+  array_files.save(columns / 'nonterminal_N.npy', nonterminal_N)
   start = grammar.nonterminals.index(grammar.start)
-  np.save(scratch / _NODES, np.flatnonzero(nonterminal_N == start))
+  array_files.save(scratch / _NODES, np.flatnonzero(nonterminal_N == start))
   return {
     str(size): count
     for (size, index), count in zip(level_L, count_L, strict=True)

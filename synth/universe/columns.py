@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from synth import array_files
+
 _HEADER = 128  # bytes: magic, version, length and a padded description
 
 
@@ -58,11 +60,11 @@ class Columns:
     self._mapped: dict[str, np.ndarray] = {}
 
   def create(self) -> None:
-    """Makes every column that does not exist yet, empty."""
+    """Makes every column that is not there, with its header at least."""
     self.directory.mkdir(parents=True, exist_ok=True)
     for name, column in self.columns.items():
       path = self._path(name)
-      if not path.exists():
+      if not path.exists() or path.stat().st_size < _HEADER:
         path.write_bytes(column.header(0))
 
   def _path(self, name: str) -> pathlib.Path:
@@ -84,17 +86,17 @@ class Columns:
     for part in parts:
       if part.shape[1:] != column.shape:
         raise ValueError(f'{name} holds {column.shape}, not {part.shape[1:]}')
-    with self._path(name).open('r+b') as file:
+    with array_files.opened(self._path(name), 'r+b') as file:
       file.seek(0, os.SEEK_END)
       for part in parts:
-        part.tofile(file)
+        array_files.append(file, part)
       self._finish(file, name)
 
   def truncate(self, lengths: Mapping[str, int]) -> None:
     """Goes back to the given lengths."""
     self._mapped.clear()
     for name, length in lengths.items():
-      with self._path(name).open('r+b') as file:
+      with array_files.opened(self._path(name), 'r+b') as file:
         file.truncate(_HEADER + length * self.columns[name].nbytes)
         self._finish(file, name)
 

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 
+from synth import array_files
 from synth import seeding
 from synth.language import tokens
 
@@ -157,9 +158,9 @@ def write_representatives(
     token_Q,
   )
   # Not through the map: to flush one is to wait for the disk.
-  with path.open('r+b') as file:
+  with array_files.opened(path, 'r+b') as file:
     file.seek(mapped.offset + low * length * tok_PxL.itemsize)
-    tok_PxL.tofile(file)
+    array_files.append(file, tok_PxL)
 
 
 def _mapped(path: pathlib.Path) -> np.memmap:

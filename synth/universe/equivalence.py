@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from synth import array_files
 from synth.universe import candidates as candidates_lib
 from synth.universe import identity
 
@@ -54,9 +55,9 @@ class Part:
   def save(self, path: pathlib.Path) -> None:
     """Writes the part; the file appears whole or not at all."""
     scratch = path.with_suffix('.tmp')
-    with scratch.open('wb') as file:
+    with array_files.opened(scratch, 'wb') as file:
       for field in dataclasses.fields(self):
-        np.save(file, getattr(self, field.name), allow_pickle=False)
+        array_files.save(file, getattr(self, field.name))
     scratch.replace(path)
 
   @classmethod

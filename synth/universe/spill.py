@@ -11,6 +11,7 @@ import pathlib
 
 import numpy as np
 
+from synth import array_files
 from synth.universe import candidates as candidates_lib
 
 
@@ -79,13 +80,15 @@ def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
   buckets = range(len(pieces[0].start) - 1)
   parts = [piece.bucket(number) for number in buckets for piece in pieces]
   scratch = path.with_suffix('.tmp')
-  with scratch.open('wb') as file:
+  with array_files.opened(scratch, 'wb') as file:
     ways = np.concatenate([part.ways for part in parts])
-    np.array([ways.itemsize], np.int64).tofile(file)
-    np.sum([piece.start for piece in pieces], axis=0).tofile(file)
+    array_files.append(file, np.array([ways.itemsize], np.int64))
+    start = np.sum([piece.start for piece in pieces], axis=0)
+    array_files.append(file, start)
     for name in ('key', 'rest', 'ordinal'):
-      np.concatenate([getattr(part, name) for part in parts]).tofile(file)
-    ways.tofile(file)
+      array = np.concatenate([getattr(part, name) for part in parts])
+      array_files.append(file, array)
+    array_files.append(file, ways)
   scratch.replace(path)
 
 

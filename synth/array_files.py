@@ -1,0 +1,57 @@
+"""Arrays written so that a full disk is always an error.
+
+`numpy.ndarray.tofile`, and with it `numpy.save`, hands the end of an array to a
+C stream and ignores that the stream could not write it: on a full disk up to
+some thousand bytes are missing and nobody is told.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import pathlib
+from typing import BinaryIO
+
+import numpy as np
+
+
+class _Stream:
+  """All of a file that numpy may know of: no descriptor for a C stream."""
+
+  def __init__(self, file: BinaryIO):
+    self.write = file.write
+
+
+@contextlib.contextmanager
+def opened(path: pathlib.Path, mode: str) -> Iterator[BinaryIO]:
+  """An open file whose errors, those of closing it as well, have its name."""
+  try:
+    with path.open(mode) as file:
+      yield file  # type: ignore[misc]
+  except OSError as error:
+    error.filename = error.filename or str(path)
+    raise
+
+
+def append(file: BinaryIO, array: np.ndarray) -> None:
+  """Writes the entries of an array in C order, like `tofile`.
+
+  Raises:
+    OSError: if not all of them could be written, now or when `file` closes.
+  """
+  file.write(np.ascontiguousarray(array).data)
+
+
+def save(file: BinaryIO | pathlib.Path, array: np.ndarray) -> None:
+  """Writes a `.npy` file, with the bytes of `numpy.save`.
+
+  Args:
+    file: An open file, or where to write one.
+    array: Of numbers.
+
+  Raises:
+    OSError: as for `append`.
+  """
+  if isinstance(file, pathlib.Path):
+    with opened(file, 'wb') as stream:
+      save(stream, array)
+  else:
+    np.lib.format.write_array(_Stream(file), array, allow_pickle=False)
