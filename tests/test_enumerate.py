@@ -177,6 +177,25 @@ def test_a_damaged_rest_of_a_build_is_named(arithmetic, tmp_path, over_disk):
     build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
 
 
+@pytest.mark.parametrize('tasks', [12, 23])
+@pytest.mark.parametrize('kept', [0, 5, 200, -1])
+def test_a_block_without_its_end_is_named(
+  arithmetic, universe7, tmp_path, over_disk, tasks, kept
+):
+  with pytest.MonkeyPatch.context() as context:
+    context.setattr(executors, 'Serial', _stopping(tasks))
+    with pytest.raises(OSError, match='No space left'):
+      build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  last = '*.part' if tasks == 23 else '*.spill'
+  block = sorted(tmp_path.glob(f'.u-build/columns/level-*/{last}'))[0]
+  block.write_bytes(block.read_bytes()[:kept])
+  with pytest.raises(errors.InputError, match=f'{block} is damaged: remove it'):
+    build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  block.unlink()
+  universe = build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  assert _contents(universe) == _contents(universe7)
+
+
 def test_what_another_build_left_is_not_used(
   arithmetic, universe7, tmp_path, over_disk
 ):

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from synth import array_files
+from synth import errors
 from synth.universe import candidates as candidates_lib
 from synth.universe import identity
 
@@ -62,9 +63,18 @@ class Part:
 
   @classmethod
   def load(cls, path: pathlib.Path) -> 'Part':
-    """The inverse of `save`."""
-    with path.open('rb') as file:
-      return cls(*(_load(file) for _ in dataclasses.fields(cls)))
+    """The inverse of `save`.
+
+    Raises:
+      InputError: if the file lacks its end.
+    """
+    try:
+      with path.open('rb') as file:
+        return cls(*(_load(file) for _ in dataclasses.fields(cls)))
+    except (ValueError, EOFError):
+      raise errors.InputError(
+        f'{path} is damaged: remove it and build again'
+      ) from None
 
 
 def _load(file: BinaryIO) -> np.ndarray:

@@ -7,11 +7,13 @@ are one file: a header, then each array whole.
 from collections.abc import Iterable
 from collections.abc import Sequence
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
 
 from synth import array_files
+from synth import errors
 from synth.universe import candidates as candidates_lib
 
 
@@ -101,10 +103,18 @@ def read(
     path: Written by `write`.
     bits: There are 2**bits buckets in it.
     bucket: Which one.
+
+  Raises:
+    InputError: if the file is not as long as it says.
   """
   with path.open('rb') as file:
-    (ways_bytes,) = np.fromfile(file, np.int64, 1)
-    start = np.fromfile(file, np.int64, 2**bits + 1)
+    head = np.fromfile(file, np.int64, 2**bits + 2)
+    ways_bytes, start = head[:1], head[1:]
+    # A crash of the machine may leave a file of its final name without its end.
+    entry = 8 + 8 + 4 + ways_bytes
+    length = os.fstat(file.fileno()).st_size
+    if len(start) <= 2**bits or length != head.nbytes + start[-1] * entry:
+      raise errors.InputError(f'{path} is damaged: remove it and build again')
     low, high = start[bucket], start[bucket + 1]
     offset = file.tell()
 
