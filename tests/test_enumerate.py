@@ -454,6 +454,28 @@ def test_a_universe_larger_than_the_disk_is_refused(
     build_lib.build(tmp_path / 'u', arithmetic, 15, 0, 'serial')
 
 
+def test_room_is_estimated_by_the_distance_of_sizes(tmp_path, monkeypatch):
+  grammar = grammar_lib.parse(
+    'e ::= x | y | 1 | 2 | if(c, e, e)\nc ::= e < e'
+  )  # e has programs of 1, 6, 11, ... nodes: 8,000 classes to size 16
+  usage = enumerate_lib.shutil.disk_usage(tmp_path)
+  monkeypatch.setattr(
+    enumerate_lib.shutil, 'disk_usage', lambda _: usage._replace(free=10**9)
+  )
+  monkeypatch.setattr(enumerate_lib, '_ENOUGH', 100)
+  universe = build_lib.build(tmp_path / 'u', grammar, 16, 0, 'serial')
+  assert list(universe.classes_by_size()) == ['1', '6', '11', '16']
+
+
+def test_room_is_estimated_before_the_start_has_a_program(
+  tmp_path, monkeypatch
+):
+  grammar = grammar_lib.parse('s ::= e + (e + e)\ne ::= x | y | 1 | 2')
+  monkeypatch.setattr(enumerate_lib, '_ENOUGH', 1)
+  universe = build_lib.build(tmp_path / 'u', grammar, 5, 0, 'serial')
+  assert list(universe.classes_by_size()) == ['5']
+
+
 def test_a_changed_block_of_the_store_is_refused(arithmetic, tmp_path):
   build_lib.build(tmp_path / 'u', arithmetic, 5, 0, 'serial')
   path = tmp_path / 'u' / 'arg_MxA.npy'

@@ -65,7 +65,8 @@ class Columns:
     for name, column in self.columns.items():
       path = self._path(name)
       if not path.exists() or path.stat().st_size < _HEADER:
-        path.write_bytes(column.header(0))
+        with array_files.opened(path, 'wb') as file:
+          file.write(column.header(0))
 
   def _path(self, name: str) -> pathlib.Path:
     return self.directory / f'{name}.npy'

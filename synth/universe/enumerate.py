@@ -49,6 +49,7 @@ _PARTS = 8  # of a level, written at once
 # Columns that a part names by its groups.
 _FIELDS = {'key_N': 'key_G', 'rest_N': 'rest_G', 'count_N': 'count_G'}
 _CHUNK = 1 << 18  # classes whose values are computed at once
+_CANDIDATE_BYTES = 24  # of one that goes over the disk
 _MAX_WAYS = 2**53  # programs of a level: random numbers have 53 bits
 STATE = 'progress.json'
 
@@ -366,32 +367,40 @@ class _Enumeration:
         self._columns.append(candidates_lib.value_name(k), value)
 
   def _check_room(self, size: int, max_size: int) -> None:
-    """Refuses early what the disk cannot hold, by the growth seen so far.
-
-    Two sizes at a time, because in a grammar of binary operators every other
-    size has no program.
-    """
-    found = np.zeros(size + 1)
+    """Refuses early what the disk cannot hold, by the growth seen so far."""
+    start = self._grammar.nonterminals.index(self._grammar.start)
+    sizes = [
+      s
+      for (s, i), level in self._levels.items()
+      if i == start and level.candidates
+    ]
+    # In a grammar of binary operators every other size has no program, where
+    # all branch as `if(a < b, c, d)` four of five have none.
+    period = max(2, int(np.gcd.reduce(np.diff(np.array(sizes, int)))))
+    found_Sx2 = np.zeros((size + 1, 2))  # classes and candidates
     for (s, _), level in self._levels.items():
-      found[s] += level.new[1] - level.new[0]
-    total = np.cumsum(found)
-    if size < 3 or size == max_size or total[size] < _ENOUGH:
+      found_Sx2[s] += level.new[1] - level.new[0], level.candidates
+    total_Sx2 = np.cumsum(found_Sx2, axis=0)
+    now, _ = total_Sx2[size]
+    if size <= period or size == max_size or now < _ENOUGH:
       return
-    growth = total[size] / total[size - 2]
-    classes = total[size] * growth ** ((max_size - size) / 2)
+    growth_2 = total_Sx2[size] / total_Sx2[size - period]
+    classes, candidates = total_Sx2[size] * growth_2 ** (
+      (max_size - size) / period
+    )
     stored = sum(
       length * self._columns.columns[name].nbytes
       for name, length in self._columns.lengths().items()
     )
-    # A candidate spilled and its part take about as much as the class it may
-    # become; there are about five to a class.
-    need = 5 * classes * stored / total[size]
+    need = classes * stored / now
+    if candidates > _AT_ONCE:  # they are written, and what is stored is twice
+      need += candidates * _CANDIDATE_BYTES + need
     free = shutil.disk_usage(self._bench.directory).free
     if need > free:
       raise errors.InputError(
         f'{self._grammar.name}: max_size={max_size} would give about '
-        f'{classes:.1e} classes and need {need / 2**30:,.0f} GiB of disk in '
-        f'{self._bench.directory.parent}, which has {free / 2**30:,.0f}'
+        f'{classes:.1e} classes and need {need / 2**30:,.1f} GiB of disk in '
+        f'{self._bench.directory.parent}, which has {free / 2**30:,.1f}'
       )
 
 
