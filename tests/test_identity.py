@@ -117,6 +117,18 @@ def test_integers_beyond_the_primes_are_in_order(tmp_path):
   assert len(universe.node_C) == len(wanted)
 
 
+def test_numbers_beyond_floats_are_in_order(tmp_path):
+  large = '1' + 200 * '0'
+  grammar = grammar_lib.parse(f'e ::= x | 1 | {large} | min(e, e) | e * e')
+  universe = build_lib.build(tmp_path / 'u', grammar, 5, 0, 'serial')
+  one, square, least = (
+    universe.class_of(program_lib.parse(text))
+    for text in ('1', f'{large} * {large}', f'min({large} * {large}, 1)')
+  )
+  assert square not in (None, one)
+  assert least == one
+
+
 def test_an_audit_forms_only_programs_that_floats_can_order(tmp_path):
   grammar = grammar_lib.parse(
     'e ::= x | 100000000000 | e + e | e / e | min(e, e)'

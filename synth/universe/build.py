@@ -159,6 +159,7 @@ def _enumerate(
   given: identity.Policy | None,
 ) -> tuple[identity.Policy, enumerate_lib.Found]:
   """Enumerates, drawing other identity points when they prove unlucky."""
+  reason = ''
   for attempt in range(1 if given else _ATTEMPTS):
     policy = given or policies.draw(grammar, settings['seed'], attempt)
     facts = {**settings, 'identity': policy.to_json()}
@@ -184,7 +185,8 @@ def _enumerate(
         settings['multiplicities'],
         bar.update,
       )
-    except identity.UnluckyPoints as reason:
+    except identity.UnluckyPoints as unlucky:
+      reason = str(unlucky)
       print(f'identity points are unlucky: {reason}', file=sys.stderr)
   shutil.rmtree(scratch)
   if given:
@@ -193,8 +195,8 @@ def _enumerate(
       'its classes apart: choose another universe.seed'
     )
   raise errors.InputError(
-    f'{grammar.name}: no {_ATTEMPTS} sets of identity points tell its classes '
-    'apart; is the grammar over rational functions?'
+    f'{grammar.name}: none of {_ATTEMPTS} sets of identity points tells its '
+    f'classes apart: {reason}'
   )
 
 

@@ -160,7 +160,8 @@ class Ordered(identity.Policy):
     defined = args[-1][0] != 0 if divides else np.array(True)
     real = arithmetic.Real(np, np.float64)
     with np.errstate(all='ignore'):
-      value, _ = real.apply(symbol, *((value, True) for _, value in args))
+      value, known = real.apply(symbol, *((value, True) for _, value in args))
+    value = np.where(known, value, np.nan)  # what no float can hold
     shape = np.broadcast_shapes(*(residue.shape for residue, _ in args))
     found = np.empty(shape, np.uint32)
     for k, field in enumerate(self._fields):
@@ -193,7 +194,7 @@ class Ordered(identity.Policy):
       close = gap <= _CLOSE * np.maximum(np.abs(a[1]), np.abs(b[1]))
     less = ~equal & (a[1] < b[1])
     # Numbers that differ by a multiple of the prime have equal residues.
-    unsure = np.where(equal, ~close & (gap > 1), close)
+    unsure = np.where(equal, ~close & (gap > 1), close) | np.isnan(gap)
     for *index, place in np.argwhere(unsure & defined).tolist():
       where = tuple(index)
       less[*where, place] = exact(0, where, place) < exact(1, where, place)
@@ -213,5 +214,3 @@ class Ordered(identity.Policy):
     residue, value = values
     if np.any((residue == 0) & (np.abs(value) > 1e-6)):
       raise identity.UnluckyPoints('a value looks like zero')
-    if np.any(np.isinf(value)):
-      raise identity.UnluckyPoints('a value exceeds float64')
