@@ -156,6 +156,20 @@ _BAD = [
     ('program',),
   ),
   Case(
+    'what_cannot_be_described_before_anything_is_built',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --workdir={dir}/bad.bnf '
+    "--describe='x +'",
+    ("program 'x +'",),
+  ),
+  Case(
+    'no_grammar_file',
+    'synth.universe',
+    '--config=configs/universe.py:arithmetic --max_size=1 --workdir={dir}/u1 '
+    '--grammar=',
+    ('grammar file',),
+  ),
+  Case(
     'more_processes_than_a_host_has_room_for',
     'synth.universe',
     '--config=configs/universe.py:arithmetic --workdir={dir}/x '

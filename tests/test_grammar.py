@@ -136,6 +136,7 @@ def test_derives_refuses_foreign_symbols_and_arities(arithmetic):
     ('e ::= x\n | (e', 2, 'end of text'),
     ('', 1, 'end of text'),
     ('e ::= x\n | 1' + '0' * 400, 2, '1000'),
+    ('e ::= x\n | 0.' + '9' * 5000, 2, '0.99'),
   ],
 )
 def test_a_bad_file_is_refused_by_file_line_and_symbol(
@@ -149,6 +150,13 @@ def test_a_bad_file_is_refused_by_file_line_and_symbol(
   assert message.startswith(f'{path}:{line}: '), message
   assert symbol in message.removeprefix(f'{path}:{line}: ')
   assert '\n' not in message
+
+
+def test_files_of_other_systems_mean_the_same(tmp_path, arithmetic):
+  text = (conftest.GRAMMARS / 'arithmetic.bnf').read_bytes()
+  path = tmp_path / 'other.bnf'
+  path.write_bytes(b'\xef\xbb\xbf' + text.replace(b'\n', b'\r\n'))
+  assert grammar_lib.load(path).sha256 == arithmetic.sha256
 
 
 def test_an_ambiguity_is_shown_by_a_program_with_two_derivations():

@@ -229,7 +229,8 @@ def load(path: str | pathlib.Path) -> Grammar:
     GrammarError: names file, line and symbol.
   """
   try:
-    text = pathlib.Path(path).read_text(encoding='utf-8')
+    # Some editors put a byte order mark before the text.
+    text = pathlib.Path(path).read_text(encoding='utf-8-sig')
   except (OSError, UnicodeDecodeError) as error:
     reason = getattr(error, 'strerror', None) or 'not a text file'
     raise GrammarError(f'cannot read grammar file {path}: {reason}') from None

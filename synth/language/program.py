@@ -41,6 +41,7 @@ NUMBER: /[0-9]+(\.[0-9]+)?/
 """
 
 _SHOWN = 60  # characters of a program in a message
+_MOST_DIGITS = 1000  # of a constant; Python reads 4300
 _PARSER = lark.Lark(
   EXPRESSION_SYNTAX, start='expression', parser='lalr', propagate_positions=True
 )
@@ -85,6 +86,10 @@ def tree_from_lark(
     if name in operators.OPERATORS:
       arity = operators.OPERATORS[name].arity
       raise fail(f'operator {name!r} needs {arity} argument(s)', tree)
+    if kind == 'number' and len(name) > _MOST_DIGITS:
+      raise fail(
+        f'constant {_clip(name)} is longer than {_MOST_DIGITS} digits', tree
+      )
     if kind == 'number' and fractions.Fraction(name) > sys.float_info.max:
       raise fail(f'constant {_clip(name)} is larger than any float', tree)
     return Node(name)

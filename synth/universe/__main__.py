@@ -57,11 +57,13 @@ def main() -> dict[str, Any]:
   settings_lib.check(args.config, 'universe')
   executors.check(args.executor)
   settings = args.config.universe
+  path = settings.grammar if args.grammar is None else args.grammar
+  program = None if args.describe is None else program_lib.parse(args.describe)
   workdir = cli.workdir()
   start = time.monotonic()
   universe = build_lib.load_or_build(
     workdir / universe_lib.KIND,
-    grammar_lib.load(grammar_lib.find(args.grammar or settings.grammar)),
+    grammar_lib.load(grammar_lib.find(path)),
     args.max_size or settings.max_size,
     settings.seed,
     args.executor,
@@ -72,8 +74,7 @@ def main() -> dict[str, Any]:
     'seconds': round(time.monotonic() - start, 3),
     'peak_bytes': _peak_bytes(),
   }
-  if args.describe is not None:
-    program = program_lib.parse(args.describe)
+  if program is not None:
     result['described'] = describe.describe(universe, program)
   if args.audit:
     found = audit.audit(universe, args.audit, settings.seed)
