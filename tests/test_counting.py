@@ -74,7 +74,10 @@ def test_ranks_beyond_64_bits_come_back(arithmetic):
 
 def test_bad_ranks_and_foreign_programs_are_refused(arithmetic):
   counts = counting.Counts(arithmetic)
-  for size, rank in ((1, 4), (1, -1), (2, 0)):
+  counts.count(arithmetic.start, 5)
+  for size in (0, -1, -3):
+    assert counts.count(arithmetic.start, size) == 0
+  for size, rank in ((1, 4), (1, -1), (2, 0), (0, 0), (-1, 0)):
     with pytest.raises(
       errors.InputError, match=f'number {rank} of size {size}'
     ):

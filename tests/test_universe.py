@@ -1,6 +1,7 @@
 """The universe is exactly what brute force in exact arithmetic finds."""
 
 import fractions
+import pathlib
 import re
 import time
 
@@ -584,6 +585,18 @@ def test_a_universe_without_classes_is_refused(
   with pytest.raises(errors.InputError, match=rf'empty\.bnf.*{problem}'):
     _build(tmp_path, grammar, max_size)
   assert not (tmp_path / 'universe').exists()
+
+
+@pytest.mark.parametrize(
+  'occupy', [pathlib.Path.touch, lambda path: path.symlink_to('nowhere')]
+)
+def test_what_is_in_the_way_is_named_before_any_work(
+  arithmetic, tmp_path, occupy
+):
+  occupy(tmp_path / 'universe')
+  with pytest.raises(errors.InputError, match='in the way'):
+    _build(tmp_path, arithmetic, 3)
+  assert [path.name for path in tmp_path.iterdir()] == ['universe']
 
 
 def test_too_many_minimal_programs_for_an_integer_are_refused(tmp_path):

@@ -34,6 +34,8 @@ class Counts:
 
   def count(self, nonterminal: str, size: int) -> int:
     """Number of programs of exactly `size` nodes."""
+    if size < 1:  # else a place from the end of the table
+      return 0
     table = self._counts
     while len(table[nonterminal]) <= size:
       new = len(table[nonterminal])
