@@ -341,8 +341,15 @@ class Metrics:
     self._file = self._path.open('a', encoding='utf-8')
 
   def close(self) -> None:
-    """Lets the file go; nothing is written after."""
-    self._file.close()
+    """Lets the file go; nothing is written after.
+
+    Raises:
+      RunError: if a line is left that cannot be written.
+    """
+    try:
+      self._file.close()
+    except OSError as error:
+      raise self._cannot_write(error) from None
 
   def write(self, step: int, **values: Any) -> None:
     """Adds one line.
@@ -353,7 +360,10 @@ class Metrics:
     try:
       print(json.dumps({'step': step, **values}), file=self._file, flush=True)
     except OSError as error:
-      raise RunError(f'cannot write {self._path}: {error.strerror}') from None
+      raise self._cannot_write(error) from None
+
+  def _cannot_write(self, error: OSError) -> RunError:
+    return RunError(f'cannot write {self._path}: {error.strerror}')
 
 
 def read_metrics(workdir: pathlib.Path) -> list[dict[str, Any]]:

@@ -137,7 +137,7 @@ PARTS: Mapping[str, Mapping[str, _Setting]] = {
     'b2': _number(whole=False, below=1),  # Adam divides by what is left to 1
     'weight_decay': _REAL_OR_0,
     'clip_norm': _REAL,
-    'num_steps': _COUNT,
+    'num_steps': _number(most=2**30),  # counted in 32 bits
   },
   'train': {
     'num_seeds': _COUNT,

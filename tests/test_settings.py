@@ -60,6 +60,7 @@ def test_a_universe_alone_is_a_config_of_one_part():
     ('opt.b2', 1.0, 'opt.b2=1.0 must be below 1'),
     ('opt.num_steps', 1e3, 'opt.num_steps=1000.0 must be an integer'),
     ('opt.num_steps', True, 'opt.num_steps=True must be an integer'),
+    ('opt.num_steps', 2**31, 'opt.num_steps=2147483648 must be at most 1.07'),
     ('opt.mup', 1, 'opt.mup=1 must be True or False'),
     ('model.mlp', None, 'model.mlp=None must be a text'),
     ('spaces.grid', [1, 0.5], r'spaces.grid=\[1, 0.5\] must be a list of int'),

@@ -1,6 +1,8 @@
 """Training: it learns, resumes bit for bit, and reads its whole config."""
 
+import asyncio
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -31,6 +33,7 @@ from synth import train
 from synth.language import tokens
 from synth.training import checkpoint
 from synth.training import trainer as trainer_lib
+from tests import mounts
 from tests import test_sharding
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -493,29 +496,38 @@ def test_a_process_ends_at_once_if_it_has_not_taken_a_step():
   assert 'there was nothing new to save' in process.stderr
 
 
-@contextlib.contextmanager
-def _mounted(path, options):
-  path.mkdir()
-  command = ['mount', '-t', 'tmpfs', '-o', options, 'tmpfs', str(path)]
-  if subprocess.run(command, capture_output=True, check=False).returncode:
-    pytest.skip('needs the right to mount a small file system')
-  try:
-    yield path
-  finally:
-    subprocess.run(['umount', '-l', str(path)], check=True)
-
-
 def test_a_full_disk_gets_one_sentence(data_dir, inputs, tmp_path):
-  with _mounted(tmp_path / 'small', 'size=300k') as small:
+  with mounts.small(tmp_path / 'small', 'size=300k') as small:
     with pytest.raises(errors.InputError) as caught:
       train.train_and_evaluate(_config(), small / 'run', data_dir)
     wanted = f'{small}/run/checkpoints/{_SAVED}: No space left on device'
     assert str(caught.value) == f'cannot write checkpoint {wanted}'
 
 
+@pytest.mark.parametrize('file, told', [('orbax/x.py', ''), ('x.py', 'left')])
+def test_writes_that_fail_after_the_first_one_are_not_told(
+  tmp_path, caplog, file, told
+):
+  async def save():
+    code = compile('def write(): raise ValueError("left")', file, 'exec')
+    exec(code, module := {})
+
+    async def write():
+      module['write']()
+
+    future = asyncio.gather(write())
+    await asyncio.sleep(0.01)
+    del future  # nobody asks for it
+
+  with checkpoint.Checkpoints(tmp_path):
+    asyncio.run(save())
+    gc.collect()
+  assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
 def test_a_read_only_directory_gets_one_sentence(data_dir, inputs, tmp_path):
   with (
-    _mounted(tmp_path / 'fixed', 'ro') as fixed,
+    mounts.small(tmp_path / 'fixed', 'ro') as fixed,
     pytest.raises(errors.InputError, match=r'\.train\.lock: Read-only'),
   ):
     train.train_and_evaluate(_config(), fixed / 'run', data_dir)

@@ -4,6 +4,7 @@ import importlib
 import json
 import struct
 import sys
+import threading
 import time
 
 import jax
@@ -14,6 +15,7 @@ from synth import flops
 from synth import progress
 from synth import runs
 from synth.training import watching
+from tests import mounts
 
 
 def _watch(workdir, start=0, **options):
@@ -111,6 +113,47 @@ def test_files_are_closed_at_the_end(tmp_path):
     log.write(3, {'loss': [1.5]})
   with pytest.raises(ValueError, match='closed file'):
     log.write(4, {'loss': [1.5]})
+
+
+@pytest.mark.parametrize('tensorboard', [False, True])
+def test_a_full_disk_gets_one_sentence_and_no_thread_waits(
+  tmp_path, tensorboard
+):
+  pytest.importorskip('tensorboardX')
+  threads = threading.active_count()
+  with (
+    mounts.small(tmp_path / 'small', 'size=16k') as small,
+    pytest.raises(runs.RunError) as caught,
+    _log(small, tensorboard=tensorboard) as log,
+  ):
+    for step in range(1000):
+      log.write(step, {f'loss{i}': [1.5] for i in range(20)})
+  wanted = f'cannot write {"events in " if tensorboard else ""}{small}'
+  assert str(caught.value).startswith(wanted)
+  assert str(caught.value).endswith(': No space left on device')
+  assert threading.active_count() <= threads
+
+
+@pytest.mark.parametrize('ended', [False, True])
+def test_a_trace_that_cannot_be_written_gets_one_sentence(
+  tmp_path, monkeypatch, ended
+):
+  def stop():
+    raise jax.errors.JaxRuntimeError(
+      'RESOURCE_EXHAUSTED: /run/vm.xplane.pb; No space left on device'
+    )
+
+  monkeypatch.setattr(jax.profiler, 'start_trace', lambda path: None)
+  monkeypatch.setattr(jax.profiler, 'stop_trace', stop)
+  wanted = f'cannot write {tmp_path / watching.PROFILE}: No space left on devi'
+  with (
+    pytest.raises(errors.InputError, match='diverged' if ended else wanted),
+    _watch(tmp_path, profile=True) as watch,
+  ):
+    for step in range(8):
+      watch.before(step)
+    if ended:  # this is told, not what comes of it
+      raise errors.InputError('diverged')
 
 
 @pytest.mark.parametrize('start, steps', [(0, 20), (7, 20), (12, 20), (18, 20)])

@@ -13,6 +13,7 @@ import logging
 import pathlib
 import shutil
 import sys
+import traceback
 from typing import Any
 
 import jax
@@ -326,10 +327,16 @@ def _first_line(error: Exception) -> str:
 
 def _quiet_orbax() -> None:
   """Drops the tracebacks that Orbax logs of errors that it raises as well."""
-  logger = logging.getLogger('absl')
-  if _raised_as_well not in logger.filters:
-    logger.addFilter(_raised_as_well)
+  for name in ('absl', 'asyncio'):
+    logger = logging.getLogger(name)
+    if _raised_as_well not in logger.filters:
+      logger.addFilter(_raised_as_well)
 
 
 def _raised_as_well(record: logging.LogRecord) -> bool:
-  return not (record.exc_info and 'orbax' in record.pathname)
+  if not record.exc_info:
+    return True
+  if record.name == 'asyncio':  # tells of writes that fail after the first one
+    frames = traceback.extract_tb(record.exc_info[2])
+    return not any('orbax' in frame.filename for frame in frames)
+  return 'orbax' not in record.pathname

@@ -10,7 +10,9 @@ Of several processes, the first writes. Runs that are trained together have a
 log each; progress and trace are of all.
 """
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import dataclasses
 import pathlib
 import sys
@@ -31,6 +33,7 @@ from synth.training import distributed
 # Steps before the trace (compilation, first touches) and in it.
 _SKIPPED, _TRACED = 5, 5
 PROFILE = 'profile'
+_FLUSH_S = 30.0  # between moments at which all events are on the disk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +80,7 @@ class Log:
     if not self._writes:
       return
     self._metrics = runs.Metrics(workdir, start)
-    self._events: Any = None
-    if options.tensorboard:
-      self._events = _event_writer(workdir, start)
+    self._events = _Events(workdir, start) if options.tensorboard else None
 
   def __enter__(self) -> 'Log':
     return self
@@ -87,9 +88,11 @@ class Log:
   def __exit__(self, *exception: object) -> None:
     if not self._writes:
       return
-    self._metrics.close()
-    if self._events is not None:
-      self._events.close()
+    try:
+      self._metrics.close()
+    finally:
+      if self._events is not None:
+        self._events.close()
 
   def write(self, step: int, values: Mapping[str, Any]) -> None:
     """Writes what was measured at a step: lists of one number a model.
@@ -105,10 +108,82 @@ class Log:
     self._metrics.write(step, **clean)
     if self._events is None:
       return
-    for name, value in clean.items():
-      for place, number in enumerate(value if isinstance(value, list) else ()):
-        if number is not None:
-          self._events.add_scalar(f'{name}/model{place}', number, step)
+    self._events.write(
+      step,
+      {
+        f'{name}/model{place}': number
+        for name, value in clean.items()
+        for place, number in enumerate(value if isinstance(value, list) else ())
+        if number is not None
+      },
+    )
+
+
+class _Events:
+  """A file of events for TensorBoard.
+
+  Written where `write` is called: the package's own writer has a thread for it,
+  which a full disk ends without a word; then training would wait for it.
+
+  Args:
+    workdir: The run.
+    start: The step training starts from; events of later steps are hidden.
+
+  Raises:
+    InputError: if the package is missing, or nothing can be written.
+  """
+
+  def __init__(self, workdir: pathlib.Path, start: int):
+    try:
+      from tensorboardX import event_file_writer
+      from tensorboardX.proto import event_pb2
+    except ImportError:
+      raise errors.InputError(
+        '--tensorboard needs the package tensorboardX: '
+        "pip install -e '.[tensorboard]'"
+      ) from None
+    self._make = event_pb2.Event
+    self._workdir = workdir
+    self._flushed = time.monotonic()
+    with self._told():
+      self._file = event_file_writer.EventsWriter(str(workdir / 'events'))
+      began = {'status': event_pb2.SessionLog.START}
+      self._file.write_event(
+        self._make(wall_time=time.time(), step=start + 1, session_log=began)
+      )
+
+  def write(self, step: int, scalars: Mapping[str, float]) -> None:
+    """Adds numbers of one step, by their names.
+
+    Raises:
+      RunError: if they cannot be written.
+    """
+    event = self._make(wall_time=time.time(), step=step)
+    for name, value in scalars.items():
+      event.summary.value.add(tag=name, simple_value=value)
+    with self._told():
+      self._file.write_event(event)
+      if time.monotonic() - self._flushed > _FLUSH_S:
+        self._file.flush()
+        self._flushed = time.monotonic()
+
+  def close(self) -> None:
+    """Writes what is left; nothing is written after.
+
+    Raises:
+      RunError: if it cannot be written.
+    """
+    with self._told():
+      self._file.close()
+
+  @contextlib.contextmanager
+  def _told(self) -> Iterator[None]:
+    try:
+      yield
+    except OSError as error:
+      raise runs.RunError(
+        f'cannot write events in {self._workdir}: {error.strerror}'
+      ) from None
 
 
 class Watch:
@@ -155,7 +230,9 @@ class Watch:
 
   def __exit__(self, *exception: object) -> None:
     if self._tracing:
-      jax.profiler.stop_trace()
+      # What ended training is told, not that its trace cannot be written.
+      with contextlib.suppress(*(runs.RunError,) if exception[0] else ()):
+        self._stop_trace()
 
   def show(self, step: int, loss: float) -> None:
     """Updates the progress, with the speed since it was last updated.
@@ -184,21 +261,16 @@ class Watch:
       jax.profiler.start_trace(str(self._trace))
       self._tracing = True
     elif past == _SKIPPED + _TRACED:
+      self._stop_trace()
+
+  def _stop_trace(self) -> None:
+    self._tracing = False
+    try:
       jax.profiler.stop_trace()
-      self._tracing = False
+    except jax.errors.JaxRuntimeError as error:  # a full disk, say
+      reason = str(error).rpartition('; ')[2]
+      raise runs.RunError(f'cannot write {self._trace}: {reason}') from None
 
 
 def _finite(value: float) -> float | None:
   return value if np.isfinite(value) else None
-
-
-def _event_writer(workdir: pathlib.Path, start: int) -> Any:
-  try:
-    import tensorboardX
-  except ImportError:
-    raise errors.InputError(
-      '--tensorboard needs the package tensorboardX: '
-      "pip install -e '.[tensorboard]'"
-    ) from None
-  # Events of steps that are about to be repeated are hidden.
-  return tensorboardX.SummaryWriter(str(workdir), purge_step=start + 1)
