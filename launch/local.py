@@ -32,6 +32,7 @@ from synth import errors
 
 _POLL_S = 0.1
 _PATIENCE_S = 10.0  # of a process whose sibling has failed, after SIGTERM
+_HEARD_S = 1.0  # in which processes end that have heard of Ctrl-C, too
 _GPU_MEMORY = 0.9  # share that the jobs of one GPU take together
 
 
@@ -97,9 +98,25 @@ def run_all(
     joint: Whether they are the processes of one run. Once one has failed the
       others would wait for it: they get SIGTERM, soon after SIGKILL.
   """
+  running: list[_Running] = []
+  try:
+    _run_all(jobs, at_once, stop, tell, joint, running)
+  except BaseException:  # Ctrl-C, say, of which they hear only on a terminal
+    _end_all([entry.process for entry in running])
+    raise
+
+
+def _run_all(
+  jobs: Sequence[Job],
+  at_once: int,
+  stop: Callable[[], bool],
+  tell: Callable[[Job], None],
+  joint: bool,
+  running: list['_Running'],
+) -> None:
+  """`run_all`; what runs at any time is in `running`."""
   waiting = [(job, job.commands) for job in jobs]
   free = list(range(at_once))
-  running: list[_Running] = []
   stopping, kill_at = False, math.inf
   while running or (waiting and not stopping):
     failed = joint and any(job.code for job in jobs)
@@ -133,6 +150,22 @@ def run_all(
       else:
         tell(job)
     time.sleep(_POLL_S)
+
+
+def _end_all(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+  """Waits for processes to end, soon after SIGTERM if they do not themselves.
+
+  Else they would go on unseen, and the command could not be given again.
+  """
+  deadline = time.monotonic() + _HEARD_S
+  while time.monotonic() < deadline and any(
+    p.poll() is None for p in processes
+  ):
+    time.sleep(_POLL_S)
+  for process in processes:
+    process.send_signal(signal.SIGTERM)
+  for process in processes:
+    process.wait()
 
 
 class _Running(NamedTuple):

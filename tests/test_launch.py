@@ -151,6 +151,28 @@ def test_so_many_jobs_at_a_time_as_asked_and_none_after_stop(tmp_path):
   assert [job.code for job in jobs] == [None] * 3
 
 
+def test_jobs_end_with_the_launcher_if_it_alone_hears_of_ctrl_c(
+  tmp_path, monkeypatch
+):
+  monkeypatch.setattr(local, '_HEARD_S', 0.1)
+  write = "pathlib.Path('%s').touch()" % (tmp_path / '%s')
+  code = (
+    'import pathlib, signal, sys, time\n'
+    f'signal.signal(signal.SIGTERM, lambda *_: ({write % "ended"}, sys.exit()))'
+    f'\n{write % "began"}\ntime.sleep(60)'
+  )
+  job = local.Job('', [[sys.executable, '-c', code]])
+
+  def stop():
+    if (tmp_path / 'began').exists():
+      raise KeyboardInterrupt
+    return False
+
+  with pytest.raises(KeyboardInterrupt):
+    local.run_all([job], 1, stop, lambda job: None)
+  assert (tmp_path / 'ended').exists()
+
+
 def test_processes_of_a_run_one_of_which_has_failed_are_ended(monkeypatch):
   monkeypatch.setattr(local, '_PATIENCE_S', 0.2)
   # As training does while it waits for the others.
