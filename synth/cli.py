@@ -280,6 +280,8 @@ def _last_sentence(error: Exception) -> str:
   while error.args and isinstance(error.args[0], Exception):
     error = error.args[0]
   text = str(error.args[0] if error.args else error).strip()
+  if isinstance(error, KeyError) and text.startswith("'"):  # a key, no sentence
+    text = f'no key {text}'
   if 'Traceback' in text:
     text = text.splitlines()[-1].split(': ', 1)[-1]
   return ' '.join(text.replace('\\n', ' ').split())

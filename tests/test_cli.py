@@ -267,6 +267,12 @@ _BAD = [
     ('num_step', 'num_steps'),
   ),
   Case(
+    'unknown_key_like_no_other',
+    'synth.train',
+    _TINY + '--config.opt.nope=3 --workdir={dir}/x',
+    ("no key 'nope'",),
+  ),
+  Case(
     'wrong_type',
     'synth.train',
     _TINY + '--config.opt.num_steps=many --workdir={dir}/x',
