@@ -185,6 +185,7 @@ def _guarded(main: Callable[[], Mapping[str, Any] | None]) -> None:
     print('interrupted: the same command resumes', file=sys.stderr)
     # What had to be saved was, on the way here. The threads of the device and
     # of the data loader do not survive the interpreter's own tidying up.
+    interruption.kill_spawned()
     _end(_EXIT_INTERRUPTED)
   except Exception as error:
     if re.search('out of memory|RESOURCE_EXHAUSTED', str(error), re.IGNORECASE):

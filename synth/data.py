@@ -33,6 +33,8 @@ from synth.language import tokens
 _GROUP = 1 << 14  # rows made at once, if a batch has not more
 _PREFETCH = 2  # groups made ahead of the step that needs them
 
+_Group = list[dict[str, np.ndarray]]
+
 
 def check_batch_size(
   inputs: inputs_lib.Inputs, arms: Sequence[str], batch_size: int
@@ -214,7 +216,7 @@ class _Groups:
   def __len__(self) -> int:
     return -(-(len(self._source) - self._start) // self._source.group_size)
 
-  def __getitem__(self, number: int) -> list[dict[str, np.ndarray]]:
+  def __getitem__(self, number: int) -> _Group:
     size = self._source.group_size
     low = self._start + int(number) * size
     return self._source.batches(low, min(low + size, len(self._source)))
@@ -242,10 +244,12 @@ def iterate(
     )
   groups = iter(dataset)
   resource_tracker.ensure_running()  # it unblocks signals in its thread
+  take = functools.partial(_first, groups) if workers else groups.__next__
   while True:
     try:
-      with _unsignalled():
-        group = next(groups)
+      with _unsignalled(signal.SIGTERM):
+        group = take()
+      take = groups.__next__
     except StopIteration:
       return
     except RuntimeError as error:
@@ -258,14 +262,37 @@ def iterate(
     yield from group
 
 
-@contextlib.contextmanager
-def _unsignalled() -> Iterator[None]:
-  """Threads and processes that start in it do not get SIGTERM.
+def _first(groups: Iterator[_Group]) -> _Group:
+  """The first group, for which processes start, that do not get Ctrl-C.
 
-  A signal to the whole group is for training to heed: it saves, for which it
+  A terminal sends it to them, too; they end with training. They start in a
+  thread of their own, so that training gets it meanwhile.
+  """
+  found: list[_Group | BaseException] = []
+
+  def take() -> None:
+    try:
+      found.append(next(groups))
+    except BaseException as error:  # StopIteration is one
+      found.append(error)
+
+  thread = threading.Thread(target=take, daemon=True)
+  with _unsignalled(signal.SIGINT):
+    thread.start()
+  thread.join()
+  if isinstance(found[0], BaseException):
+    raise found[0]
+  return found[0]
+
+
+@contextlib.contextmanager
+def _unsignalled(number: signal.Signals) -> Iterator[None]:
+  """Threads and processes that start in it do not get this signal.
+
+  SIGTERM to the whole group is for training to heed: it saves, for which it
   may need batches still. It hears of it in another thread.
   """
-  old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+  old = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
   try:
     yield
   finally:

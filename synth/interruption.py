@@ -5,6 +5,9 @@ a callback of the garbage collector (JAX has one), it is printed and ignored,
 and the process goes on. So it is noted, too, and long loops ask for it.
 """
 
+import contextlib
+import os
+import pathlib
 import signal
 import types
 from typing import NoReturn
@@ -34,3 +37,16 @@ def _interrupt(number: int, frame: types.FrameType | None) -> NoReturn:
   global _noted
   _noted = True
   raise KeyboardInterrupt
+
+
+def kill_spawned() -> None:
+  """Ends what `multiprocessing` has spawned, before this process ends at once.
+
+  What is about to start would outlive it by seconds, and `multiprocessing` does
+  not list it yet. Its resource tracker, another child, cleans up after them.
+  """
+  for path in pathlib.Path('/proc/self/task').glob('*/children'):
+    with contextlib.suppress(OSError):  # that thread has ended, or that process
+      for pid in map(int, path.read_text().split()):
+        if b'spawn_main' in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes():
+          os.kill(pid, signal.SIGKILL)

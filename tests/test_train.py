@@ -425,11 +425,16 @@ def test_processes_that_make_batches_end_with_training(data_dir, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('whole_group', [False, True])
-def test_sigterm_while_these_processes_start_ends_all(
-  data_dir, tmp_path, whole_group
+@pytest.mark.parametrize(
+  'number, code', [(signal.SIGTERM, 0), (signal.SIGINT, 130)]
+)
+def test_a_signal_while_these_processes_start_ends_all(
+  data_dir, tmp_path, number, code, whole_group
 ):
   output = tmp_path / 'output'
   flags = [f'--config.{name}={value}' for name, value in _OVERRIDES.items()]
+  # Started in the background, it would ignore Ctrl-C, as we do then.
+  old = signal.signal(signal.SIGINT, signal.default_int_handler)
   with output.open('w') as file:
     process = subprocess.Popen(
       [sys.executable, '-m', 'synth.train',
@@ -437,6 +442,7 @@ def test_sigterm_while_these_processes_start_ends_all(
        f'--data={data_dir}', '--grain_workers=2', '--grace_s=90', *flags],
       cwd=_ROOT, stdout=file, stderr=file, start_new_session=True,
     )  # fmt: skip
+  signal.signal(signal.SIGINT, old)
   try:
     deadline = time.monotonic() + 90
     while not any('spawn_main' in c for c in _children(process.pid).values()):
@@ -445,8 +451,8 @@ def test_sigterm_while_these_processes_start_ends_all(
       time.sleep(0.01)
     time.sleep(0.5)
     children = _children(process.pid)
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 0, output.read_text()
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    assert process.wait(30) == code, output.read_text()
     _ended(children, 3)  # one that starts takes longer
   finally:
     with contextlib.suppress(ProcessLookupError):

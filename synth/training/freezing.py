@@ -109,7 +109,7 @@ class Divergences:
     rest = 'the others go on'
     if len(found) == len(self._seeds):  # else there would be an error
       rest = 'no other seed is left, the other arms go on'
-    for seed in found.keys() - self._told.keys():
+    for seed in (seed for seed in found if seed not in self._told):
       print(
         f'warning: {self._prefix}the loss of seed {seed} is not finite at step '
         f'{found[seed]}: this model is frozen, {rest}',

@@ -8,10 +8,8 @@ end in time if the others do not answer.)
 """
 
 from collections.abc import Callable
-import contextlib
 import itertools
 import os
-import pathlib
 import signal
 import socket
 import sys
@@ -188,18 +186,5 @@ class Preemption:
       file=sys.stderr,
       flush=True,
     )
-    _kill_spawned()
+    interruption.kill_spawned()
     os._exit(0)
-
-
-def _kill_spawned() -> None:
-  """Ends the processes that make batches, even if they are about to start.
-
-  Then they would outlive this one by seconds, and `multiprocessing` does not
-  list them yet. Its resource tracker, another child, cleans up after them.
-  """
-  for path in pathlib.Path('/proc/self/task').glob('*/children'):
-    with contextlib.suppress(OSError):  # that thread has ended, or that process
-      for pid in map(int, path.read_text().split()):
-        if b'spawn_main' in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes():
-          os.kill(pid, signal.SIGKILL)
