@@ -873,3 +873,6 @@ def test_exact_match_is_among_the_programs_that_there_are():
   logprob = np.array([[[-1.0, -np.inf, -np.inf, -np.inf]]])
   fields = {'tok': tok_SxIxnxT, 'target': target_IxL, 'logprob': logprob}
   assert summary_lib.exact_match({'novel': fields}) == {'novel': [1.0]}
+  # Of a model that diverged; not a number would be no JSON.
+  fields['logprob'] = np.full_like(logprob, np.nan)
+  assert summary_lib.exact_match({'novel': fields}) == {'novel': [0.0]}

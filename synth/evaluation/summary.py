@@ -122,9 +122,12 @@ def exact_match(
     length = target_IxL.shape[1]
     same_SxIxn = (tok_SxIxnxT[..., :length] == target_IxL[:, None]).all(axis=-1)
     same_SxIxn &= (tok_SxIxnxT[..., length:] == tokens.PAD).all(axis=-1)
-    # Of those that there are: `beam` and `unique` may not find so many.
-    there_S = np.isfinite(fields['logprob']).sum(axis=(1, 2))
-    found[name] = (same_SxIxn.sum(axis=(1, 2)) / there_S).tolist()
+    # Of those that there are: `beam` and `unique` may not find so many, and a
+    # model that diverged may give none a probability.
+    there_SxIxn = np.isfinite(fields['logprob'])
+    there_S = np.maximum(there_SxIxn.sum(axis=(1, 2)), 1)
+    same_S = (same_SxIxn & there_SxIxn).sum(axis=(1, 2))
+    found[name] = (same_S / there_S).tolist()
   return found
 
 
