@@ -510,6 +510,22 @@ def test_a_full_disk_gets_one_sentence(data_dir, inputs, tmp_path):
     assert str(caught.value) == f'cannot write checkpoint {wanted}'
 
 
+def test_a_full_disk_told_at_the_end_gets_the_same_sentence(tmp_path):
+  def close():
+    raise OSError(28, 'No space left on device')
+
+  with (
+    pytest.raises(errors.InputError) as caught,
+    checkpoint.Checkpoints(tmp_path) as checkpoints,
+  ):
+    checkpoints.save(7, {'x': np.zeros(3)}, {})
+    really_close = checkpoints._manager.close
+    checkpoints._manager.close = close
+  really_close()
+  wanted = f'{tmp_path}/checkpoints/7: No space left on device'
+  assert str(caught.value) == f'cannot write checkpoint {wanted}'
+
+
 @pytest.mark.parametrize('file, told', [('orbax/x.py', ''), ('x.py', 'left')])
 def test_writes_that_fail_after_the_first_one_are_not_told(
   tmp_path, caplog, file, told

@@ -85,8 +85,12 @@ class Checkpoints:
     try:
       self.wait()
     finally:
-      self._manager.close()
-      sys.unraisablehook = self._hook
+      try:
+        self._manager.close()
+      except Exception as error:  # of some saves it tells again why they failed
+        raise self._cannot_write(error) from None
+      finally:
+        sys.unraisablehook = self._hook
 
   def _unraisable(self, found: Any) -> None:
     """Drops what is left behind by a save or a restore that failed.
