@@ -48,7 +48,7 @@ class _Run:
       raise runs.RunError(f'{path / runs.RESULT} has no {split_lib.DEV}')
     self.trained = runs.read_json(path / runs.TRAINED)
     self.record = runs.read_record(path)
-    arrays = runs.read_arrays(path / runs.SAMPLES)
+    arrays = runs.read_written(path, runs.SAMPLES, self.result)
     dev = {
       name: arrays[f'{split_lib.DEV}_{name}']
       for name in ('outcome', 'class', 'cluster')

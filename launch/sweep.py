@@ -33,7 +33,7 @@ from launch import study
 from synth import cli
 from synth import errors
 from synth import runs
-from synth import settings
+from synth import train
 from synth.splits import split as split_lib
 
 _SWEEP = 'sweep.json'
@@ -154,7 +154,7 @@ def check(run: Run, common: Sequence[str]) -> None:
   """
   config = cli.load_config([*_of_config(common), *run.settings])
   try:
-    settings.check(config, *settings.PARTS)
+    train.check(config)
   except errors.InputError as error:
     raise errors.InputError(f'{run.workdir.name}: {error}') from None
 

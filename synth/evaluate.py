@@ -34,6 +34,7 @@ from synth import locks
 from synth import runs
 from synth import seeding
 from synth import settings
+from synth import store
 from synth.evaluation import confidence
 from synth.evaluation import decode
 from synth.evaluation import memory
@@ -235,6 +236,10 @@ def _evaluate(
   (workdir / runs.RESULT).unlink(missing_ok=True)
   runs.write_arrays(workdir / runs.SAMPLES, _flat(written))
   runs.write_arrays(workdir / runs.RECORDS, _flat(records))
+  result['files_sha256'] = {
+    name: store.sha256_of_file(workdir / name)
+    for name in (runs.SAMPLES, runs.RECORDS)
+  }
   runs.write_sealed(workdir / runs.RESULT, result)
   parts.remove()
   return result
@@ -307,7 +312,7 @@ def define_flags() -> None:
   )
   flags.DEFINE_list(
     'temperatures',
-    [],
+    None,
     'Of sampling, in place of eval.temperature; dev chooses among several.',
   )
   flags.DEFINE_list(
@@ -340,17 +345,20 @@ def main() -> dict[str, Any]:
   }
   overrides = {key: value for key, value in given.items() if value is not None}
   try:
-    temperatures = [float(value) for value in args.temperatures]
+    temperatures = [float(value) for value in args.temperatures or ()]
   except ValueError as error:
     raise errors.InputError(f'--temperatures: {error}') from None
   if not args.tests:
     raise errors.InputError('--tests= names no set: give names, or all')
+  if args.temperatures == []:
+    raise errors.InputError('--temperatures= has no temperature')
   tests = [] if args.tests == ['all'] else args.tests
   result = evaluate(pathlib.Path(args.workdir), overrides, temperatures, tests)
   hidden = (
     'config',
     'versions',
     'inputs_sha256',
+    'files_sha256',
     'calibration',
     'calibration_strata',
     'reliability',

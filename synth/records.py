@@ -169,8 +169,8 @@ def make(
   inputs = inputs_lib.load_or_build(config, workdir / record['data_dir'])
   runs.check_same(workdir / runs.RESULT, result['inputs_sha256'], inputs.sha256)
   runs.check_final(workdir, result)
-  arrays = runs.read_arrays(workdir / runs.SAMPLES)
-  programs = runs.read_arrays(workdir / runs.RECORDS)
+  arrays = runs.read_written(workdir, runs.SAMPLES, result)
+  programs = runs.read_written(workdir, runs.RECORDS, result)
   wanted = {
     f'{n}_{field}'
     for n in result['items']

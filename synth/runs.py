@@ -177,6 +177,25 @@ def read_arrays(path: pathlib.Path) -> dict[str, np.ndarray]:
     raise RunError(f'{path} cannot be read: {error}') from None
 
 
+def read_written(
+  workdir: pathlib.Path, name: str, result: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+  """Reads `SAMPLES` or `RECORDS` of the evaluation that a result is of.
+
+  Raises:
+    RunError: if it cannot be read, or is of another one (older results do not
+      tell).
+  """
+  path = workdir / name
+  arrays = read_arrays(path)
+  told = result.get('files_sha256', {}).get(name)
+  if told is not None and told != store.sha256_of_file(path):
+    raise RunError(
+      f'{path} is not what {workdir / RESULT} is of: evaluate again'
+    )
+  return arrays
+
+
 def read_json(path: pathlib.Path) -> Any:
   """Reads a JSON file of a run, without its seal.
 

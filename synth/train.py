@@ -33,14 +33,17 @@ from synth import flops
 from synth import host_memory
 from synth import inputs as inputs_lib
 from synth import model as model_lib
+from synth import model_config
 from synth import runs
 from synth import seeding
 from synth import settings
 from synth.evaluation import decode
+from synth.language import grammar as grammar_lib
 from synth.splits import kinds
 from synth.training import distributed
 from synth.training import ensemble as ensemble_lib
 from synth.training import freezing
+from synth.training import optimizer
 from synth.training import preemption
 from synth.training import sharding
 from synth.training import trainer as trainer_lib
@@ -82,13 +85,11 @@ def train_and_evaluate(
     InputError: for a bad config, foreign inputs or a run of another config.
   """
   settings.check(config, *settings.PARTS)
-  if 'method' in config.eval:  # so that a typo is not told after training
-    settings.choose(config.eval.method, decode.METHODS, 'eval.method')
   configs = {}
   for arm in arms or (config.data.arm,):
     configs[arm] = config.copy_and_resolve_references()
     configs[arm].data.arm = arm
-    kinds.check_arm(configs[arm])
+    check(configs[arm])
   if len(configs) < len(arms):
     raise errors.InputError(f'--arms={",".join(arms)} names an arm twice')
   workdirs = {arm: workdir / arm if arms else workdir for arm in configs}
@@ -97,6 +98,21 @@ def train_and_evaluate(
       configs, workdirs, data_dir or workdir, options, stop, grain_workers
     )
   return found if arms or 'stopped_at' in found else found[config.data.arm]
+
+
+def check(config: ml_collections.ConfigDict) -> None:
+  """Refuses, before anything is built, what no run could be.
+
+  Raises:
+    InputError: names the setting, and its value.
+  """
+  settings.check(config, *settings.PARTS)
+  kinds.check_arm(config)
+  grammar = grammar_lib.load(grammar_lib.find(config.universe.grammar))
+  shape = model_config.of(config, grammar)
+  optimizer.make(config.opt, shape.width_ratio)
+  if 'method' in config.eval:  # so that a typo is not told after training
+    settings.choose(config.eval.method, decode.METHODS, 'eval.method')
 
 
 def _train(

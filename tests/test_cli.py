@@ -143,6 +143,12 @@ _BAD = [
     ('--tests= names no set',),
   ),
   Case(
+    'no_temperature',
+    'synth.evaluate',
+    '--workdir={dir}/run --temperatures=',
+    ('--temperatures= has no temperature',),
+  ),
+  Case(
     'edges_that_would_be_a_split_of_their_own',
     'synth.splits',
     _TINY + "--workdir={dir}/x --config.split.edges='sub>div'",
@@ -650,7 +656,8 @@ def test_evaluation_reports_the_result_without_its_longest_parts(
   found = done['evaluate'].result
   hidden = stored.keys() - found.keys()
   assert hidden == {
-    'config', 'versions', 'inputs_sha256', 'calibration', 'calibration_strata',
+    'config', 'versions', 'inputs_sha256', 'files_sha256', 'calibration',
+    'calibration_strata',
     'reliability', 'retrieval', 'best_by_forced', 'pass@k_by_seed',
   }  # fmt: skip
   assert all(found[name] == stored[name] for name in found)

@@ -308,6 +308,10 @@ def test_processes_of_one_run_differ_in_their_number_only():
     ('opt.lrr=1', 'Did you mean "lr"'),
     ('opt.lr=1e-3,-1', 'opt.lr=-1: opt.lr=-1.0 must be positive'),
     ('train.seed=0,1.5', 'train.seed=1.5'),
+    ('model.mlp=gelu,relux', "unknown model.mlp 'relux'"),
+    ('data.arm=train_s,nope', "unknown data.arm 'nope'"),
+    ('opt.schedule=wds', "unknown opt.schedule 'wds'"),
+    ('universe.grammar=no.bnf', 'no.bnf'),
   ],
 )
 def test_a_sweep_refuses_settings_before_it_makes_anything(

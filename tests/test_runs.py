@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from synth import runs
+from synth import store
 
 
 def test_arrays_that_are_not_whole_are_refused_wherever_they_are_damaged(
@@ -60,6 +61,19 @@ def test_a_result_that_was_changed_anywhere_is_refused(tmp_path):
       runs.read_json(path)
   path.write_text(json.dumps(facts))  # as older versions wrote it
   assert runs.read_json(path)['n'] == 3
+
+
+def test_samples_of_another_evaluation_are_refused(tmp_path):
+  arrays = {'dev_outcome': np.zeros(3, np.int8)}
+  runs.write_arrays(tmp_path / runs.SAMPLES, arrays)
+  of = {runs.SAMPLES: store.sha256_of_file(tmp_path / runs.SAMPLES)}
+  assert 'dev_outcome' in runs.read_written(
+    tmp_path, runs.SAMPLES, {'files_sha256': of}
+  )
+  runs.write_arrays(tmp_path / runs.SAMPLES, {'dev_outcome': np.ones(3)})
+  runs.read_written(tmp_path, runs.SAMPLES, {})  # older results do not tell
+  with pytest.raises(runs.RunError, match=r'samples\.npz is not what .*result'):
+    runs.read_written(tmp_path, runs.SAMPLES, {'files_sha256': of})
 
 
 def test_versions_tell_the_commit_and_whether_files_differ_from_it(tmp_path):

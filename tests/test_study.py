@@ -306,6 +306,10 @@ def test_an_older_evaluation_or_one_of_the_middle_leaves_no_record(
   arrays = runs.read_arrays(workdir / runs.RECORDS)
   del arrays['novel_minimal']
   runs.write_arrays(workdir / runs.RECORDS, arrays)
+  with pytest.raises(runs.RunError, match=r'records\.npz is not what'):
+    records.make(workdir, 'toy', 'support', 'r')
+  del result['files_sha256']  # as of an older evaluation
+  runs.write_json(workdir / runs.RESULT, result)
   with pytest.raises(runs.RunError, match=r'records\.npz is of an older'):
     records.make(workdir, 'toy', 'support', 'r')
 

@@ -91,12 +91,12 @@ def load(*directories: pathlib.Path) -> list[Run]:
     if not path.exists():
       print(f'warning: {parent} is not evaluated: left out', file=sys.stderr)
       continue
-    record = runs.read_record(parent)
+    record, result = runs.read_record(parent), runs.read_result(parent)
     found.append(
       Run(
         parent,
-        runs.read_result(parent),
-        runs.read_arrays(parent / runs.SAMPLES),
+        result,
+        runs.read_written(parent, runs.SAMPLES, result),
         runs.read_metrics(parent),
         (parent / record['data_dir']).resolve(),
         '',

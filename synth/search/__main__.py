@@ -263,7 +263,7 @@ def run(
     )
   _check_sizes(bank_sizes, divisions, config.universe.max_size)
   inputs = inputs_lib.of_run(workdir, config)
-  arrays = runs.read_arrays(workdir / runs.SAMPLES)
+  arrays = runs.read_written(workdir, runs.SAMPLES, result)
   search = _Search(config, inputs)
   banks = {size: search.bank(size) for size in dict.fromkeys(bank_sizes)}
   divisions = tuple(dict.fromkeys(divisions))
