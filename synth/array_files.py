@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import contextlib
 import pathlib
 from typing import BinaryIO
+import uuid
 
 import numpy as np
 
@@ -29,6 +30,22 @@ def opened(path: pathlib.Path, mode: str) -> Iterator[BinaryIO]:
   except OSError as error:
     error.filename = error.filename or str(path)
     raise
+
+
+@contextlib.contextmanager
+def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
+  """A new file, which appears under its name whole or not at all.
+
+  Two workers may write one, if a cluster gives the task of a worker that it has
+  lost sight of to another: each writes a file of its own, the same.
+  """
+  scratch = path.with_suffix(f'.{uuid.uuid4().hex}.tmp')
+  try:
+    with opened(scratch, 'wb') as file:
+      yield file
+    scratch.replace(path)
+  finally:
+    scratch.unlink(missing_ok=True)
 
 
 def append(file: BinaryIO, array: np.ndarray) -> None:

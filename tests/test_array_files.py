@@ -92,3 +92,17 @@ def test_a_column_whose_header_was_not_written_is_made_again(tmp_path):
   columns.create()
   columns.append('a', np.arange(3))
   assert np.load(tmp_path / 'a.npy').tolist() == [0, 1, 2]
+
+
+def test_two_who_write_one_file_do_not_get_in_each_others_way(tmp_path):
+  path = tmp_path / 'a.part'
+  with array_files.whole(path) as one, array_files.whole(path) as other:
+    for file in (one, other):
+      array_files.append(file, np.arange(1000))
+    assert not path.exists()
+  np.testing.assert_array_equal(np.fromfile(path, np.int64), np.arange(1000))
+  with pytest.raises(KeyError), array_files.whole(path) as file:
+    array_files.append(file, np.zeros(3))
+    raise KeyError
+  assert [file.name for file in tmp_path.iterdir()] == ['a.part']
+  assert path.stat().st_size == 8000

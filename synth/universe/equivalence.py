@@ -55,11 +55,9 @@ class Part:
 
   def save(self, path: pathlib.Path) -> None:
     """Writes the part; the file appears whole or not at all."""
-    scratch = path.with_suffix('.tmp')
-    with array_files.opened(scratch, 'wb') as file:
+    with array_files.whole(path) as file:
       for field in dataclasses.fields(self):
         array_files.save(file, getattr(self, field.name))
-    scratch.replace(path)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> 'Part':

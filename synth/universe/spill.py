@@ -81,8 +81,7 @@ def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
   """Writes the candidates of a task; the file appears whole or not at all."""
   buckets = range(len(pieces[0].start) - 1)
   parts = [piece.bucket(number) for number in buckets for piece in pieces]
-  scratch = path.with_suffix('.tmp')
-  with array_files.opened(scratch, 'wb') as file:
+  with array_files.whole(path) as file:
     ways = np.concatenate([part.ways for part in parts])
     array_files.append(file, np.array([ways.itemsize], np.int64))
     start = np.sum([piece.start for piece in pieces], axis=0)
@@ -91,7 +90,6 @@ def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
       array = np.concatenate([getattr(part, name) for part in parts])
       array_files.append(file, array)
     array_files.append(file, ways)
-  scratch.replace(path)
 
 
 def read(
