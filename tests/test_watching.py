@@ -156,6 +156,20 @@ def test_a_trace_that_cannot_be_written_gets_one_sentence(
       raise errors.InputError('diverged')
 
 
+def test_processes_of_one_host_do_not_write_one_trace(tmp_path, monkeypatch):
+  places = []
+  monkeypatch.setattr(jax.profiler, 'start_trace', places.append)
+  monkeypatch.setattr(jax.profiler, 'stop_trace', lambda: None)
+  monkeypatch.setattr(jax, 'process_count', lambda: 2)
+  for number in range(2):
+    monkeypatch.setattr(jax, 'process_index', lambda n=number: n)
+    with _watch(tmp_path, profile=True) as watch:
+      for step in range(8):
+        watch.before(step)
+  one, other = places
+  assert one != other and one.startswith(str(tmp_path / watching.PROFILE))
+
+
 @pytest.mark.parametrize('start, steps', [(0, 20), (7, 20), (12, 20), (18, 20)])
 def test_a_profile_is_of_steps_after_the_first(
   tmp_path, monkeypatch, capsys, start, steps

@@ -56,7 +56,9 @@ def define_flags() -> None:
   """The flags that `from_flags` reads."""
   flags.DEFINE_bool('tensorboard', False, 'Write TensorBoard event files, too.')
   flags.DEFINE_bool(
-    'profile', False, f'Write a trace of {_TRACED} steps to WORKDIR/{PROFILE}.'
+    'profile',
+    False,
+    f'Write a trace of {_TRACED} steps to WORKDIR/{PROFILE}, of each process.',
   )
   cli.show('tensorboard', 'profile')
 
@@ -212,7 +214,11 @@ class Watch:
     self._step_flops = step_flops
     self._peak = flops.peak()
     self._shown = start, time.monotonic()
-    self._trace = workdir / PROFILE if options.profile else None
+    self._trace: pathlib.Path | None = None
+    if options.profile:
+      self._trace = workdir / PROFILE
+      if jax.process_count() > 1:  # on one host they would write one file
+        self._trace /= f'process{jax.process_index()}'
     self._tracing = False
     self._writes = distributed.is_first()
     if not self._writes:
