@@ -88,6 +88,33 @@ def test_fewer_seeds_a_missing_test_and_other_steps_are_named(cpu):
   )
 
 
+def test_another_setting_is_named_and_its_contrast_not_judged(cpu):
+  root, declared = cpu
+  path = root / 'support/train_s-split1.json'
+  config = json.loads(path.read_text())['config']
+  # How many devices there were is no other setting, nor is a newer key.
+  config['mesh']['data'] += 1
+  del config['opt']['b2']
+  _change(path, config=config)
+  assert not _study(root, declared).states['support'].lacking
+  config['opt']['lr'] = 0.5
+  _change(path, config=config)
+  study = _study(root, declared)
+  wanted = declared[0].config['opt']['lr']
+  assert study.states['support'].lacking == (
+    f'train_s-split1 (opt.lr 0.5, not {wanted})',
+  )
+  assert _first(study).verdict == Verdict.NOT_MEASURED
+
+
+def test_two_records_of_one_run_are_refused(cpu):
+  root, declared = cpu
+  path = root / 'support/train_s-split1.json'
+  path.with_name('old.json').write_text(path.read_text())
+  with pytest.raises(errors.InputError, match='both of the run train_s-split1'):
+    _study(root, declared)
+
+
 def test_runs_that_nobody_declared_are_left_out(cpu):
   root, declared = cpu
   rng = np.random.default_rng(9)

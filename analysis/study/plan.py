@@ -16,6 +16,8 @@ from synth.splits import kinds
 from synth.splits import split as split_lib
 
 _NAMED = 3  # lacking runs in one line; tables name all
+# Settings by which devices share the work, not what a run is.
+_FREE = ('mesh',)
 
 
 class Declared(NamedTuple):
@@ -151,6 +153,8 @@ def _short(run: Declared, record: records.Record) -> str:
       reasons.append(f'{len(value)} of {len(wanted)} seeds')
     else:
       reasons.append(f'{key} {value}, not {wanted}')
+  if not reasons:  # else its config only says the same again
+    reasons = _other_settings(run, record)
   for test in run.tests:
     if test not in record.tests:
       reasons.append(f'no test {test}')
@@ -159,3 +163,25 @@ def _short(run: Declared, record: records.Record) -> str:
       if items != run.items:
         reasons.append(f'{items} of {run.items} tasks of {test}')
   return f' ({"; ".join(reasons)})' if reasons else ''
+
+
+def _other_settings(run: Declared, record: records.Record) -> list[str]:
+  """Settings of a record that are not the run's.
+
+  A key that only one of both has is of another version, which had its default,
+  and passes.
+  """
+  there = record.facts['config']
+  return [
+    f'{group}.{key} {there[group][key]}, not {value}'
+    for group, settings in run.config.items()
+    if group not in _FREE
+    for key, value in settings.items()
+    if key in there.get(group, {})
+    and _plain(there[group][key]) != _plain(value)
+  ]
+
+
+def _plain(value: Any) -> Any:
+  """A setting as JSON gives it back."""
+  return list(value) if isinstance(value, tuple) else value

@@ -156,7 +156,8 @@ def load(
     declared: Tier -> the runs that it should have; none: any are whole.
 
   Raises:
-    InputError: if there is none, one is damaged, or they are of several tiers.
+    InputError: if there is none, one is damaged, two are of one run, or they
+      are of several tiers.
   """
   found = records.load(directory)
   tiers = sorted({record.facts['tier'] for record in found})
@@ -165,6 +166,7 @@ def load(
       f'{directory} has records of tiers {", ".join(tiers)}: report on them '
       'one by one'
     )
+  _once(found)
   wanted = declared(tiers[0])
   names = [run.contrast for run in wanted]
   names += [record.facts['contrast'] for record in found]
@@ -177,6 +179,19 @@ def load(
     if there:
       contrasts[name] = there
   return Study(directory, tiers[0], contrasts, wanted, states)
+
+
+def _once(found: Sequence[records.Record]) -> None:
+  """Refuses two records of one run: which of them counts, nobody said."""
+  seen: dict[tuple[str, str], records.Record] = {}
+  for record in found:
+    place = record.facts['contrast'], record.facts['run']
+    if place in seen:
+      raise errors.InputError(
+        f'{seen[place].path} and {record.path} are both of the run '
+        f'{place[1]} of {place[0]}: keep one'
+      )
+    seen[place] = record
 
 
 def is_study(directory: pathlib.Path) -> bool:
