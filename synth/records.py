@@ -44,6 +44,7 @@ Arrays are packed (`synth.packing`).
 
 from collections.abc import Mapping
 import dataclasses
+import json
 import pathlib
 from typing import Any
 import zlib
@@ -118,15 +119,29 @@ def read(path: pathlib.Path) -> Record:
   """
   found = runs.read_format(path, FORMAT, 'record')
   try:
+    # What has no value is null: nothing that is written is NaN or infinite.
+    json.dumps(found, allow_nan=False)
     tests = {
       name: record_tasks.Tasks(
-        **{key: packing.unpack(packed) for key, packed in arrays.items()}
+        **{key: _unpack(key, packed) for key, packed in arrays.items()}
       )
       for name, arrays in found.pop('tests').items()
     }
   except (KeyError, TypeError, ValueError, zlib.error) as error:
     raise runs.RunError(f'{path} is damaged: {error}') from None
   return Record(path, found, tests)
+
+
+def _unpack(key: str, packed: Mapping[str, Any]) -> np.ndarray:
+  """An array of `Tasks`.
+
+  Raises:
+    ValueError: if it holds NaN where every task has a value.
+  """
+  array = packing.unpack(packed)
+  if key != 'answer_SxI' and np.isnan(array).any():
+    raise ValueError(f'{key} holds NaN')
+  return array
 
 
 def load(directory: pathlib.Path) -> list[Record]:

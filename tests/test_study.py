@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import pathlib
 import shutil
 import subprocess
@@ -422,6 +423,10 @@ def test_some_tasks_are_the_same_ones_at_each_evaluation(toy_run):
     lambda facts: facts.update(format=0),
     lambda facts: facts['tests']['dev']['class_I'].update(data='AAAA'),
     lambda facts: facts['tests']['dev'].pop('class_I'),
+    lambda facts: facts['dev_loss'][-1][1].append(math.nan),
+    lambda facts: facts['tests']['dev'].update(
+      distance_2xI=packing.pack(np.full((2, 4), math.nan), '<f2')
+    ),
   ],
 )
 def test_a_damaged_record_is_named(toy_run, tmp_path, spoil):
