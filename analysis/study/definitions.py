@@ -200,9 +200,11 @@ operations of training and C<sub>0</sub> their geometric mean, success is:
 of the logarithm</i> exp(&minus;A e<sup>&minus;bz</sup>); <i>broken power</i> 1
 &minus; E &minus; B e<sup>&minus;fz</sup> (1 + e<sup>(z &minus; m) /
 w</sup>)<sup>&minus;g w</sup>. Loss: a + b z, a power e<sup>a &minus; bz</sup>,
-and one above a floor E + A e<sup>&minus;bz</sup>. Least squares weighed by the
-variance of models of one level, pooled over levels; AICc = &chi;<sup>2</sup> +
-2 P + 2 P (P + 1) / (N &minus; P &minus; 1), N models, P parameters.</td></tr>
+and one above a floor E + A e<sup>&minus;bz</sup>. Least squares, each level
+weighed by the inverse of p (1 &minus; p), p its mean success (of losses by
+their inverse square), so that weak levels count most; how much more models of
+a level differ is pooled over levels. AICc = &chi;<sup>2</sup> + 2 P + 2 P (P +
+1) / (N &minus; P &minus; 1), N models, P parameters.</td></tr>
 <tr><td>D<sub>A</sub>, D<sub>C</sub></td><td>Atom and compound divergence of
 training P and test Q (Keysers et al., ICLR 2020):
 1 &minus; &Sigma; p<sub>k</sub><sup>a</sup> q<sub>k</sub><sup>1&minus;a</sup>,

@@ -146,11 +146,12 @@ def draw(study: study_lib.Study) -> Drawn:
   caption = (
     f'{one.levels} levels of compute over {one.decades:.1f} decades, '
     f'{one.seeds} seeds each (circles); of the learning rates of a level the '
-    'one of least loss on dev. Error of a seed: spread over seeds, pooled over '
-    'levels. Bands and brackets: 95 %, bootstrap over the seeds of each level '
-    'and, but for loss, over tasks (those of a cell together); they know '
-    'nothing of other splits. Lack of fit: for these tasks. Grey: '
-    'extrapolated. dAICc: above the best form.'
+    'one of least loss on dev. Levels are weighed by 1 / (p (1 - p)), p their '
+    'success (of loss by 1 / p^2), weak ones thus most; how much more seeds '
+    'differ is pooled over levels. Bands and brackets: 95 %, bootstrap over '
+    'the seeds of each level and, but for loss, over tasks (those of a cell '
+    'together); they know nothing of other splits. Lack of fit: for these '
+    'tasks. Grey: extrapolated. dAICc: above the best form.'
   )
   for name, law in found.items():
     if law.k:
