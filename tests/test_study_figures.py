@@ -324,7 +324,8 @@ def test_copies_by_distance_are_those_planted(study):
     # Of what chance would copy nothing is known, and nothing is drawn.
     assert set(found) == {'distance', 'of wrong', 'of minimal'}
     assert found['of minimal'] == []
-    assert 'records do not hold it' in drawn.caption
+    assert 'do not hold it' in drawn.caption
+    assert 'dashed' not in drawn.caption
   flat = drawn.numbers[f'support, train_s, {study_lib.SEMANTIC}']['of wrong']
   np.testing.assert_allclose(np.array(flat)[:, 0], 0.25, atol=0.04)
 
@@ -338,6 +339,22 @@ def test_copies_are_counted_once_and_only_among_what_is_wrong(study):
   assert found.items == 300
   mean = np.mean([one.estimate for one in found.of_wrong])
   assert mean == pytest.approx(copied / wrong, abs=0.01)
+
+
+def test_the_caption_says_which_records_count_what_can_be_a_copy(
+  study, monkeypatch
+):
+  known, calls = retrieval.measure, itertools.count()
+
+  def measure(chosen, space):
+    copies = known(chosen, space)
+    of_support = next(calls) < 4  # both arms in both spaces, the first drawn
+    return copies._replace(of_minimal=copies.of_wrong if of_support else [])
+
+  monkeypatch.setattr(retrieval, 'measure', measure)
+  caption = retrieval.draw(study).caption
+  assert 'dashed: copies among all the others (support)' in caption
+  assert 'of region_syntactic, region_semantic do not hold it' in caption
 
 
 def test_copies_are_told_of_what_can_be_one_where_that_is_counted(study):

@@ -7,6 +7,7 @@ function can be no copy. Where records count the others, copies are told of
 these as well.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import NamedTuple
@@ -234,14 +235,27 @@ def draw(study: study_lib.Study) -> Drawn:
     'are no program, or no smallest program of their function, can be no copy, '
     'and how many are of these may change with distance, too'
   )
-  if all(c.of_minimal for one in found.values() for c in one.values()):
-    caption += '; dashed: copies among all the others.'
-  else:
-    caption += (
-      '; records do not hold it, so neither are copies among the others '
-      'measured nor what chance would have of them.'
-    )
-  caption += ' Settings were chosen on dev of split 0.'
+  caption += _of_the_others(found) + ' Settings were chosen on dev of split 0.'
   if lacking:
     caption += f' Not measured: {"; ".join(lacking)}.'
   return Drawn(fig, caption, numbers)
+
+
+def _of_the_others(found: Mapping[str, Mapping[Any, Copies]]) -> str:
+  """Of which contrasts copies are told among what can be one."""
+  counted = [
+    name
+    for name, measured in found.items()
+    if all(copies.of_minimal for copies in measured.values())
+  ]
+  unknown = ', '.join(name for name in found if name not in counted)
+  text = ''
+  if counted:
+    text += '; dashed: copies among all the others'
+    text += f' ({", ".join(counted)})' if unknown else ''
+  if unknown:
+    text += (
+      f'; records of {unknown} do not hold it, so neither are copies among '
+      'the others measured nor what chance would have of them'
+    )
+  return text + '.'
