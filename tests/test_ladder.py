@@ -122,6 +122,7 @@ def test_a_ladder_verifies_and_a_forged_rung_does_not(data, inputs):
     ({'num_arm': 41}, 'not a multiple of num_test=10'),
     ({'num_arm': 4000}, 'too few for num_test=10 and num_arm=4000'),
     ({'num_dev': 5000}, 'num_dev=5000'),
+    ({'num_test': 1, 'num_arm': 1}, "arm 'rung_0' would have 1 of the"),
   ],
 )
 def test_impossible_ladders_are_refused(data, overrides, named):

@@ -651,6 +651,45 @@ def test_a_negative_class_number_is_caught(real, tmp_path):
   assert 'class_numbers_valid' in _refusal(manifest)
 
 
+@pytest.mark.parametrize(
+  'part, key, value, error',
+  [
+    ('settings', 'seed', -1, 'split.seed=-1 must be at least 0'),
+    ('settings', 'num_test', 'a', "split.num_test='a' must be an integer"),
+    ('spaces', 'p', None, 'spaces.p=None must be an integer'),
+    ('spaces', 'z', 1, 'nothing reads spaces.z'),
+  ],
+)
+def test_settings_that_no_config_has_are_caught(
+  real, tmp_path, part, key, value, error
+):
+  def doctor(arrays, facts):
+    del arrays
+    facts[part] = {**facts[part], key: value}
+
+  assert error in _refusal(_doctor(real[0], tmp_path, doctor))
+
+
+@pytest.mark.parametrize('name', ['dev', 'arm_train_c', 'distance_train_c'])
+@pytest.mark.parametrize('shape', [(), (1, 1, 1)])
+def test_arrays_of_another_shape_are_caught(real, tmp_path, name, shape):
+  def doctor(arrays, facts):
+    del facts
+    arrays[name] = np.full(shape, arrays[name].flat[0])
+
+  error = f'{name} has the shape {shape}'
+  assert error in _refusal(_doctor(real[0], tmp_path, doctor))
+
+
+@pytest.mark.parametrize('left', [0, 1])
+def test_arms_without_neighbours_are_refused(real, left):
+  directory, inputs = real
+  spare = len(inputs.split.arms['train_s']) + len(inputs.split.dev)
+  config = _config(split__num_dev=spare - left)
+  with pytest.raises(errors.InputError, match=f'would have {left} of the'):
+    inputs_lib.load_or_build(config, directory)
+
+
 def test_a_leak_into_a_density_arm_is_caught(real_density, tmp_path):
   directory, inputs = real_density
 

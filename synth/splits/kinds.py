@@ -14,6 +14,7 @@ import functools
 import ml_collections
 import numpy as np
 
+from synth import errors
 from synth import settings
 from synth.splits import context as context_lib
 from synth.splits import density
@@ -82,6 +83,13 @@ def make(context: context_lib.Context) -> split_lib.Split:
   }
   kind = context.settings['kind']
   made = settings.choose(kind, makers, 'split.kind')(context)
+  for name, classes in made.arms.items():
+    if len(classes) < 2:
+      raise errors.InputError(
+        f'split: arm {name!r} would have {len(classes)} of the '
+        f'{len(context.usable_C)} classes of the universe: near and far go by '
+        'how far the classes of an arm are from each other, which takes two'
+      )
   far, bounds = distances.measure(context, made)
   return dataclasses.replace(
     made, distances=far, facts={**made.facts, 'distance_bounds': bounds}

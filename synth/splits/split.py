@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from synth import errors
 from synth import settings as settings_lib
 from synth import store
 from synth.universe import universe as universe_lib
@@ -142,3 +143,11 @@ def _check_complete(
   missing |= {'spaces', 'universe_sha256', 'checks'} - manifest.keys()
   if missing:
     raise store.StoreError(f'{directory} lacks {", ".join(sorted(missing))}')
+  told = {'split': settings, 'spaces': manifest['spaces']}
+  try:
+    settings_lib.check(told)
+  except errors.InputError as error:
+    raise store.StoreError(f'{directory}: {error}') from None
+  for name, array in arrays.items():
+    if array.ndim != (2 if name.startswith(_DISTANCE) else 1):
+      raise store.StoreError(f'{directory}: {name} has the shape {array.shape}')
