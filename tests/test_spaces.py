@@ -5,6 +5,8 @@ the definition, a published distance, numpy's SVD, scipy.
 """
 
 import collections
+import dataclasses
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import scipy.sparse
 import scipy.spatial
 
 from synth import errors
+from synth import store
 from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import structure
@@ -488,6 +491,51 @@ def test_an_interrupted_build_goes_on(universe7, tmp_path, monkeypatch):
     again = space_lib.load_or_build(tmp_path / 'b', universe7, **settings)
   assert again.manifest == whole.manifest
   assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']
+
+
+@pytest.mark.parametrize(
+  'name, end',
+  [
+    ('arrays/spec_CxF.npy', None),
+    ('arrays/value_CxE.npy', 500),
+    ('arrays/semantic_CxD.npy', -1),
+    ('semantic.json', 0),
+    ('semantic.json', -1),
+    ('arrays', None),
+  ],
+)
+def test_what_a_crash_left_of_a_build_is_made_again(
+  universe7, tmp_path, monkeypatch, name, end
+):
+  settings = {'grid': [2, 5, 61], 'p': 2, 'q': 3, 'trees': syntactic.ORDERED,
+              'syntactic_dimensions': 4}  # fmt: skip
+  whole = space_lib.load_or_build(tmp_path / 'a', universe7, **settings)
+  with monkeypatch.context() as patch:
+    patch.delattr(syntactic, 'embed')
+    with pytest.raises(AttributeError):
+      space_lib.load_or_build(tmp_path / 'b', universe7, **settings)
+  path = tmp_path / '.b-build' / name
+  if path.is_dir():
+    shutil.rmtree(path)
+  elif end is None:
+    path.unlink()
+  else:
+    path.write_bytes(path.read_bytes()[:end])
+  again = space_lib.load_or_build(tmp_path / 'b', universe7, **settings)
+  assert again.manifest == whole.manifest
+
+
+@pytest.mark.parametrize('change', ['less', 'more'])
+def test_spaces_with_other_arrays_are_refused(tmp_path, change):
+  names = {field.name for field in dataclasses.fields(space_lib.Spaces)}
+  names -= {'manifest'}
+  names ^= {'spec_CxF' if change == 'less' else 'other'}
+  store.write(
+    tmp_path / 'spaces', space_lib.KIND, dict.fromkeys(names, np.ones(2)), {}
+  )
+  named = 'spec_CxF' if change == 'less' else 'other'
+  with pytest.raises(store.StoreError, match=f'has others: {named}'):
+    space_lib.load(tmp_path / 'spaces')
 
 
 def test_the_record_says_what_a_projection_shows(universe7, tmp_path):

@@ -69,6 +69,12 @@ def load(directory: pathlib.Path) -> Spaces:
     StoreError: if the directory is missing, truncated, edited or foreign.
   """
   manifest, arrays = store.read(directory, KIND)
+  wanted = {field.name for field in dataclasses.fields(Spaces)} - {'manifest'}
+  if arrays.keys() != wanted:
+    differing = ', '.join(sorted(arrays.keys() ^ wanted))
+    raise store.StoreError(
+      f'{directory} lacks arrays or has others: {differing}; remove it'
+    )
   return Spaces(**arrays, manifest=manifest)
 
 
@@ -142,8 +148,9 @@ def _build(
   path = scratch / _SETTINGS
   if not path.exists() or path.read_text() != settings:
     shutil.rmtree(scratch, ignore_errors=True)
-    (scratch / 'arrays').mkdir(parents=True)
+    scratch.mkdir(parents=True)
     path.write_text(settings)
+  (scratch / 'arrays').mkdir(exist_ok=True)
 
   def stored(name: str) -> np.ndarray:
     return np.load(scratch / 'arrays' / f'{name}.npy', mmap_mode='r')
@@ -152,14 +159,18 @@ def _build(
 
   def once(part: str, compute: Callable[[], _Found]) -> None:
     done = scratch / f'{part}.json'
-    if not done.exists():
+    found = _finished(done, scratch / 'arrays')
+    if found is None:
       arrays, found = compute()
+      hashes = {}
       for name, array in arrays.items():
-        array_files.save(scratch / 'arrays' / f'{name}.npy', array)
+        path = scratch / 'arrays' / f'{name}.npy'
+        array_files.save(path, array)
+        hashes[name] = store.sha256_of_file(path)
       unfinished = done.with_suffix('.tmp')
-      unfinished.write_text(json.dumps(found))
+      unfinished.write_text(json.dumps({'facts': found, 'sha256': hashes}))
       unfinished.replace(done)
-    facts.update(json.loads(done.read_text()))
+    facts.update(found)
 
   once('outputs', lambda: _outputs(universe, points))
   value_CxE, ok_CxE = stored('value_CxE'), stored('ok_CxE')
@@ -179,6 +190,25 @@ def _build(
   once('syntactic', lambda: _syntactic(universe, wanted))
   store.seal(scratch / 'arrays', directory, KIND, {**wanted, **facts})
   shutil.rmtree(scratch)
+
+
+def _finished(
+  done: pathlib.Path, arrays: pathlib.Path
+) -> Mapping[str, Any] | None:
+  """What a part found; None if it, or an array of it, is not there whole.
+
+  A host that goes down may leave files that are empty or end early.
+  """
+  try:
+    told = json.loads(done.read_text())
+    facts: dict[str, Any] = dict(told['facts'])
+    whole = all(
+      store.sha256_of_file(arrays / f'{name}.npy') == sha256
+      for name, sha256 in told['sha256'].items()
+    )
+  except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    return None
+  return facts if whole else None
 
 
 def _outputs(universe: universe_lib.Universe, points: grids.Grid) -> _Found:
