@@ -594,3 +594,9 @@ def test_nearest_points_are_those_of_a_tree(dimensions, among):
     np.testing.assert_allclose(
       nearest(point_PxD, among_SxD, 5), wanted, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize('p, q', [(10**10, 3), (2, 10**10), (0, 3), (17, 1)])
+def test_grams_that_do_not_fit_are_refused_at_once(universe7, p, q):
+  with pytest.raises(errors.InputError, match='fit 63 bits'):
+    syntactic.check(universe7.vocabulary, p, q, syntactic.ORDERED)

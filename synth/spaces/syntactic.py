@@ -105,7 +105,8 @@ def check(vocabulary: tokens.Vocabulary, p: int, q: int, trees: str) -> None:
   """
   settings.choose(trees, dict.fromkeys((ORDERED, SORTED)), 'spaces.trees')
   labels = p + max(q, vocabulary.max_arity)
-  if min(p, q) < 1 or len(vocabulary) ** labels >= 2**63:
+  # The power of very many labels would take forever.
+  if min(p, q) < 1 or len(vocabulary) ** min(labels, 63) >= 2**63:
     raise errors.InputError(
       f'pq-grams of p={p} and q={q} over {len(vocabulary)} labels: p and q '
       'must be positive and grams fit 63 bits'
