@@ -147,6 +147,9 @@ def test_coverage_of_rare_success(case, seeds):
   found = _rate(simulate, lambda c: interval.share(c, rng), 4000, truth)
   # Two standard errors are 0.007.
   assert 0.92 < found < 0.97 + 0.007
+  if case.startswith('0.1 %'):
+    symmetric = _rate(simulate, small_sample.crossed, 4000, truth)
+    assert 0.83 < symmetric < 0.91 < found
 
 
 def test_units_that_agree_by_chance_do_not_make_a_mean_certain():

@@ -63,11 +63,12 @@ def of_share(found: Interval, contrast: Contrast) -> Interval:
     contrast: The share, of one or more splits.
   """
   mean, low, high = found
-  items = sum(design_lib.of(contrast).strata)
+  design = design_lib.of(contrast)
+  items = sum(design.strata)
   if high <= low or not 0 < mean < 1:
     reach = 1 - _TAIL ** (1 / items)
     return Interval(mean, max(mean - reach, 0.0), min(mean + reach, 1.0))
-  of_success, of_failure = _largest(contrast)
+  of_success, of_failure = _largest(design)
   if mean <= 0.5:
     low, high = _of_rare(mean, low, high, of_success)
   else:
@@ -101,11 +102,11 @@ def _of_rare(
   return float(least), min(max(high, float(most)), 1.0)
 
 
-def _largest(contrast: Contrast) -> tuple[float, float]:
+def _largest(design: design_lib.Design) -> tuple[float, float]:
   """The most that a task adds to a share and takes from it, with any seed."""
   added, taken = 0.0, 0.0
-  for cell in design_lib.of(contrast).cells:
-    items = cell.size_G.sum() * len(contrast)
+  for cell in design.cells:
+    items = cell.size_G.sum() * len(design.seeds_R)
     added = max(added, cell.total_SxG.max() / items)
     taken = max(taken, (cell.size_G - cell.total_SxG).max() / items)
   return float(added), float(taken)
