@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from configs import study as study_config
 from synth import records
+from synth import store
 from synth.splits import kinds
 from synth.splits import split as split_lib
 
@@ -171,17 +172,11 @@ def _other_settings(run: Declared, record: records.Record) -> list[str]:
   A key that only one of both has is of another version, which had its default,
   and passes.
   """
-  there = record.facts['config']
+  there = store.flat(record.facts['config'])
   return [
-    f'{group}.{key} {there[group][key]}, not {value}'
-    for group, settings in run.config.items()
-    if group not in _FREE
-    for key, value in settings.items()
-    if key in there.get(group, {})
-    and _plain(there[group][key]) != _plain(value)
+    f'{key} {there[key]}, not {value}'
+    for key, value in store.flat(run.config).items()
+    if key.partition('.')[0] not in _FREE
+    and key in there
+    and there[key] != value
   ]
-
-
-def _plain(value: Any) -> Any:
-  """A setting as JSON gives it back."""
-  return list(value) if isinstance(value, tuple) else value
