@@ -61,8 +61,12 @@ def _column(directory):
 
 def _spill(directory):
   number = np.arange(500, dtype=np.uint64)
-  ways = number.astype(np.int64)
-  found = candidates_lib.Candidates(number, number, ways, ways)
+  found = candidates_lib.Candidates(
+    number,
+    number,
+    number.astype(candidates_lib.WAYS),
+    number.astype(candidates_lib.ORDINAL),
+  )
   spill.write(spill.pieces_of([found], 0), directory / '0.spill')
 
 

@@ -1,5 +1,6 @@
 """The universe is exactly what brute force in exact arithmetic finds."""
 
+import dataclasses
 import fractions
 import pathlib
 import re
@@ -15,6 +16,7 @@ from synth.language import grammar as grammar_lib
 from synth.language import program as program_lib
 from synth.language import reference
 from synth.universe import build as build_lib
+from synth.universe import draws
 from synth.universe import enumerate as enumerate_lib
 from synth.universe import executors
 from synth.universe import field as field_lib
@@ -276,6 +278,20 @@ def test_samples_follow_the_generator(universe7):
 
   assert np.array_equal(draw(3), draw(3))
   assert not np.array_equal(draw(3), draw(4))
+
+
+@pytest.mark.parametrize('tabled', [0, 500])
+def test_numbers_give_the_same_programs_looked_up_or_searched_for(
+  universe7, monkeypatch, tabled
+):
+  uniform_PxL = np.random.default_rng(5).random((len(universe7.node_C), 7))
+  wanted_PxL = universe7.programs_at(universe7.node_C, uniform_PxL)
+  monkeypatch.setattr(draws, '_TABLED', tabled)
+  afresh = dataclasses.replace(universe7._alternatives)
+  found_PxL = afresh.programs_at(
+    universe7.node_C, uniform_PxL, universe7._token_Q
+  )
+  assert np.array_equal(found_PxL, wanted_PxL)
 
 
 def test_typed_samples_are_programs_of_the_grammar(tmp_path):

@@ -36,6 +36,7 @@ _PART = 1 << 19  # candidates handed on at once
 
 NODE = np.int32
 WAYS = np.int64
+ORDINAL = np.uint32  # within a task
 PRODUCTION = np.uint16
 
 
@@ -115,6 +116,15 @@ class Candidates:
   rest: np.ndarray
   ways: np.ndarray
   ordinal: np.ndarray
+
+  def slice(self, low: int, high: int) -> 'Candidates':
+    """Those from `low` to before `high`; no copy."""
+    return Candidates(
+      self.key[low:high],
+      self.rest[low:high],
+      self.ways[low:high],
+      self.ordinal[low:high],
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -291,37 +301,37 @@ def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
   """The candidates of some tiles, each in row-major order of its arguments.
 
   They come in parts of `_PART` or a strip more: what was formed just now is
-  still in the processor's cache when it is used.
+  still in the processor's cache when it is used. The next part is written over
+  the last, so that its memory is, too.
   """
-  strips: list[Candidates] = []
+  most = _PART + max(_STRIP, *(tile.size for tile in tiles))
+  part = Candidates(
+    np.empty(most, np.uint64),
+    np.empty(most, np.uint64),
+    np.empty(most, WAYS),
+    np.empty(most, ORDINAL),
+  )
   number = start = 0
   for tile in tiles:
     for strip in _strips(bench, tile):
-      strip.ordinal += start
-      strips.append(strip)
-      number += len(strip.key)
+      stop = number + len(strip.key)
+      part.key[number:stop] = strip.key
+      part.rest[number:stop] = strip.rest
+      part.ways[number:stop] = strip.ways
+      np.add(strip.ordinal, ORDINAL(start), out=part.ordinal[number:stop])
+      number = stop
       if number >= _PART:
-        yield _joined(strips)
-        strips, number = [], 0
+        yield part.slice(0, number)
+        number = 0
     start += tile.size
-  if strips:
-    yield _joined(strips)
-
-
-def _joined(parts: Sequence[Candidates]) -> Candidates:
-  return Candidates(
-    *(
-      np.concatenate([getattr(part, field.name) for part in parts])
-      for field in dataclasses.fields(Candidates)
-    )
-  )
+  yield part.slice(0, number)
 
 
 def _strips(bench: Workbench, tile: Tile) -> Iterator[Candidates]:
   """The candidates of a tile, some rows of the first argument at a time."""
   if not tile.ranges:
     key, rest = bench.policy.pack(bench.policy.leaf(tile.rule.symbol))
-    yield Candidates(key, rest, np.ones(1, WAYS), np.zeros(1, np.int64))
+    yield Candidates(key, rest, np.ones(1, WAYS), np.zeros(1, ORDINAL))
     return
   arguments = [
     _argument(bench, tile, place) for place in range(len(tile.ranges))
@@ -424,7 +434,7 @@ def _strip(
     key,
     rest,
     ways.reshape(-1),
-    np.arange(start * columns, stop * columns),
+    np.arange(start * columns, stop * columns, dtype=ORDINAL),
   )
   if keep is None:
     return found

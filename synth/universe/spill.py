@@ -52,17 +52,13 @@ class Piece:
         found.key.take(order),
         found.rest.take(order),
         ways.take(order),
-        found.ordinal.astype(np.uint32).take(order),
+        found.ordinal.take(order),
       ),
     )
 
   def bucket(self, number: int) -> candidates_lib.Candidates:
     """The candidates of one bucket, in the order they were formed."""
-    part = slice(self.start[number], self.start[number + 1])
-    found = self.found
-    return candidates_lib.Candidates(
-      found.key[part], found.rest[part], found.ways[part], found.ordinal[part]
-    )
+    return self.found.slice(self.start[number], self.start[number + 1])
 
 
 def pieces_of(
