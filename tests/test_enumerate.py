@@ -1,6 +1,6 @@
 """The enumeration: any number of workers, any interruption, the same bits."""
 
-from collections import Counter
+import collections
 import gc
 import json
 import os
@@ -26,6 +26,7 @@ from synth.universe import enumerate as enumerate_lib
 from synth.universe import equivalence
 from synth.universe import executors
 from synth.universe import residues as residues_lib
+from synth.universe import tiles as tiles_lib
 from synth.universe import universe as universe_lib
 from tests import programs as programs_lib
 
@@ -94,6 +95,39 @@ def test_threads_may_be_interrupted_anywhere(
     gc.set_threshold(*threshold)
     gc.callbacks.remove(let_go)
   assert _contents(universe) == _contents(universe7)
+
+
+@pytest.mark.parametrize(
+  ('name', 'max_size'), [('arithmetic', 7), ('conditional', 6), ('typed', 7)]
+)
+def test_tiles_formed_together_are_those_formed_alone(
+  tmp_path, monkeypatch, name, max_size
+):
+  if name == 'typed':
+    grammar = grammar_lib.parse(_TYPED)
+  else:
+    path = grammar_lib.find(f'configs/grammars/{name}.bnf')
+    grammar = grammar_lib.load(path)
+  monkeypatch.setattr(tiles_lib, '_COLUMNS', 4)  # many neighbours
+  blocks = collections.Counter()
+  of_tile = candidates_lib._strips
+
+  def strips(bench, run):
+    blocks[run.blocks > 1, run.tile.size > 16] += 1
+    return of_tile(bench, run)
+
+  monkeypatch.setattr(candidates_lib, '_strips', strips)
+  found = []
+  for together in (1 << 19, 0):
+    monkeypatch.setattr(candidates_lib, '_RUN', together)
+    directory = tmp_path / str(together)
+    universe = build_lib.build(directory, grammar, max_size, 0, 'serial')
+    found.append(_contents(universe))
+    if together:  # neighbours in the last argument, and in the first
+      assert blocks[True, True] and blocks[False, True]
+      blocks.clear()
+  assert not blocks[True, True] + blocks[True, False]
+  assert found[0] == found[1]
 
 
 def test_levels_over_the_disk_are_those_in_memory(tmp_path, monkeypatch):
@@ -287,7 +321,7 @@ def test_multiplicities_are_those_of_brute_force(tmp_path, text, max_size):
   grammar = grammar_lib.parse(text)
   universe = build_lib.build(tmp_path / 'u', grammar, max_size, 0, 'serial')
   functions = reference.RationalFunctions(grammar.variables)
-  counted = Counter(
+  counted = collections.Counter(
     (functions(program), program.size)
     for program in programs_lib.all_programs(grammar, max_size)
   )

@@ -1,14 +1,7 @@
 """Candidates: every application of a production to classes found before.
 
-The programs of a nonterminal and size are cut into *tiles*: one production, one
-range of classes for each argument, at most `_TILE` candidates. The tiles and
-the order of candidates in them depend on the universe alone, never on who works
-on it, so that any number of processes finds the same.
-
-Two kinds of argument: classes *new* at the argument's size, and classes that
-have programs of that size but were found *again*. A minimal program is made of
-minimal programs, so only tiles of new arguments can find a class
-or add to its minimal programs; the others count the programs of each size.
+What the tiles of a level stand for (`tiles`): the identity of each candidate,
+from the values of its arguments.
 """
 
 from collections.abc import Iterator
@@ -16,8 +9,6 @@ from collections.abc import Sequence
 import dataclasses
 import fractions
 import functools
-import itertools
-import math
 import pathlib
 from typing import Any
 
@@ -26,79 +17,14 @@ import numpy as np
 from synth.universe import columns as columns_lib
 from synth.universe import exact as exact_lib
 from synth.universe import identity
+from synth.universe import tiles as tiles_lib
 
-_TILE = 1 << 20  # candidates at most
-# Of each argument at most: so many of the last leave 512 rows of the first that
-# share its reciprocals. Larger tiles of a single argument take no less time.
-_COLUMNS = 2048
 _STRIP = 1 << 15  # candidates evaluated at once: fits the processor's cache
+_RUN = 1 << 19  # bytes of values: of tiles that are evaluated together
 _PART = 1 << 19  # candidates handed on at once
 
-NODE = np.int32
 WAYS = np.int64
 ORDINAL = np.uint32  # within a task
-PRODUCTION = np.uint16
-
-
-@dataclasses.dataclass(frozen=True)
-class Rule:
-  """A production in numbers.
-
-  Attributes:
-    number: Its place in the grammar.
-    symbol: Operator, variable or constant.
-    args: Index of each argument's nonterminal.
-    symmetric: Whether exchanging the two arguments gives an equal program.
-  """
-
-  number: int
-  symbol: str
-  args: tuple[int, ...]
-  symmetric: bool
-
-
-@dataclasses.dataclass(frozen=True)
-class Level:
-  """The classes of one nonterminal with programs of exactly one size.
-
-  Attributes:
-    new: Range of nodes whose minimal size it is.
-    again: Range in the columns `again_*`: classes found at a smaller size.
-    candidates: How many were formed, in all tiles.
-  """
-
-  new: tuple[int, int]
-  again: tuple[int, int]
-  candidates: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Tile:
-  """A block of candidates.
-
-  Attributes:
-    rule: The production.
-    ranges: For each argument the range of nodes, or in `again_*`.
-    again: For each argument whether its range is one in `again_*`.
-    triangle: Whether only pairs with first <= second count, both ways.
-    twice: Whether each candidate stands for itself and its exchange.
-  """
-
-  rule: Rule
-  ranges: tuple[tuple[int, int], ...]
-  again: tuple[bool, ...]
-  triangle: bool
-  twice: bool
-
-  @property
-  def size(self) -> int:
-    """Number of candidates before any are dropped."""
-    return math.prod(high - low for low, high in self.ranges)
-
-  @property
-  def minimal(self) -> bool:
-    """Whether its programs can be minimal."""
-    return not any(self.again)
 
 
 @dataclasses.dataclass
@@ -128,64 +54,6 @@ class Candidates:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
-  """Tiles as arrays: T tiles, A arguments.
-
-  Attributes:
-    start_T1: Ordinal of each tile's first candidate; T + 1 entries.
-    production_T: Number of the production.
-    minimal_T: Whether its programs can be minimal.
-    low_TxA, width_TxA: Range of each argument; width 1 beyond the arity.
-    arity_T: Number of arguments.
-  """
-
-  start_T1: np.ndarray
-  production_T: np.ndarray
-  minimal_T: np.ndarray
-  low_TxA: np.ndarray
-  width_TxA: np.ndarray
-  arity_T: np.ndarray
-
-  @classmethod
-  def of(cls, tiles: Sequence[Tile], arity: int) -> 'Plan':
-    """The plan of some tiles, in order."""
-    low_TxA = np.zeros((len(tiles), arity), np.int64)
-    width_TxA = np.ones((len(tiles), arity), np.int64)
-    for t, tile in enumerate(tiles):
-      for place, (low, high) in enumerate(tile.ranges):
-        low_TxA[t, place], width_TxA[t, place] = low, high - low
-    return cls(
-      np.append(0, np.cumsum([tile.size for tile in tiles], dtype=np.int64)),
-      np.array([tile.rule.number for tile in tiles], PRODUCTION),
-      np.array([tile.minimal for tile in tiles], bool),
-      low_TxA,
-      width_TxA,
-      np.array([len(tile.ranges) for tile in tiles], np.int64),
-    )
-
-  def tiles_of(self, ordinal: np.ndarray) -> np.ndarray:
-    """The tile of each ordinal; ordinals ascend."""
-    cut = np.searchsorted(ordinal, self.start_T1[1:-1])
-    step = np.bincount(cut, minlength=len(ordinal) + 1)
-    return np.cumsum(step[:-1])
-
-  def arguments(self, ordinal: np.ndarray, tile: np.ndarray) -> np.ndarray:
-    """Argument nodes of minimal candidates, -1 beyond the arity."""
-    arity = self.low_TxA.shape[1]
-    args = np.full((len(ordinal), arity), -1, NODE)
-    # A tile has less than 2**32 candidates: 32-bit division is faster.
-    offset = (ordinal - self.start_T1.take(tile)).astype(np.uint32)
-    for place in reversed(range(arity)):
-      width = self.width_TxA[:, place].astype(np.uint32).take(tile)
-      quotient = offset // width
-      node = self.low_TxA[:, place].astype(NODE).take(tile)
-      node += (offset - quotient * width).astype(NODE)
-      args[:, place] = np.where(self.arity_T.take(tile) > place, node, NODE(-1))
-      offset = quotient
-    return args
-
-
-@dataclasses.dataclass(frozen=True)
 class Workbench:
   """What a worker needs to form candidates: picklable, a few kilobytes.
 
@@ -198,7 +66,7 @@ class Workbench:
 
   directory: pathlib.Path
   policy: identity.Policy
-  rules: tuple[Rule, ...]
+  rules: tuple[tiles_lib.Rule, ...]
   arity: int
 
   def __reduce__(self) -> tuple[Any, ...]:
@@ -254,50 +122,9 @@ def value_name(k: int) -> str:
   return f'value_{k}'
 
 
-def tiles(
-  rule: Rule, levels: Sequence[Level], multiplicities: bool, same_size: bool
-) -> Iterator[Tile]:
-  """All tiles of a production and levels of its arguments, in order.
-
-  Args:
-    rule: A production; if symmetric, the first level is not of a larger size.
-    levels: One for each argument.
-    multiplicities: Whether to form programs that are not minimal too.
-    same_size: Whether all arguments have one size.
-  """
-  kinds = [False, True] if multiplicities else [False]
-  for again in itertools.product(kinds, repeat=len(levels)):
-    # Symmetric, of one level: classes found again come before new ones.
-    if rule.symmetric and same_size and again == (False, True):
-      continue
-    ranges = [
-      level.again if old else level.new
-      for level, old in zip(levels, again, strict=True)
-    ]
-    triangle = rule.symmetric and same_size and len(set(again)) == 1
-    for cut in _cuts(ranges):
-      if triangle and cut[0][0] >= cut[1][1]:
-        continue  # wholly below the diagonal
-      yield Tile(rule, cut, again, triangle, rule.symmetric)
-
-
-def _cuts(
-  ranges: Sequence[tuple[int, int]],
-) -> Iterator[tuple[tuple[int, int], ...]]:
-  """Cuts the product of ranges into blocks, `_TILE` and `_COLUMNS` at most."""
-  steps, budget = [], _TILE
-  for low, high in reversed(ranges):
-    step = max(1, min(high - low, budget, _COLUMNS))
-    steps.append(step)
-    budget //= step
-  cuts = [
-    [(start, min(start + step, high)) for start in range(low, high, step)]
-    for (low, high), step in zip(ranges, reversed(steps), strict=True)
-  ]
-  yield from itertools.product(*cuts)
-
-
-def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
+def form(
+  bench: Workbench, tiles: Sequence[tiles_lib.Tile]
+) -> Iterator[Candidates]:
   """The candidates of some tiles, each in row-major order of its arguments.
 
   They come in parts of `_PART` or a strip more: what was formed just now is
@@ -311,9 +138,11 @@ def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
     np.empty(most, WAYS),
     np.empty(most, ORDINAL),
   )
+  # Small tiles cost calls of numpy, for which threads wait for each other.
+  together = min(_STRIP, _RUN // sum(c.nbytes for c in bench.policy.columns))
   number = start = 0
-  for tile in tiles:
-    for strip in _strips(bench, tile):
+  for run in tiles_lib.runs(tiles, together):
+    for strip in _strips(bench, run):
       stop = number + len(strip.key)
       part.key[number:stop] = strip.key
       part.rest[number:stop] = strip.rest
@@ -323,18 +152,22 @@ def form(bench: Workbench, tiles: Sequence[Tile]) -> Iterator[Candidates]:
       if number >= _PART:
         yield part.slice(0, number)
         number = 0
-    start += tile.size
+    start += run.tile.size
   yield part.slice(0, number)
 
 
-def _strips(bench: Workbench, tile: Tile) -> Iterator[Candidates]:
-  """The candidates of a tile, some rows of the first argument at a time."""
+def _strips(bench: Workbench, run: tiles_lib.Run) -> Iterator[Candidates]:
+  """The candidates of a run, some rows of the first argument at a time.
+
+  More than one block is one strip.
+  """
+  tile = run.tile
   if not tile.ranges:
     key, rest = bench.policy.pack(bench.policy.leaf(tile.rule.symbol))
     yield Candidates(key, rest, np.ones(1, WAYS), np.zeros(1, ORDINAL))
     return
   arguments = [
-    _argument(bench, tile, place) for place in range(len(tile.ranges))
+    _argument(bench, run, place) for place in range(len(tile.ranges))
   ]
   rows = tile.ranges[0][1] - tile.ranges[0][0]
   columns = tile.size // rows
@@ -346,7 +179,10 @@ def _strips(bench: Workbench, tile: Tile) -> Iterator[Candidates]:
 
 @dataclasses.dataclass
 class _Argument:
-  """A range of classes, shaped to broadcast against other arguments."""
+  """A range of classes, shaped to broadcast against other arguments.
+
+  The first axis is of a run's blocks, then there is one for each argument.
+  """
 
   place: np.ndarray  # number in the range's column
   ways: np.ndarray
@@ -355,15 +191,15 @@ class _Argument:
   def rows(self, start: int, stop: int) -> '_Argument':
     """A part of the classes, if this is the first argument."""
     return _Argument(
-      self.place[start:stop],
-      self.ways[start:stop],
-      tuple(value[start:stop] for value in self.values),
+      self.place[:, start:stop],
+      self.ways[:, start:stop],
+      tuple(value[:, start:stop] for value in self.values),
     )
 
 
-def _argument(bench: Workbench, tile: Tile, place: int) -> _Argument:
-  """An argument of a tile."""
-  columns = bench.columns
+def _argument(bench: Workbench, run: tiles_lib.Run, place: int) -> _Argument:
+  """An argument of a run."""
+  columns, tile = bench.columns, run.tile
   low, high = tile.ranges[place]
   names = [value_name(k) for k in range(len(bench.policy.columns))]
   if tile.again[place]:
@@ -376,8 +212,10 @@ def _argument(bench: Workbench, tile: Tile, place: int) -> _Argument:
     ways = columns.read('count_N', low, high)
 
   def axis(array: np.ndarray) -> np.ndarray:
-    shape = [1] * len(tile.ranges)
-    shape[place] = high - low
+    shape = [1] * (1 + len(tile.ranges))
+    if place == len(tile.ranges) - 1:
+      shape[0] = run.blocks
+    shape[1 + place] = (high - low) // shape[0]
     return array.reshape(*shape, *array.shape[1:])
 
   return _Argument(
@@ -389,7 +227,7 @@ def _argument(bench: Workbench, tile: Tile, place: int) -> _Argument:
 
 def _strip(
   bench: Workbench,
-  tile: Tile,
+  tile: tiles_lib.Tile,
   arguments: Sequence[_Argument],
   start: int,
   stop: int,
@@ -429,7 +267,7 @@ def _strip(
     np.floor_divide(ways, 2, out=ways, where=first == second)
     upper = first <= second
     keep = upper if keep is None else keep & upper
-  columns = tile.size // len(arguments[0].place)
+  columns = tile.size // arguments[0].place.size
   found = Candidates(
     key,
     rest,

@@ -37,6 +37,7 @@ from synth.universe import equivalence
 from synth.universe import executors
 from synth.universe import identity
 from synth.universe import tasks as tasks_lib
+from synth.universe import tiles as tiles_lib
 
 _AT_ONCE = 1 << 25  # candidates of a level that is done in memory
 _TASK = 1 << 20  # candidates of a task at least
@@ -72,7 +73,7 @@ class Found:
   """
 
   columns: columns_lib.Columns
-  levels: dict[tuple[int, int], candidates_lib.Level]
+  levels: dict[tuple[int, int], tiles_lib.Level]
 
 
 def enumerate_classes(
@@ -121,10 +122,10 @@ class _Cut:
   """
 
   total: int
-  tasks: list[list[candidates_lib.Tile]]
+  tasks: list[list[tiles_lib.Tile]]
   starts: list[int]
   bits: int
-  plan: candidates_lib.Plan
+  plan: tiles_lib.Plan
   known: list[tuple[int, int]]
 
 
@@ -149,7 +150,7 @@ class _Enumeration:
       max(1, *(len(p.args) for p in grammar.productions)),
     )
     self._columns = self._bench.columns
-    self._levels: dict[tuple[int, int], candidates_lib.Level] = {}
+    self._levels: dict[tuple[int, int], tiles_lib.Level] = {}
 
   def run(self, max_size: int, report: Report) -> Found:
     """Enumerates level by level."""
@@ -179,7 +180,7 @@ class _Enumeration:
         state = json.loads(path.read_text())
         lengths = state['lengths']
         self._levels = {
-          (size, index): candidates_lib.Level(tuple(new), tuple(again), total)
+          (size, index): tiles_lib.Level(tuple(new), tuple(again), total)
           for size, index, new, again, total in state['levels']
         }
       except (ValueError, KeyError, TypeError):
@@ -226,12 +227,12 @@ class _Enumeration:
         if total <= _AT_ONCE
         else self._over_disk(cut, f'level-{size}-{index}')
       )
-    level = candidates_lib.Level(
+    level = tiles_lib.Level(
       (nodes, self._columns.length('key_N')),
       (again, self._columns.length('again_node_R')),
       total,
     )
-    if level.new[1] > np.iinfo(candidates_lib.NODE).max:
+    if level.new[1] > np.iinfo(tiles_lib.NODE).max:
       raise errors.InputError(
         f'{self._grammar.name}: {level.new[1]:,} classes are more than a '
         'universe can number; choose a smaller max_size'
@@ -240,9 +241,9 @@ class _Enumeration:
     if not last:
       self._append_values(*level.new)
 
-  def _tiles(self, size: int, index: int) -> list[candidates_lib.Tile]:
+  def _tiles(self, size: int, index: int) -> list[tiles_lib.Tile]:
     """All tiles of a nonterminal and size, those of minimal programs first."""
-    found: list[candidates_lib.Tile] = []
+    found: list[tiles_lib.Tile] = []
     for rule, production in zip(
       self._bench.rules, self._grammar.productions, strict=True
     ):
@@ -254,14 +255,14 @@ class _Enumeration:
         levels = [
           self._levels[pair] for pair in zip(sizes, rule.args, strict=True)
         ]
-        found += candidates_lib.tiles(
+        found += tiles_lib.of_production(
           rule, levels, self._multiplicities, len(set(sizes)) == 1
         )
     return sorted(found, key=lambda tile: not tile.minimal)
 
   def _cut(
     self,
-    tiles: list[candidates_lib.Tile],
+    tiles: list[tiles_lib.Tile],
     total: int,
     known: list[tuple[int, int]],
   ) -> '_Cut':
@@ -270,7 +271,7 @@ class _Enumeration:
     bits = min((total // bucket).bit_length(), _MAX_BITS)
     tasks = _tasks(tiles, max(_TASK, total // _TASKS))
     sizes = [sum(tile.size for tile in task) for task in tasks]
-    plan = candidates_lib.Plan.of(tiles, self._bench.arity)
+    plan = tiles_lib.Plan.of(tiles, self._bench.arity)
     starts = [0, *itertools.accumulate(sizes)][:-1]
     return _Cut(total, tasks, starts, bits, plan, known)
 
@@ -404,11 +405,11 @@ class _Enumeration:
       )
 
 
-def rules_of(grammar: grammar_lib.Grammar) -> tuple[candidates_lib.Rule, ...]:
+def rules_of(grammar: grammar_lib.Grammar) -> tuple[tiles_lib.Rule, ...]:
   """The productions of a grammar in numbers."""
   index = {name: i for i, name in enumerate(grammar.nonterminals)}
   return tuple(
-    candidates_lib.Rule(
+    tiles_lib.Rule(
       number,
       production.symbol,
       tuple(index[arg] for arg in production.args),
@@ -419,12 +420,12 @@ def rules_of(grammar: grammar_lib.Grammar) -> tuple[candidates_lib.Rule, ...]:
 
 
 def _tasks(
-  tiles: Iterable[candidates_lib.Tile], least: int
-) -> list[list[candidates_lib.Tile]]:
+  tiles: Iterable[tiles_lib.Tile], least: int
+) -> list[list[tiles_lib.Tile]]:
   """Consecutive tiles of one kind, `least` candidates together if possible."""
   found = []
   for _, kind in itertools.groupby(tiles, key=lambda tile: tile.minimal):
-    task: list[candidates_lib.Tile] = []
+    task: list[tiles_lib.Tile] = []
     size = 0
     for tile in kind:
       task.append(tile)

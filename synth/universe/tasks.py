@@ -13,10 +13,11 @@ from synth.universe import candidates as candidates_lib
 from synth.universe import equivalence
 from synth.universe import identity
 from synth.universe import spill
+from synth.universe import tiles as tiles_lib
 
 
 def form_spill(
-  bench: candidates_lib.Workbench, tiles: list[candidates_lib.Tile], bits: int
+  bench: candidates_lib.Workbench, tiles: list[tiles_lib.Tile], bits: int
 ) -> list[spill.Piece]:
   """Forms the candidates of some tiles, in buckets."""
   return spill.pieces_of(candidates_lib.form(bench, tiles), bits)
@@ -24,7 +25,7 @@ def form_spill(
 
 def write_spill(
   bench: candidates_lib.Workbench,
-  tiles: list[candidates_lib.Tile],
+  tiles: list[tiles_lib.Tile],
   bits: int,
   path: pathlib.Path,
 ) -> None:
@@ -35,7 +36,7 @@ def write_spill(
 
 def write_part(
   bench: candidates_lib.Workbench,
-  plan: candidates_lib.Plan,
+  plan: tiles_lib.Plan,
   known: list[tuple[int, int]],
   spills: list[tuple[int, pathlib.Path]],
   bits: int,
@@ -61,7 +62,7 @@ def write_part(
 
 def group(
   bench: candidates_lib.Workbench,
-  plan: candidates_lib.Plan,
+  plan: tiles_lib.Plan,
   known: list[tuple[int, int]],
   found: list[tuple[int, candidates_lib.Candidates]],
   bits: int,
@@ -105,12 +106,12 @@ def _known(
       low, high, key = low + start, low + stop, key[start:stop]
     keys.append(key)
     rests.append(bench.columns.read('rest_N', low, high))
-    nodes.append(np.arange(low, high, dtype=candidates_lib.NODE))
+    nodes.append(np.arange(low, high, dtype=tiles_lib.NODE))
   empty = np.zeros(0, np.uint64)
   return equivalence.Known(
     np.concatenate([empty, *keys]),
     np.concatenate([empty, *rests]),
-    np.concatenate([np.zeros(0, candidates_lib.NODE), *nodes]),
+    np.concatenate([np.zeros(0, tiles_lib.NODE), *nodes]),
   )
 
 
