@@ -106,6 +106,7 @@ def picture(path: pathlib.Path, growth: list[dict[str, Any]]) -> None:
     ylabel='ns a candidate, all cores',
     title='Does a candidate cost more in a larger universe?',
   )
+  axes.margins(x=0.1)  # room for the names
   figure.savefig(path, dpi=150)
   plt.close(figure)
 
