@@ -21,9 +21,11 @@ import math
 
 import numpy as np
 
+# Both decide in which order the ways to form a class are stored, and so which
+# program a random number stands for: with others a universe has other bits.
 _TILE = 1 << 20  # candidates at most
 # Of each argument at most: so many of the last leave 512 rows of the first that
-# share its reciprocals. Larger tiles of a single argument take no less time.
+# share its reciprocals.
 _COLUMNS = 2048
 
 NODE = np.int32
@@ -198,9 +200,10 @@ class Run:
 
   Attributes:
     tile: One of all their ranges.
-    blocks: If they differ in the last argument, their number: the candidates
-      of the first of as many equal stretches of its range come first. 1 if they
-      differ in the first: the order is that of one tile.
+    blocks: Into how many equal stretches the last argument's range falls if
+      the tiles differ in it: all candidates of a stretch come before those of
+      the next. 1 if they differ in the first argument: their candidates come
+      in the order of one tile.
   """
 
   tile: Tile
