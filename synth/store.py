@@ -142,8 +142,10 @@ def exists(directory: pathlib.Path) -> bool:
   """Whether something was stored there (complete, by construction).
 
   Raises:
-    StoreError: if there is a directory, but without a manifest.
+    StoreError: if there is a directory, but without a manifest, or a file.
   """
+  if os.path.lexists(directory) and not directory.is_dir():
+    raise StoreError(f'{directory} is in the way: it is no directory')
   if (directory / MANIFEST).exists():
     return True
   if directory.is_dir() and any(directory.iterdir()):

@@ -1,6 +1,7 @@
 """Stored directories: all or nothing, and any damage is named."""
 
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -149,7 +150,6 @@ def test_a_manifest_that_is_not_one_is_refused(stored, content):
 def test_a_file_in_place_of_the_directory_is_refused(tmp_path):
   path = tmp_path / 'file'
   path.write_text('hello')
-  assert not store.exists(path)
   _refusal(path)
 
 
@@ -204,6 +204,15 @@ def test_a_place_that_cannot_be_written_is_a_store_error(tmp_path):
   directory = tmp_path / 'file' / 'thing'
   with pytest.raises(store.StoreError, match=re.escape(str(directory))):
     store.write(directory, 'box', _ARRAYS, {})
+
+
+@pytest.mark.parametrize(
+  'occupy', [pathlib.Path.touch, lambda path: path.symlink_to('nowhere')]
+)
+def test_a_file_where_a_store_belongs_is_named(tmp_path, occupy):
+  occupy(tmp_path / 'thing')
+  with pytest.raises(store.StoreError, match='thing is in the way'):
+    store.exists(tmp_path / 'thing')
 
 
 def test_check_facts_names_the_setting_and_both_values(tmp_path):

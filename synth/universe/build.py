@@ -8,7 +8,6 @@ resumes, and the directory appears when it is complete.
 from concurrent import futures
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -95,8 +94,6 @@ def build(
   Raises:
     InputError: for limits without a program, overflow or a failed write.
   """
-  if os.path.lexists(directory) and not directory.is_dir():
-    raise errors.InputError(f'{directory} is in the way: it is no directory')
   if max_size > np.iinfo(np.uint8).max:
     raise errors.InputError(
       f'{grammar.name}: max_size={max_size} is more than '
