@@ -112,14 +112,14 @@ def test_tiles_formed_together_are_those_formed_alone(
   blocks = collections.Counter()
   of_tile = candidates_lib._strips
 
-  def strips(bench, run):
-    blocks[run.blocks > 1, run.tile.size > 16] += 1
-    return of_tile(bench, run)
+  def strips(bench, band):
+    blocks[band.blocks > 1, band.tile.size > 16] += 1
+    return of_tile(bench, band)
 
   monkeypatch.setattr(candidates_lib, '_strips', strips)
   found = []
   for together in (1 << 19, 0):
-    monkeypatch.setattr(candidates_lib, '_RUN', together)
+    monkeypatch.setattr(candidates_lib, '_BAND', together)
     directory = tmp_path / str(together)
     universe = build_lib.build(directory, grammar, max_size, 0, 'serial')
     found.append(_contents(universe))

@@ -20,7 +20,7 @@ from synth.universe import identity
 from synth.universe import tiles as tiles_lib
 
 _STRIP = 1 << 15  # candidates evaluated at once: fits the processor's cache
-_RUN = 1 << 19  # bytes of values: of tiles that are evaluated together
+_BAND = 1 << 19  # bytes of values: of tiles that are evaluated together
 _PART = 1 << 19  # candidates handed on at once
 
 WAYS = np.int64
@@ -139,10 +139,10 @@ def form(
     np.empty(most, ORDINAL),
   )
   # Small tiles cost calls of numpy, for which threads wait for each other.
-  together = min(_STRIP, _RUN // sum(c.nbytes for c in bench.policy.columns))
+  together = min(_STRIP, _BAND // sum(c.nbytes for c in bench.policy.columns))
   number = start = 0
-  for run in tiles_lib.runs(tiles, together):
-    for strip in _strips(bench, run):
+  for band in tiles_lib.bands(tiles, together):
+    for strip in _strips(bench, band):
       stop = number + len(strip.key)
       part.key[number:stop] = strip.key
       part.rest[number:stop] = strip.rest
@@ -152,22 +152,22 @@ def form(
       if number >= _PART:
         yield part.slice(0, number)
         number = 0
-    start += run.tile.size
+    start += band.tile.size
   yield part.slice(0, number)
 
 
-def _strips(bench: Workbench, run: tiles_lib.Run) -> Iterator[Candidates]:
-  """The candidates of a run, some rows of the first argument at a time.
+def _strips(bench: Workbench, band: tiles_lib.Band) -> Iterator[Candidates]:
+  """The candidates of a band, some rows of the first argument at a time.
 
   More than one block is one strip.
   """
-  tile = run.tile
+  tile = band.tile
   if not tile.ranges:
     key, rest = bench.policy.pack(bench.policy.leaf(tile.rule.symbol))
     yield Candidates(key, rest, np.ones(1, WAYS), np.zeros(1, ORDINAL))
     return
   arguments = [
-    _argument(bench, run, place) for place in range(len(tile.ranges))
+    _argument(bench, band, place) for place in range(len(tile.ranges))
   ]
   rows = tile.ranges[0][1] - tile.ranges[0][0]
   columns = tile.size // rows
@@ -181,7 +181,7 @@ def _strips(bench: Workbench, run: tiles_lib.Run) -> Iterator[Candidates]:
 class _Argument:
   """A range of classes, shaped to broadcast against other arguments.
 
-  The first axis is of a run's blocks, then there is one for each argument.
+  The first axis is of a band's blocks, then there is one for each argument.
   """
 
   place: np.ndarray  # number in the range's column
@@ -197,9 +197,9 @@ class _Argument:
     )
 
 
-def _argument(bench: Workbench, run: tiles_lib.Run, place: int) -> _Argument:
-  """An argument of a run."""
-  columns, tile = bench.columns, run.tile
+def _argument(bench: Workbench, band: tiles_lib.Band, place: int) -> _Argument:
+  """An argument of a band."""
+  columns, tile = bench.columns, band.tile
   low, high = tile.ranges[place]
   names = [value_name(k) for k in range(len(bench.policy.columns))]
   if tile.again[place]:
@@ -214,7 +214,7 @@ def _argument(bench: Workbench, run: tiles_lib.Run, place: int) -> _Argument:
   def axis(array: np.ndarray) -> np.ndarray:
     shape = [1] * (1 + len(tile.ranges))
     if place == len(tile.ranges) - 1:
-      shape[0] = run.blocks
+      shape[0] = band.blocks
     shape[1 + place] = (high - low) // shape[0]
     return array.reshape(*shape, *array.shape[1:])
 

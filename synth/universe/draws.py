@@ -116,17 +116,15 @@ class Alternatives:
     return tok_PxL
 
   @functools.cached_property
-  def _table(self) -> '_Table':
+  def _table(self) -> _Table:
     """The first nodes, as many as have `_TABLED` programs together."""
     first = self.first_N1[: _TABLED + 1]
     total = np.minimum(self.upto_M.take(first[1:] - 1), _TABLED + 1)
     start = np.append(0, np.cumsum(total))
     nodes = int(np.searchsorted(start, _TABLED, 'right')) - 1
     upto = self.upto_M[: first[nodes]]
-    lead = np.zeros(len(upto), bool)
-    lead[first[:nodes]] = True
     ways = np.diff(upto, prepend=0)
-    ways[lead] = upto[lead]
+    ways[first[:nodes]] = upto[first[:nodes]]
     which = np.repeat(np.arange(len(ways)), ways)
     production, args = self.production_M.take(which), self.arg_MxA[which]
     both = self.symmetric_Q.take(production)

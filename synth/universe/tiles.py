@@ -195,7 +195,7 @@ def _cuts(
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class Band:
   """Neighbouring tiles, whose candidates are formed at once.
 
   Attributes:
@@ -209,7 +209,7 @@ class Run:
   tile: Tile
   blocks: int
 
-  def joined(self, other: Tile) -> 'Run | None':
+  def joined(self, other: Tile) -> 'Band | None':
     """With the next tile, if that is a neighbour."""
     mine, ranges = self.tile, self.tile.ranges
     if not ranges or dataclasses.replace(other, ranges=ranges) != mine:
@@ -218,25 +218,25 @@ class Run:
     start, stop = other.ranges[0]
     if self.blocks == 1 and (start, other.ranges[1:]) == (high, ranges[1:]):
       whole = (low, stop), *ranges[1:]
-      return Run(dataclasses.replace(mine, ranges=whole), 1)
+      return Band(dataclasses.replace(mine, ranges=whole), 1)
     low, high = ranges[-1]
     stop = high + (high - low) // self.blocks
     if other.ranges == (*ranges[:-1], (high, stop)):
       whole = *ranges[:-1], (low, stop)
-      return Run(dataclasses.replace(mine, ranges=whole), self.blocks + 1)
+      return Band(dataclasses.replace(mine, ranges=whole), self.blocks + 1)
     return None
 
 
-def runs(tiles: Iterable[Tile], most: int) -> Iterator[Run]:
+def bands(tiles: Iterable[Tile], most: int) -> Iterator[Band]:
   """All tiles in order, neighbours together up to `most` candidates."""
-  run: Run | None = None
+  band: Band | None = None
   for tile in tiles:
-    longer = run and run.joined(tile)
+    longer = band and band.joined(tile)
     if longer and longer.tile.size <= most:
-      run = longer
+      band = longer
       continue
-    if run:
-      yield run
-    run = Run(tile, 1)
-  if run:
-    yield run
+    if band:
+      yield band
+    band = Band(tile, 1)
+  if band:
+    yield band
