@@ -1,10 +1,11 @@
 # make demo   from nothing to a measured generalization gap: runs/demo/report.html
 # make test   the default test suite
 # make check  format, lint, types
-# make clean  removes .venv and all of runs/
+# make clean  removes VENV and all of runs/
 # make demo SIZE=tiny OUT=DIR   a smaller one, elsewhere
-# Each sets up .venv first if need be. Downloaded packages are kept in CACHE, so
-# that another clone on this machine needs no network.
+# make test PYTHON=python3.12 VENV=runs/python3.12   with another Python
+# Each sets up VENV (.venv) first if need be. Downloaded packages are kept in CACHE,
+# so that another clone on this machine needs no network.
 
 PYTHON ?= python3
 CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/synth
@@ -12,17 +13,18 @@ SIZE ?= $(or $(size),small)
 OUT ?= $(or $(out),runs/demo)
 
 WHEELS = $(CACHE)/wheels-$(shell cat setup.py constraints.txt | cksum | cut -d' ' -f1)-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-BIN = .venv/bin
+VENV ?= .venv
+BIN = $(VENV)/bin
 
 .PHONY: demo test check clean help
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/python -m launch.demo --config=configs/support.py:$(SIZE) --workdir=$(OUT)
 
-test: .venv/installed
+test: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n 2 --dist loadscope
 
-check: .venv/installed
+check: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -32,7 +34,7 @@ help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
 
 clean:
-	rm -rf .venv runs
+	rm -rf $(VENV) runs
 
 # Its name holds a checksum of what it is made from, so it never goes stale.
 $(WHEELS)/complete:
@@ -42,9 +44,9 @@ $(WHEELS)/complete:
 	@$(PYTHON) -m pip download -q --disable-pip-version-check -d $(WHEELS) -c constraints.txt setuptools wheel '.[dev]'
 	@touch $@
 
-.venv/installed: $(WHEELS)/complete
-	@echo "installing into .venv (under a minute)"
-	@$(PYTHON) -m venv .venv
+$(VENV)/installed: $(WHEELS)/complete
+	@echo "installing into $(VENV) (under a minute)"
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --find-links=$(WHEELS) -c constraints.txt setuptools wheel
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-index --find-links=$(WHEELS) -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
