@@ -13,6 +13,8 @@ import uuid
 
 import numpy as np
 
+from synth import errors
+
 
 class _Stream:
   """All of a file that numpy may know of: no descriptor for a C stream."""
@@ -48,6 +50,11 @@ def whole(path: pathlib.Path) -> Iterator[BinaryIO]:
     scratch.unlink(missing_ok=True)
 
 
+def damaged(path: pathlib.Path) -> errors.InputError:
+  """What is said of a file that is not what was written, but can be again."""
+  return errors.InputError(f'{path} is damaged: remove it and build again')
+
+
 def append(file: BinaryIO, array: np.ndarray) -> None:
   """Writes the entries of an array in C order, like `tofile`.
 
@@ -55,6 +62,34 @@ def append(file: BinaryIO, array: np.ndarray) -> None:
     OSError: if not all of them could be written, now or when `file` closes.
   """
   file.write(np.ascontiguousarray(array).data)
+
+
+def checksum(array: np.ndarray) -> int:
+  """The sum of an array's entries as whole numbers, modulo 2**64.
+
+  Any change of one entry changes it, and so do pages that a crash of the
+  machine left empty; it takes as long as reading the memory. That of several
+  arrays is the sum of theirs.
+
+  Args:
+    array: Of numbers of at most 8 bytes.
+  """
+  return int(_words(array).sum(dtype=np.uint64))
+
+
+def checksums(array: np.ndarray, start: np.ndarray) -> np.ndarray:
+  """`checksum` of each stretch [start[i], start[i + 1]) of an array, uint64."""
+  found = np.zeros(len(start) - 1, np.uint64)
+  filled = start[:-1] < start[1:]
+  # A stretch ends where the next one that is not empty starts.
+  found[filled] = np.add.reduceat(
+    _words(array), start[:-1][filled], dtype=np.uint64
+  )
+  return found
+
+
+def _words(array: np.ndarray) -> np.ndarray:
+  return np.ascontiguousarray(array).reshape(-1).view(f'u{array.itemsize}')
 
 
 def save(file: BinaryIO | pathlib.Path, array: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """The enumeration: any number of workers, any interruption, the same bits."""
 
 import collections
+import dataclasses
 import gc
 import json
 import os
@@ -26,6 +27,7 @@ from synth.universe import enumerate as enumerate_lib
 from synth.universe import equivalence
 from synth.universe import executors
 from synth.universe import residues as residues_lib
+from synth.universe import spill
 from synth.universe import tiles as tiles_lib
 from synth.universe import universe as universe_lib
 from tests import programs as programs_lib
@@ -206,9 +208,50 @@ def test_a_damaged_rest_of_a_build_is_named(arithmetic, tmp_path, over_disk):
     with pytest.raises(OSError, match='No space left'):
       build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
   (column,) = tmp_path.glob('.u-build/columns/arg_MxA.npy')
-  column.write_bytes(column.read_bytes()[:200])
+  whole = column.read_bytes()
+  column.write_bytes(whole[:200])
   with pytest.raises(errors.InputError, match=r'damaged.*remove it'):
     build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  column.write_bytes(whole[:200] + bytes(len(whole) - 200))  # empty pages
+  with pytest.raises(errors.InputError, match=r'arg_MxA\.npy is not what was'):
+    build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+  column.write_bytes(whole)
+  build_lib.build(tmp_path / 'u', arithmetic, 7, 0, 'serial')
+
+
+@pytest.mark.parametrize('kind', ['part', 'spill'])
+def test_a_flipped_bit_of_a_block_is_named_or_changes_nothing(tmp_path, kind):
+  rng, block = np.random.default_rng(0), tmp_path / 'block'
+  if kind == 'part':
+    fields = dataclasses.fields(equivalence.Part)
+    arrays = (rng.integers(0, 2**40, 9, np.uint64) for _ in fields)
+    equivalence.Part(*arrays).save(block)
+  else:
+    key, rest = rng.integers(0, 2**64, (2, 30), np.uint64)
+    ordinal = np.arange(30, dtype=np.uint32)
+    ways = rng.integers(1, 9, 30)
+    found = candidates_lib.Candidates(key, rest, ways, ordinal)
+    spill.write(spill.pieces_of([found.slice(0, 20), found], 2), block)
+
+  def contents():
+    if kind == 'part':
+      read = [equivalence.Part.load(block)]
+    else:
+      read = [spill.read(block, 2, bucket) for bucket in range(4)]
+    arrays = [array for x in read for array in dataclasses.asdict(x).values()]
+    return [array.tolist() for array in arrays]
+
+  whole, data = contents(), bytearray(block.read_bytes())
+  for bit in rng.choice(len(data) * 8, size=1000, replace=False):
+    data[bit // 8] ^= 1 << bit % 8
+    block.write_bytes(data)
+    data[bit // 8] ^= 1 << bit % 8
+    try:
+      found = contents()
+    except errors.InputError as error:
+      assert str(error).startswith(f'{block} is damaged')
+    else:
+      assert found == whole
 
 
 @pytest.mark.parametrize('tasks', [12, 23])

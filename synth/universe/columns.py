@@ -2,7 +2,8 @@
 
 A column is one `.npy` file whose header is rewritten when it grows, so that it
 is a valid array file at any time. Readers map it; what was appended never
-changes. After a crash, `truncate` goes back to lengths known to be good.
+changes. After a crash, `truncate` goes back to lengths known to be good, and
+says the checksums of what is left.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 
 from synth import array_files
 
+_CHUNK = 1 << 20  # entries read at once
 _HEADER = 128  # bytes: magic, version, length and a padded description
 
 
@@ -58,6 +60,7 @@ class Columns:
     self.directory = directory
     self.columns = dict(columns)
     self._mapped: dict[str, np.ndarray] = {}
+    self._checksums = dict.fromkeys(self.columns, 0)
 
   def create(self) -> None:
     """Makes every column that is not there, with its header at least."""
@@ -80,6 +83,10 @@ class Columns:
     """Entries of every column."""
     return {name: self.length(name) for name in self.columns}
 
+  def checksums(self) -> dict[str, int]:
+    """Of each column, of what was appended or left (`array_files`)."""
+    return dict(self._checksums)
+
   def append(self, name: str, *parts: np.ndarray) -> None:
     """Adds entries at the end, one part after the other."""
     column = self.columns[name]
@@ -91,6 +98,7 @@ class Columns:
       file.seek(0, os.SEEK_END)
       for part in parts:
         array_files.append(file, part)
+        self._add(name, part)
       self._finish(file, name)
 
   def truncate(self, lengths: Mapping[str, int]) -> None:
@@ -100,6 +108,13 @@ class Columns:
       with array_files.opened(self._path(name), 'r+b') as file:
         file.truncate(_HEADER + length * self.columns[name].nbytes)
         self._finish(file, name)
+      self._checksums[name] = 0
+      for start in range(0, length, _CHUNK):
+        self._add(name, self.read(name, start, min(start + _CHUNK, length)))
+
+  def _add(self, name: str, part: np.ndarray) -> None:
+    added = array_files.checksum(part)
+    self._checksums[name] = (self._checksums[name] + added) % 2**64
 
   def _finish(self, file: BinaryIO, name: str) -> None:
     column = self.columns[name]

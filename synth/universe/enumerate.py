@@ -30,6 +30,7 @@ import numpy as np
 
 from synth import errors
 from synth import progress
+from synth import store
 from synth.language import grammar as grammar_lib
 from synth.universe import candidates as candidates_lib
 from synth.universe import columns as columns_lib
@@ -174,16 +175,18 @@ class _Enumeration:
     """Goes back to the last level that was finished."""
     path = self._bench.directory / STATE
     self._columns.create()
-    lengths = dict.fromkeys(self._columns.columns, 0)
+    lengths = checksums = dict.fromkeys(self._columns.columns, 0)
     if path.exists():
       try:
         state = json.loads(path.read_text())
-        lengths = state['lengths']
+        if state.pop('sha256') != store.content_hash(state):
+          raise ValueError
+        lengths, checksums = state['lengths'], state['checksums']
         self._levels = {
           (size, index): tiles_lib.Level(tuple(new), tuple(again), total)
           for size, index, new, again, total in state['levels']
         }
-      except (ValueError, KeyError, TypeError):
+      except (ValueError, KeyError, TypeError, AttributeError):
         raise errors.InputError(
           f'{path} is damaged: remove {self._bench.directory} and build again'
         ) from None
@@ -194,16 +197,24 @@ class _Enumeration:
         'says; remove it and build again'
       )
     self._columns.truncate(lengths)
+    for name, checksum in self._columns.checksums().items():
+      if checksum != checksums[name]:
+        raise errors.InputError(
+          f'{self._bench.directory} is damaged: {name}.npy is not what was '
+          'written; remove it and build again'
+        )
 
   def _note(self) -> None:
     """Writes down that a level is finished."""
     state = {
       'lengths': self._columns.lengths(),
+      'checksums': self._columns.checksums(),
       'levels': [
         [size, index, level.new, level.again, level.candidates]
         for (size, index), level in self._levels.items()
       ],
     }
+    state['sha256'] = store.content_hash(state)
     path = self._bench.directory / STATE
     scratch = path.with_suffix('.tmp')
     scratch.write_text(json.dumps(state))

@@ -7,13 +7,13 @@ enumeration cuts them by leading bits of the key.
 """
 
 import dataclasses
+import io
 import pathlib
 from typing import BinaryIO
 
 import numpy as np
 
 from synth import array_files
-from synth import errors
 from synth.universe import candidates as candidates_lib
 from synth.universe import identity
 from synth.universe import tiles as tiles_lib
@@ -56,24 +56,32 @@ class Part:
 
   def save(self, path: pathlib.Path) -> None:
     """Writes the part; the file appears whole or not at all."""
+    buffer = io.BytesIO()
+    for field in dataclasses.fields(self):
+      array_files.save(buffer, getattr(self, field.name))
+    written = np.frombuffer(buffer.getbuffer(), np.uint8)
+    checksum = array_files.checksum(written)
     with array_files.whole(path) as file:
-      for field in dataclasses.fields(self):
-        array_files.save(file, getattr(self, field.name))
+      array_files.append(file, np.array([checksum], np.uint64))
+      array_files.append(file, written)
 
   @classmethod
   def load(cls, path: pathlib.Path) -> 'Part':
     """The inverse of `save`.
 
     Raises:
-      InputError: if the file lacks its end.
+      InputError: if the file is not what was written.
     """
+    with path.open('rb') as file:
+      checksum = np.fromfile(file, np.uint64, 1)
+      written = np.fromfile(file, np.uint8)
+    if not len(checksum) or checksum[0] != array_files.checksum(written):
+      raise array_files.damaged(path)
+    buffer = io.BytesIO(written.data)
     try:
-      with path.open('rb') as file:
-        return cls(*(_load(file) for _ in dataclasses.fields(cls)))
-    except (ValueError, EOFError):
-      raise errors.InputError(
-        f'{path} is damaged: remove it and build again'
-      ) from None
+      return cls(*(_load(buffer) for _ in dataclasses.fields(cls)))
+    except (ValueError, EOFError):  # nothing, or zeros
+      raise array_files.damaged(path) from None
 
 
 def _load(file: BinaryIO) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Candidates in buckets by leading bits of their key, in memory or on disk.
 
 Sorted by bucket, so that a bucket is one stretch of each array. On disk they
-are one file: a header, then each array whole.
+are one file: a header, with a checksum a bucket, then each array whole.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,6 @@ import pathlib
 import numpy as np
 
 from synth import array_files
-from synth import errors
 from synth.universe import candidates as candidates_lib
 
 
@@ -77,15 +76,18 @@ def write(pieces: Sequence[Piece], path: pathlib.Path) -> None:
   """Writes the candidates of a task; the file appears whole or not at all."""
   buckets = range(len(pieces[0].start) - 1)
   parts = [piece.bucket(number) for number in buckets for piece in pieces]
+  start = np.sum([piece.start for piece in pieces], axis=0)
+  arrays = [
+    np.concatenate([getattr(part, name) for part in parts])
+    for name in ('key', 'rest', 'ordinal', 'ways')
+  ]
+  sums = [array_files.checksums(array, start) for array in arrays]
   with array_files.whole(path) as file:
-    ways = np.concatenate([part.ways for part in parts])
-    array_files.append(file, np.array([ways.itemsize], np.int64))
-    start = np.sum([piece.start for piece in pieces], axis=0)
+    array_files.append(file, np.array([arrays[-1].itemsize], np.int64))
     array_files.append(file, start)
-    for name in ('key', 'rest', 'ordinal'):
-      array = np.concatenate([getattr(part, name) for part in parts])
+    array_files.append(file, np.sum(sums, axis=0))
+    for array in arrays:
       array_files.append(file, array)
-    array_files.append(file, ways)
 
 
 def read(
@@ -99,17 +101,20 @@ def read(
     bucket: Which one.
 
   Raises:
-    InputError: if the file is not as long as it says.
+    InputError: if the file is not as long as it says, or the bucket is not
+      what was written.
   """
   with path.open('rb') as file:
-    head = np.fromfile(file, np.int64, 2**bits + 2)
-    ways_bytes, start = head[:1], head[1:]
+    head = np.fromfile(file, np.int64, 2 * 2**bits + 2)
+    ways_bytes, start, sums = np.split(head, [1, 2**bits + 2])
     # A crash of the machine may leave a file of its final name without its end.
     entry = 8 + 8 + 4 + ways_bytes
     length = os.fstat(file.fileno()).st_size
-    if len(start) <= 2**bits or length != head.nbytes + start[-1] * entry:
-      raise errors.InputError(f'{path} is damaged: remove it and build again')
+    if len(sums) < 2**bits or length != head.nbytes + start[-1] * entry:
+      raise array_files.damaged(path)
     low, high = start[bucket], start[bucket + 1]
+    if not 0 <= low <= high <= start[-1]:
+      raise array_files.damaged(path)
     offset = file.tell()
 
     def stretch(dtype: type) -> np.ndarray:
@@ -122,4 +127,7 @@ def read(
     key, rest = stretch(np.uint64), stretch(np.uint64)
     ordinal = stretch(np.uint32)
     ways = stretch(np.uint32 if ways_bytes == 4 else np.int64)
+  found = sum(map(array_files.checksum, (key, rest, ordinal, ways))) % 2**64
+  if found != int(sums[bucket]) % 2**64:
+    raise array_files.damaged(path)
   return candidates_lib.Candidates(key, rest, ways, ordinal)
