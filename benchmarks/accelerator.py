@@ -11,11 +11,14 @@ and `accelerator.json`, which says how each ended, are all that `--out` holds.
 With `--dry_run` the commands are printed alone.
 """
 
+import contextlib
 import os
 import pathlib
 import shlex
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any
 from typing import NamedTuple
@@ -26,7 +29,7 @@ from synth import cli
 from synth import progress
 from synth import runs
 
-_LEAST_S = 60.0  # not begun with less left
+_LEAST = 0.6  # of its limit: a benchmark is not begun with less left
 _TAIL = 2000  # characters of a failure that are kept
 
 
@@ -44,14 +47,16 @@ class Benchmark(NamedTuple):
   seconds: float
 
 
-def _peers(size: str, batch: int) -> Benchmark:
+def _peers(
+  size: str, batch: int, rounds: str = '--steps=20 --rounds=5', limit: int = 300
+) -> Benchmark:
   """The model in bfloat16 beside `torch.compile`, and its MFU."""
   return Benchmark(
     'training',
-    f'--part=peers --config=configs/support.py:{size} --steps=20 --rounds=5 '
+    f'--part=peers --config=configs/support.py:{size} {rounds} '
     f'--config.model.dtype=bfloat16 --config.model.remat=False '
     f'--config.data.batch_size={batch} --skip=eager',
-    300,
+    limit,
   )
 
 
@@ -77,8 +82,8 @@ BENCHMARKS = {
     300,
   ),
   'inner product': Benchmark('inner_product', '', 200),
+  'xl beside PyTorch': _peers('xl', 1024, '--steps=8 --rounds=3', 420),
   'base beside PyTorch': _peers('base', 4096),
-  'xl beside PyTorch': _peers('xl', 1024),
   'ensemble of tiny': _ensemble('tiny'),
   'specifications': Benchmark(
     'training', '--part=specification --config=configs/support.py:tiny', 120
@@ -101,16 +106,33 @@ def command(
 
 def attempt(words: list[str], seconds: float) -> dict[str, Any]:
   """Runs one; how it ended."""
-  # PyTorch and JAX share the card.
-  env = {**os.environ, 'XLA_PYTHON_CLIENT_PREALLOCATE': 'false'}
+  # PyTorch and JAX share the card, and JAX gives nothing back.
+  env = {
+    **os.environ,
+    'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',
+  }
+  if 'XLA_PYTHON_CLIENT_MEM_FRACTION' not in env:  # JAX refuses both names
+    env.setdefault('XLA_CLIENT_MEM_FRACTION', '0.6')
   start = time.monotonic()
-  try:
-    done = subprocess.run(
-      words, env=env, capture_output=True, text=True, timeout=seconds
+  with tempfile.TemporaryFile() as file:
+    process = subprocess.Popen(
+      words,
+      env=env,
+      stdout=subprocess.DEVNULL,
+      stderr=file,
+      start_new_session=True,
     )
-    code, said = str(done.returncode), done.stderr
-  except subprocess.TimeoutExpired as error:
-    code, said = 'out of time', (error.stderr or b'').decode(errors='replace')
+    try:
+      code = str(process.wait(timeout=seconds))
+    except subprocess.TimeoutExpired:
+      code = 'out of time'
+    finally:
+      # Its workers, too, which would be in the way of the next one.
+      with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+      process.wait()
+    file.seek(0)
+    said = file.read().decode(errors='replace')
   return {
     'command': shlex.join(['python', *words[1:]]),
     'exit': code,
@@ -129,7 +151,7 @@ def run_all(
   Args:
     directory: Of the records.
     limits: `bytes_per_second` and `operations_per_second` of the device.
-    time_budget: Seconds after which nothing more is begun.
+    time_budget: Seconds after which nothing goes on.
   """
   path = directory / 'accelerator.json'
   ended: dict[str, Any] = runs.read_json(path) if path.exists() else {}
@@ -139,7 +161,9 @@ def run_all(
   for number, (name, benchmark) in enumerate(BENCHMARKS.items()):
     bar.update(number, name)
     left = time_budget - (time.monotonic() - start)
-    if left < _LEAST_S or ended.get(name, {}).get('exit') == '0':
+    if ended.get(name, {}).get('exit') == '0':
+      continue
+    if left < _LEAST * benchmark.seconds:  # a later one may need less
       continue
     words = command(benchmark, directory, limits)
     ended[name] = attempt(words, min(benchmark.seconds, left))
@@ -156,7 +180,7 @@ def define_flags() -> None:
   """The command line."""
   flags.DEFINE_string('out', None, 'Directory of the records.', required=True)
   flags.DEFINE_float(
-    'time_budget', float('inf'), 'Seconds after which nothing more is begun.'
+    'time_budget', float('inf'), 'Seconds after which nothing goes on.'
   )
   flags.DEFINE_float(
     'bytes_per_second', None, "The device's bandwidth.", required=True

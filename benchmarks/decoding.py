@@ -166,7 +166,7 @@ class Peers:
       method=method,
       **shared,
     )
-    return tok.block_until_ready()
+    return np.asarray(tok)  # on the host, as PyTorch's
 
   def _pytorch(
     self, shape: model_lib.Config, programs: int, length: int

@@ -52,6 +52,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 import numpy as np
 
+from launch import local
 from synth import cli
 from synth import host_memory
 from synth import progress
@@ -240,7 +241,7 @@ def measure(
     # Compiles; and twice, there and back, as they will be called: what they
     # free and fill in turn is then theirs, and no page is fresh any more.
     for name in (*calls, *reversed(calls)) * 2:
-      calls[name]()
+      jax.block_until_ready(calls[name]())
     for number in range(rounds):
       # There and back: none is always the one after the same other, whose
       # memory the kernel may have to tidy up first.
@@ -285,13 +286,15 @@ def bound(
 ) -> dict[str, Any]:
   """The share of a device's limits that the batch plan achieves.
 
-  A node that is no leaf reads two numbers, writes one (12 bytes) and is one
-  operation; a program's value is read and written once more (8 bytes).
+  A node that is no leaf is one operation and writes a number (4 bytes), which
+  the node above reads, or, of a whole program, what writes it as the program's
+  value (8 bytes). Leaves are a few numbers that stay in the cache, as all does
+  of a small batch, whose share may exceed 1.
   """
   operators = (row['nodes'] - row['programs']) / 2
   rate = row['points'] / row['seconds']['batch']['wall']
   shares = {
-    'memory bandwidth': (12 * operators + 8 * row['programs'])
+    'memory bandwidth': (8 * operators + 4 * row['programs'])
     * rate
     / bytes_per_second,
     'arithmetic': operators * rate / operations_per_second,
@@ -353,8 +356,9 @@ def define_flags() -> None:
 def main() -> dict[str, Any]:
   """Measures, writes the record and the picture."""
   args = flags.FLAGS
-  cores = sorted(os.sched_getaffinity(0))
-  os.sched_setaffinity(0, cores[-1:])  # before JAX starts its threads
+  if not local.accelerators():  # which compile by all cores
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[-1:])  # before JAX starts its threads
   host_memory.keep_freed()
   peers = _importable()
   vocabulary = tokens.Vocabulary.of(_grammar())
@@ -366,20 +370,8 @@ def main() -> dict[str, Any]:
     if programs * points <= args.max_values
   ]
   tok_PxL = random_rows(sizes[-1][0], vocabulary, np.random.default_rng(0))
-  rows: list[dict[str, Any]] = []
-  bar = progress.Progress('interpreter', len(sizes), 'sizes')
-  for programs, points in sizes:
-    if not rows or rows[-1]['programs'] != programs:
-      compiled = compile_peers(tok_PxL[:programs], vocabulary, peers)
-    rows.append(measure(tok_PxL[:programs], points, compiled, args.rounds))
-    bar.update(len(rows))
-  if args.bytes_per_second and args.operations_per_second:
-    for row in rows:
-      row['bound'] = bound(
-        row, args.bytes_per_second, args.operations_per_second
-      )
-  record = {
-    'rows': rows,
+  record: dict[str, Any] = {
+    'rows': [],
     'device': jax.devices()[0].device_kind,
     'peers': {name: getattr(peers[name], '__version__', '?') for name in peers},
     'missing_peers': [name for name in _PEERS if name not in peers],
@@ -388,8 +380,20 @@ def main() -> dict[str, Any]:
     'rounds': args.rounds,
     'GLIBC_TUNABLES': os.environ.get('GLIBC_TUNABLES', ''),
   }
+  rows: list[dict[str, Any]] = record['rows']
   path = pathlib.Path(args.out)
-  runs.write_json(path, record)
+  bar = progress.Progress('interpreter', len(sizes), 'sizes')
+  for programs, points in sizes:
+    if not rows or rows[-1]['programs'] != programs:
+      compiled = compile_peers(tok_PxL[:programs], vocabulary, peers)
+    row = measure(tok_PxL[:programs], points, compiled, args.rounds)
+    if args.bytes_per_second and args.operations_per_second:
+      row['bound'] = bound(
+        row, args.bytes_per_second, args.operations_per_second
+      )
+    rows.append(row)
+    runs.write_json(path, record)
+    bar.update(len(rows))
   if 'pyoperon' in peers:
     picture(path.with_suffix('.png'), rows)
   return record

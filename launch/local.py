@@ -33,7 +33,7 @@ from synth import errors
 _POLL_S = 0.1
 _PATIENCE_S = 10.0  # of a process whose sibling has failed, after SIGTERM
 _HEARD_S = 1.0  # in which processes end that have heard of Ctrl-C, too
-_GPU_MEMORY = 0.9  # share that the jobs of one GPU take together
+_GPU_MEMORY = 0.8  # share of the jobs of one GPU; libraries take theirs beside
 
 
 def training(arguments: Sequence[str]) -> list[str]:

@@ -64,13 +64,21 @@ def versions() -> dict[str, str]:
   """Versions of Python and of the packages that shape a result.
 
   Of synth the commit, too, if it runs from a clone: `commit`, which ends in `+`
-  if files that git knows differ from it.
+  if files that git knows differ from it. What is run from where it lies, as
+  from a directory in PYTHONPATH, is 'not installed'.
   """
   return {
     'python': platform.python_version(),
-    **{name: importlib.metadata.version(name) for name in _PACKAGES},
+    **{name: _version(name) for name in _PACKAGES},
     **_commit(),
   }
+
+
+def _version(package: str) -> str:
+  try:
+    return importlib.metadata.version(package)
+  except importlib.metadata.PackageNotFoundError:
+    return 'not installed'
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Test set-up: a compilation cache, parsed flags, and the CPU.
 
-`JAX_PLATFORMS=cuda python -m pytest -n 8` runs them on a GPU.
+`JAX_PLATFORMS=cuda,cpu python -m pytest -n 8` runs them on a GPU (callbacks
+need the CPU, too).
 """
 
 import gc

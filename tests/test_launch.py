@@ -231,7 +231,7 @@ def test_jobs_divide_the_gpus_that_are_ours(
 @pytest.mark.parametrize(
   'given, wanted',
   [
-    ({}, ['0.450', None]),
+    ({}, ['0.400', None]),
     ({'XLA_CLIENT_MEM_FRACTION': '.2'}, ['.2', None]),
     # JAX takes one of the two names, not both.
     ({'XLA_PYTHON_CLIENT_MEM_FRACTION': '.2'}, [None, '.2']),

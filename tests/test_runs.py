@@ -116,3 +116,10 @@ def test_versions_tell_the_commit_and_whether_files_differ_from_it(tmp_path):
   with (package / 'errors.py').open('a') as file:
     file.write('# changed')
   assert told() == f'{head}+'
+
+
+def test_what_runs_from_where_it_lies_has_no_version(monkeypatch):
+  monkeypatch.setattr(runs, '_PACKAGES', ('numpy', 'no-such-package'))
+  versions = runs.versions()
+  assert versions['no-such-package'] == 'not installed'
+  assert versions['numpy'] == np.__version__
