@@ -117,23 +117,27 @@ class BatchSource:
   def batches(self, low: int, high: int) -> list[dict[str, np.ndarray]]:
     """Batches of the steps [low, high), made together."""
     # All processes draw the numbers of all rows, then use their own rows.
-    arms, seeds = self._class_AxN, self._seeds
-    class_KxMxB = np.stack(
-      [self._classes(arm, seed, low, high) for arm in arms for seed in seeds],
-      axis=1,
-    )[:, :, self._rows]
-    number_KxSxBxL = np.stack(
-      [self._numbers(seed, low, high) for seed in seeds], axis=1
-    )[:, :, self._rows]
-    length = number_KxSxBxL.shape[-1]
+    class_KxAxSxB = np.empty(
+      (high - low, len(self._class_AxN), len(self._seeds), len(self._rows)),
+      np.int64,
+    )
+    number_KxAxSxBxL = np.empty(
+      (*class_KxAxSxB.shape, self._inputs.universe.max_size)
+    )
+    for s, seed in enumerate(self._seeds):
+      for a, class_N in enumerate(self._class_AxN):
+        class_KxB = self._classes(class_N, seed, low, high)
+        class_KxAxSxB[:, a, s] = class_KxB[:, self._rows]
+      # The same ones for every arm.
+      number_KxBxL = self._numbers(seed, low, high)
+      number_KxAxSxBxL[:, :, s] = number_KxBxL[:, None, self._rows]
     together = make_batch(
       self._inputs,
-      class_KxMxB.reshape(-1),
-      # The same ones for every arm.
-      np.repeat(number_KxSxBxL[:, None], len(arms), 1).reshape(-1, length),
+      class_KxAxSxB.reshape(-1),
+      number_KxAxSxBxL.reshape(-1, number_KxAxSxBxL.shape[-1]),
     )
     parts = {
-      name: array.reshape(*class_KxMxB.shape, *array.shape[1:])
+      name: array.reshape(high - low, self._models, -1, *array.shape[1:])
       for name, array in together.items()
     }
     return [
@@ -197,7 +201,8 @@ def make_batch(
   input_BxT[:, 1:] = tok_BxL
   target_BxT = np.zeros((rows, length + 1), np.int32)
   target_BxT[:, :length] = tok_BxL
-  size_B = (tok_BxL != tokens.PAD).sum(axis=1)
+  # In half the time of `sum(axis=1)`, which is slow for few columns.
+  size_B = np.einsum('bl->b', tok_BxL != tokens.PAD, dtype=np.intp)
   target_BxT[np.arange(rows), size_B] = tokens.EOS
   return {
     'spec': np.asarray(inputs.spec_CxF[class_B]),

@@ -130,6 +130,8 @@ class Holdout:
     for (universe, node), here_P in zip(
       self.shown_nodes(class_P), (any_P, ~any_P), strict=True
     ):
+      if len(node) == len(class_P):  # most often, and nothing to be copied
+        return universe.programs_at(node, uniform_PxL)
       tok_PxL[here_P] = universe.programs_at(node, uniform_PxL[here_P])
     return tok_PxL
 
