@@ -4,6 +4,8 @@ Letters: B batch, T new positions, M all positions (keys), H heads, K width of a
 head.
 """
 
+import functools
+import sys
 from typing import Literal
 
 import jax
@@ -25,12 +27,9 @@ def among_themselves(
     q_BxTxHxK, k_BxTxHxK, v_BxTxHxK: Queries, keys and values.
     scale: Multiplies the products of queries and keys.
   """
-  kernel = implementation(q_BxTxHxK.dtype, q_BxTxHxK.shape[-1])
   positions = q_BxTxHxK.shape[1]
-  # JAX 0.10 to 0.12 refuse to differentiate the fused kernel at odd numbers of
-  # positions, which they mean to do only where there is a bias. One more at the
-  # end is seen by no other.
-  spare = positions % 2 if kernel == 'cudnn' else 0
+  kernel = implementation(q_BxTxHxK.dtype, q_BxTxHxK.shape[-1], positions)
+  spare = _even(positions) - positions if kernel == 'cudnn' else 0
   even = [
     jnp.pad(x_BxTxHxK, ((0, 0), (0, spare), (0, 0), (0, 0)))
     for x_BxTxHxK in (q_BxTxHxK, k_BxTxHxK, v_BxTxHxK)
@@ -106,7 +105,7 @@ def to_cache(
 
 
 def implementation(
-  dtype: jnp.dtype, head_width: int
+  dtype: jnp.dtype, head_width: int, positions: int
 ) -> Literal['cudnn', 'xla']:
   """The fused kernel (cudnn) where it exists, else XLA's products (xla)."""
   device = jax.devices()[0]
@@ -117,5 +116,39 @@ def implementation(
     and device.platform == 'gpu'
     and device.device_kind.startswith('NVIDIA')
     and float(device.compute_capability) >= 8
+    and _compiles(head_width, _even(positions))
   )
   return 'cudnn' if fused else 'xla'
+
+
+def _even(positions: int) -> int:
+  """How many positions the fused kernel gets.
+
+  JAX 0.10 to 0.12 refuse to differentiate it at odd numbers of them, as they
+  mean to do only where there is a bias. No other sees one more at the end.
+  """
+  return positions + positions % 2
+
+
+@functools.cache
+def _compiles(head_width: int, positions: int) -> bool:
+  """Whether the fused kernel and its gradient do: cuDNN's version has a say."""
+
+  def loss(q_BxTxHxK: jax.Array) -> jax.Array:
+    y_BxTxHxK = jax.nn.dot_product_attention(
+      *[q_BxTxHxK] * 3, is_causal=True, implementation='cudnn'
+    )
+    return y_BxTxHxK.sum()
+
+  shape = jax.ShapeDtypeStruct((1, positions, 1, head_width), jnp.bfloat16)
+  try:
+    jax.jit(jax.grad(loss)).lower(shape).compile()
+  except Exception as error:  # whatever it is, XLA has products of its own
+    reason = ' '.join(str(error).split())[:300]
+    print(
+      'warning: attention without the fused kernel, which does not compile for '
+      f'{positions} positions and heads {head_width} wide: {reason}',
+      file=sys.stderr,
+    )
+    return False
+  return True

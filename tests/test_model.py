@@ -342,9 +342,24 @@ def test_the_fused_kernel_is_used_where_it_exists(
     compute_capability=capability,
   )
   monkeypatch.setattr(jax, 'devices', lambda: [device])
+  monkeypatch.setattr(attention, '_compiles', lambda *_: True)
   config = dataclasses.replace(_SHAPE, **{'H': 2, **options})
-  found = attention.implementation(config.compute_dtype, config.head_width)
+  found = attention.implementation(config.compute_dtype, config.head_width, 12)
   assert found == wanted
+
+
+def test_without_its_library_the_fused_kernel_is_not_used(monkeypatch, capfd):
+  """As on a GPU whose cuDNN is missing, too old, or refuses the shape."""
+  device = types.SimpleNamespace(
+    platform='gpu', device_kind='NVIDIA H100', compute_capability='9.0'
+  )
+  monkeypatch.setattr(jax, 'devices', lambda: [device])
+  for _ in range(2):  # the JAX of the tests finds no cuDNN
+    found = attention.implementation(jnp.bfloat16, 24, 11)
+    assert found == 'xla'
+  (line,) = capfd.readouterr().err.splitlines()
+  assert line.startswith('warning: attention without the fused kernel')
+  assert '12 positions and heads 24 wide' in line
 
 
 @pytest.mark.parametrize('positions', [12, 13])

@@ -41,7 +41,9 @@ def measure(config: ml_collections.ConfigDict) -> dict[str, Any]:
   first['synth'] = turns.seconds(lambda: ours.steps(_CHECKED))
   losses = [float(loss[0]) for loss in ours.losses]
   shape = ours.trainer.shape
-  kernel = attention.implementation(shape.compute_dtype, shape.head_width)
+  kernel = attention.implementation(
+    shape.compute_dtype, shape.head_width, shape.prefix + shape.length
+  )
   if kernel != 'xla':
     # Whether the kernel is worth it at so few positions.
     with mock.patch.object(attention, 'implementation', lambda *_: 'xla'):
