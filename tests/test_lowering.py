@@ -36,7 +36,7 @@ def fused(monkeypatch, platform):
   monkeypatch.setattr(
     attention,
     'implementation',
-    lambda dtype, _: (
+    lambda dtype, *_: (
       'cudnn' if platform == 'cuda' and dtype == jnp.bfloat16 else 'xla'
     ),
   )
